@@ -1,0 +1,75 @@
+# make book: the finished book.  make test: everything that it says, checked.  make help: the rest.
+PROFILE ?= quick
+SEEDS ?=
+CHAPTERS ?=
+CORES ?=
+PORT ?= 8000
+PYTHON ?= python3
+BIN := .venv/bin
+HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help book test serve sync format bench lock clean setup
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@echo "make book                     set up, execute seed 0 of every chapter, build the book"
+	@echo "make book PROFILE=paper       another profile of config/ (smoke, quick, paper)"
+	@echo "make book SEEDS='0 1 2 3 4'   execute these seeds too and show the intervals over them"
+	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
+	@echo "make serve                    show the built book at http://localhost:$(PORT)"
+	@echo "make test                     set up, then all tests, style and types"
+	@echo "make bench                    the times, measured on this machine, into benchmarks/"
+	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
+	@echo "make format                   ruff format and its safe repairs"
+	@echo "make lock                     resolve requirements.txt anew"
+	@echo "make clean                    remove runs/, _build/ and the workflow's memory (not .venv, not results/)"
+
+setup: .venv/.book
+
+# The stamp is written last: an interrupted install is taken up again.
+.venv/.book: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || { echo "[setup] creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "[setup] installing requirements.txt (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.test: .venv/.book
+	@echo "[setup] installing the test tools"
+	@$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[test]'
+	@touch $@
+
+book: .venv/.book  ## set up, execute, build
+	@$(BIN)/python -m workflow.book --profile "$(PROFILE)" --seeds "$(SEEDS)" --chapters "$(CHAPTERS)" --cores "$(CORES)"
+
+test: .venv/.test  ## set up, test
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/python -m pytest
+
+serve:  ## show the built book
+	@test -f $(HTML)/index.html || { echo "There is no $(HTML) yet: type make book first" >&2; exit 2; }
+	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
+	@$(PYTHON) -m http.server --directory $(HTML) --bind 127.0.0.1 $(PORT)
+
+sync: .venv/.book  ## bring notebook pairs in step
+	@$(BIN)/python -m workflow.pairs
+
+format: .venv/.test  ## format the code
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+bench: .venv/.test  ## measure the times
+	@$(BIN)/python benchmarks/pipeline.py
+
+lock:  ## resolve requirements.txt anew
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet '.[book]'
+	@{ sed -n '/^#/p' requirements.txt; .venv-lock/bin/python -m pip freeze --exclude lglib | sed 's/+cpu//'; } > requirements.new
+	@mv requirements.new requirements.txt && rm -rf .venv-lock
+
+clean:  ## remove what can be remade
+	@rm -rf runs _build .snakemake

@@ -1,0 +1,104 @@
+"""House style of the figures: the null in grey, the paper's value dashed, colours safe for everyone.
+
+Room: top floor beside the notebooks; knows arrays and axes, never models. It cannot change a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+NULL, PAPER = "0.55", "#444444"
+PALETTE = sns.color_palette("colorblind")
+
+
+def style() -> None:
+    """Set the book's figure style: legible at phone width, no font that a machine may lack.
+
+    >>> style()
+    """
+    sns.set_theme(style="ticks", palette="colorblind", font="DejaVu Sans")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (5.6, 3.6),  # inches; with 160 dpi about twice the width of a phone
+            "figure.dpi": 160,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 11,
+            "axes.labelsize": 11,
+            "legend.fontsize": 9.5,
+            "legend.frameon": False,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def panels(count: int, *, height: float = 3.3) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of `count` panels stacked in one column, so that a phone shows each at full width.
+
+    >>> len(panels(2)[1])
+    2
+    """
+    figure, axes = plt.subplots(count, 1, figsize=(5.6, height * count), squeeze=False)
+    return figure, list(axes[:, 0])
+
+
+def law(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, **kwargs: object) -> None:
+    """Draw a law as a thin black line: what a formula of the text predicts."""
+    axes.plot(x, y, **{"color": "black", "linewidth": 1.2, "label": label, "zorder": 1, **kwargs})
+
+
+def null_line(axes: Axes, value: float, label: str = "null") -> None:
+    """Draw the value that chance gives as a grey horizontal line."""
+    axes.axhline(value, color=NULL, linewidth=1.2, linestyle="-", label=label, zorder=0)
+
+
+def null_band(
+    axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, label: str = "null, 95 %"
+) -> None:
+    """Draw the range that chance gives as a grey band over x."""
+    axes.fill_between(x, low, high, color=NULL, alpha=0.35, linewidth=0, label=label, zorder=0)
+
+
+def paper_line(axes: Axes, value: float, label: str) -> None:
+    """Draw a figure of the paper as a dashed line, labelled as the paper's."""
+    axes.axhline(value, color=PAPER, linewidth=1.2, linestyle="--", label=label, zorder=0)
+
+
+def points(
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    low: np.ndarray | None = None,
+    high: np.ndarray | None = None,
+    **kwargs: object,
+) -> None:
+    """Draw measured values as dots, with their intervals as bars where they are given."""
+    y = np.asarray(y, dtype=float)
+    bars = None if low is None or high is None else np.abs(np.stack([y - low, np.asarray(high) - y]))
+    axes.errorbar(
+        x, y, yerr=bars, **{"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2, **kwargs}
+    )
+
+
+def table(rows: Sequence[dict[str, object]], index: str, digits: int = 3) -> pd.DataFrame:
+    """A table for the page, one dict a row, numbers to `digits` significant digits.
+
+    >>> table([{"d": 10, "gain": 0.123456}], index="d").loc[10, "gain"]
+    '0.123'
+    """
+    frame = pd.DataFrame([{k: _shown(v, digits) for k, v in row.items()} for row in rows])
+    return frame.set_index(index)
+
+
+def _shown(value: object, digits: int) -> object:
+    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else value

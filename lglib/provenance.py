@@ -1,0 +1,176 @@
+"""Where a number comes from: a hash of the code that made it, the versions, the device.
+
+Room: ground floor, standard library only, so that the pipeline can ask for a hash without importing
+torch. `results` and the workflow may import it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import re
+import tokenize
+from pathlib import Path
+
+# Modules that draw or describe numbers but cannot change them.
+NOT_HASHED = frozenset({"plots", "provenance"})
+RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft")
+
+
+def project_root(start: str | Path | None = None) -> Path:
+    """Folder of the project: the nearest one, going up from `start` (default: here), with a `_toc.yml`.
+
+    Raises FileNotFoundError when no folder on the way up holds `_toc.yml` and `notebooks/`.
+
+    >>> (project_root() / "notebooks").is_dir()
+    True
+    """
+    here = Path(start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise FileNotFoundError(
+        f"no project folder (one with _toc.yml and notebooks/) at or above {here}: "
+        "start the notebook from inside the cloned repository"
+    )
+
+
+def chapters(root: Path | None = None) -> list[str]:
+    """Names of all chapters in reading order, from `notebooks/NN_name.ipynb`.
+
+    >>> chapters()[0]
+    '01_theory'
+    """
+    folder = (root or project_root()) / "notebooks"
+    return sorted(p.stem for p in folder.glob("*.ipynb") if re.match(r"\d\d", p.name))
+
+
+def code_only(source: str) -> str:
+    """Python source without comments, docstrings, blank lines and trailing spaces: what can change a number.
+
+    Raises SyntaxError when `source` is not Python. IPython magics count as `pass`.
+
+    >>> code_only('def f(x):\\n    "A docstring."\\n    return x  # a comment\\n')
+    'def f(x):\\n    return x'
+    """
+    plain = _without_magics(source) + "\n"
+    drop: set[int] = set()
+    for node in ast.walk(ast.parse(plain)):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                if isinstance(first.value.value, str) and first.end_lineno:
+                    drop.update(range(first.lineno - 1, first.end_lineno))
+    kept = plain.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(plain).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            kept[row - 1] = kept[row - 1][:column]
+    return "\n".join(line.rstrip() for i, line in enumerate(kept) if i not in drop and line.strip())
+
+
+def imported_modules(source: str) -> set[str]:
+    """Names of the lglib modules that Python source imports directly.
+
+    >>> sorted(imported_modules("from lglib import theory, plots\\nfrom lglib.stats import Interval"))
+    ['plots', 'stats', 'theory']
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_without_magics(source))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            if node.module == "lglib":
+                found.update(alias.name for alias in node.names)
+            elif node.module.startswith("lglib."):
+                found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("lglib."))
+    return found
+
+
+def code_cells(notebook: str | Path) -> list[str]:
+    """Sources of the code cells of an .ipynb file, in order."""
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    return ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+
+
+def library_modules(source: str, root: Path | None = None) -> list[str]:
+    """The lglib modules whose code can change a number of `source`: its imports, followed to the end.
+
+    >>> "plots" in library_modules("from lglib import plots")
+    False
+    """
+    folder = (root or project_root()) / "lglib"
+    waiting, seen = imported_modules(source) - NOT_HASHED, set()
+    while waiting:
+        name = waiting.pop()
+        path = folder / f"{name}.py"
+        if not path.is_file():
+            raise FileNotFoundError(f"the code imports lglib.{name}, and there is no {path}")
+        seen.add(name)
+        waiting |= imported_modules(path.read_text(encoding="utf-8")) - NOT_HASHED - seen
+    return sorted(seen)
+
+
+def code_hash(chapter: str, root: Path | None = None) -> str:
+    """Hash of all code that can change a number of a chapter: its code cells and the lglib behind them.
+
+    Prose, comments, docstrings and `lglib.plots` do not enter, so editing them keeps results current.
+    Raises ValueError for a chapter that does not exist, naming those that do.
+
+    >>> len(code_hash("01_theory"))
+    16
+    """
+    root = root or project_root()
+    path = root / "notebooks" / f"{chapter}.ipynb"
+    if not path.is_file():
+        raise ValueError(f"chapter is {chapter!r}; there is: {', '.join(chapters(root))}")
+    cells = code_cells(path)
+    digest = hashlib.sha256("\n".join(c for c in map(code_only, cells) if c).encode())
+    for name in library_modules("\n".join(cells), root):
+        source = (root / "lglib" / f"{name}.py").read_text(encoding="utf-8")
+        digest.update(f"\n# lglib.{name}\n{code_only(source)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number.
+
+    >>> "torch" in versions()
+    True
+    """
+    found = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # not needed by every chapter
+    return found
+
+
+def write_atomically(path: str | Path, text: str) -> Path:
+    """Write `text` to `path` through a temporary neighbour, so that no reader ever sees half a file.
+
+    >>> import tempfile, pathlib
+    >>> write_atomically(pathlib.Path(tempfile.mkdtemp()) / "a" / "b.json", "{}").read_text()
+    '{}'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _without_magics(source: str) -> str:
+    """Python that parses: IPython's % and ! lines stand for nothing here."""
+    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())

@@ -1,0 +1,111 @@
+"""Random search around a point: keyed noise, gains, and the best of N by exact order statistics.
+
+Room: on `params`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can be made
+again instead of kept, and two tensors of one shape never share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import gammaln
+
+from lglib.params import ParameterSpace
+
+
+def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = False) -> torch.Tensor:
+    """Standard normal direction (d,) of one candidate, made tensor by tensor from its own key.
+
+    `tied=True` repeats a mistake met in public code on purpose: the generator is re-seeded for every
+    tensor, so tensors of one shape receive the same noise. For the tied-noise law of chapter 1.
+
+    >>> space = ParameterSpace(torch.nn.Linear(2, 3))
+    >>> bool((noise(space, 0, 5) == noise(space, 0, 5)).all()), bool((noise(space, 0, 6) == noise(space, 0, 5)).any())
+    (True, False)
+    """
+    parts = []
+    for name, shape in space.shapes.items():
+        key = f"{seed}/{candidate}" if tied else f"{seed}/{candidate}/{name}"
+        generator = torch.Generator().manual_seed(
+            int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
+        )
+        parts.append(torch.randn(shape, generator=generator, dtype=space.dtype).reshape(-1))
+    return torch.cat(parts).to(space.device)
+
+
+def gains(
+    space: ParameterSpace,
+    loss_fn: Callable[[torch.nn.Module, Any], torch.Tensor],
+    batches: Sequence[Any],
+    *,
+    sigmas: Sequence[float],
+    candidates: int,
+    seed: int,
+    direction: Callable[[int], torch.Tensor] | None = None,
+) -> np.ndarray:
+    """Loss decrease of theta + sigma * eps for every candidate, step size and batch: (candidates, sigmas, batches).
+
+    Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given. The model
+    is left exactly as it was, also after an error. Raises ValueError for candidates < 1, a sigma that is
+    not above 0, no batch, or a loss that is not finite.
+
+    >>> space = ParameterSpace(torch.nn.Linear(2, 1))
+    >>> loss = lambda net, x: net(x).square().mean()
+    >>> gains(space, loss, [torch.ones(4, 2)], sigmas=[0.1, 1.0], candidates=8, seed=0).shape
+    (8, 2, 1)
+    """
+    if candidates < 1:
+        raise ValueError(f"candidates must be at least 1, got {candidates}")
+    if not len(sigmas) or not all(s > 0 and np.isfinite(s) for s in sigmas):
+        raise ValueError(f"every sigma must be finite and above 0, and there must be one; got {list(sigmas)}")
+    if not len(batches):
+        raise ValueError("batches is empty: there is nothing to measure a gain on")
+    theta = space.flatten()
+    found = np.empty((candidates, len(sigmas), len(batches)))
+    with torch.no_grad(), space.at(theta):
+        base = [space.loss(loss_fn, batch) for batch in batches]
+        for i in range(candidates):
+            eps = noise(space, seed, i) if direction is None else direction(i)
+            for j, sigma in enumerate(sigmas):
+                space.load(torch.add(theta, eps, alpha=sigma))
+                for b, batch in enumerate(batches):
+                    found[i, j, b] = base[b] - space.loss(loss_fn, batch)
+    return found
+
+
+def order_weights(total: int, n: int) -> np.ndarray:
+    """Weight (total,) of each order statistic, ascending, in the mean best of n out of `total` draws.
+
+    The i-th smallest is the best of a random n-subset with probability C(i-1, n-1) / C(total, n).
+    Raises ValueError unless 1 <= n <= total.
+
+    >>> order_weights(3, 2).round(4)
+    array([0.    , 0.3333, 0.6667])
+    """
+    if not 1 <= n <= total:
+        raise ValueError(f"n must lie between 1 and the {total} candidates drawn, got {n}")
+    i = np.arange(n, total + 1)
+    log = gammaln(i) - gammaln(n) - gammaln(i - n + 1)
+    log -= gammaln(total + 1) - gammaln(n + 1) - gammaln(total - n + 1)
+    return np.concatenate([np.zeros(n - 1), np.exp(log)])
+
+
+def expected_best(scores: np.ndarray, n: int, *, measured: np.ndarray | None = None) -> float:
+    """Mean over all n-subsets of the candidates of the best one's score: an unbiased estimate of best-of-n.
+
+    With `measured` (same length) the winner is chosen by `scores` and its `measured` value is averaged:
+    the honest, held-out gain of a selected candidate.
+
+    >>> expected_best(np.array([1.0, 2.0, 3.0]), 2).__round__(4)
+    2.6667
+    """
+    scores = np.asarray(scores, dtype=float)
+    values = scores if measured is None else np.asarray(measured, dtype=float)
+    if scores.ndim != 1 or values.shape != scores.shape:
+        raise ValueError(f"scores and measured must be (candidates,), got {scores.shape} and {values.shape}")
+    order = np.argsort(scores, kind="stable")
+    return float(order_weights(len(scores), n) @ values[order])

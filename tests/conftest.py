@@ -1,0 +1,58 @@
+"""Shared fixtures: the project's root, a scratch copy of the project, and the built book."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+def copy_project(target: Path) -> Path:
+    """Everything that the pipeline reads, and none of what it has made before."""
+    for folder in ("book", "notebooks", "lglib", "workflow", "config", "results"):
+        shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in COPIED:
+        shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return copy_project(tmp_path / "project")
+
+
+def make_book(project: Path, *arguments: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """What `make book` runs, in a copy of the project, with this interpreter."""
+    return subprocess.run(
+        [sys.executable, "-m", "workflow.book", *arguments],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        check=False,
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The strictly built book, from the committed chapters: built once for all tests of its pages."""
+    from workflow import site as builder
+
+    project = copy_project(tmp_path_factory.mktemp("book") / "project")
+    html = project / "_build" / "html"
+    html.parent.mkdir()
+    builder.build(project, project, html, project / "runs" / "book.log")
+    return html

@@ -1,0 +1,126 @@
+"""The built book in a browser: console, requests, math, phone width, contrast, search, reading from disk."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import sitecheck
+
+pytestmark = pytest.mark.browser
+PHONE = 390  # CSS pixels
+
+
+def browser_path() -> str:
+    """Path of the system's Chromium; without one the test is skipped, or failed if REQUIRE_BROWSER=1."""
+    path = sitecheck.chromium()
+    if path is None and os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail("no chromium on PATH, and REQUIRE_BROWSER=1")
+    return path or pytest.skip("no chromium on PATH")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium of the system, driven by playwright."""
+    path = browser_path()
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_every_page_reads_well(browser, site, width, scheme):
+    problems = []
+    with sitecheck.serve(site) as home:
+        for page in sitecheck.pages(site):
+            name = page.relative_to(site).as_posix()
+            problems += [
+                f"{name}: {p}" for p in sitecheck.seen(browser, home + name, width=width, scheme=scheme)
+            ]
+    assert problems == []
+
+
+def test_a_search_for_krylov_finds_a_chapter(browser, site):
+    with (
+        sitecheck.serve(site) as home,
+        sitecheck.opened(browser, f"{home}search.html?q=Krylov") as (page, problems),
+    ):
+        page.wait_for_selector('#search-results a[href*="/chapters/"]', timeout=10_000)
+        assert problems == []
+
+
+def test_chapters_read_from_disk_without_a_server(browser, site):
+    chapters = [page for page in sitecheck.pages(site) if page.parent.name == "chapters"]
+    assert chapters
+    problems = {page.name: sitecheck.seen(browser, page.resolve().as_uri()) for page in chapters}
+    assert not any(problems.values()), problems
+
+
+def test_the_solution_of_an_exercise_opens_when_clicked(browser, site):
+    for chapter in (page for page in sitecheck.pages(site) if page.parent.name == "chapters"):
+        with sitecheck.opened(browser, chapter.resolve().as_uri(), width=PHONE) as (page, problems):
+            solutions = page.locator("div.solution.dropdown")
+            for i in range(solutions.count()):
+                inside = solutions.nth(i).locator(".section, section").first
+                assert not inside.is_visible()
+                solutions.nth(i).locator(".admonition-title").first.click()
+                inside.wait_for(state="visible", timeout=5_000)
+            wide = page.evaluate("document.scrollingElement.scrollWidth")
+            assert wide <= PHONE, f"{chapter.name}: {wide} px wide with its solutions open"
+            assert problems == []
+
+
+# Each check finds the fault it is there for.
+
+FAULTS = {
+    "console: ": "<script>console.error('broken')</script>",
+    "script error: ": "<script>throw new Error('broken')</script>",
+    "answer 404": '<link rel="stylesheet" href="gone.css">',
+    "asks outside: ": '<img src="http://outside.invalid/a.png" alt="a">',
+    "request failed": '<script src="http://outside.invalid/a.js"></script>',
+    "image not loaded": '<img src="data:image/png;base64,AAAA" alt="a">',
+    "not typeset": '<span class="math">\\(x\\)</span>',
+    "MathJax reports": '<mjx-merror data-mjx-error="Undefined control sequence"></mjx-merror>',
+    "MathJax did not start": '<script async src="gone-mathjax.js"></script>',
+    "scrolls sideways": '<div style="width: 800px">wide</div>',
+    "theme is light": "<script>document.documentElement.dataset.theme = 'light'</script>",
+    "contrast 1.": '<article><p style="color: #eee">faint</p></article>',
+}
+
+
+def write(folder, body: str) -> None:
+    head = '<head><link rel="icon" href="data:,"></head>'
+    text = f'<html>{head}<body style="background: #fff">{body}</body></html>'
+    (folder / "page.html").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("problem", FAULTS)
+def test_a_broken_page_is_found(browser, tmp_path, problem):
+    write(tmp_path, FAULTS[problem])
+    with sitecheck.serve(tmp_path) as home:
+        found = sitecheck.seen(browser, f"{home}page.html", width=PHONE, scheme="dark")
+    assert any(line.startswith(problem) for line in found), found
+
+
+def test_a_good_page_has_no_problem(browser, tmp_path):
+    write(
+        tmp_path, '<article><p>Text</p><span class="math"><mjx-container>x</mjx-container></span></article>'
+    )
+    with sitecheck.serve(tmp_path) as home:
+        assert sitecheck.seen(browser, f"{home}page.html", width=PHONE) == []
+
+
+def test_a_missing_browser_skips_or_fails_as_asked(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("REQUIRE_BROWSER", raising=False)
+    with pytest.raises(pytest.skip.Exception):
+        browser_path()
+    monkeypatch.setenv("REQUIRE_BROWSER", "1")
+    with pytest.raises(pytest.fail.Exception):
+        browser_path()

@@ -1,0 +1,1 @@
+"""The pipeline: run, merge, build. Imports lglib.provenance; nothing imports it."""

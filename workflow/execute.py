@@ -1,0 +1,138 @@
+"""Run one notebook with papermill: progress on the terminal, an error that says where, no half output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from lglib import provenance
+from workflow import profiles
+
+# One thread a kernel: the order of a sum depends on the number of threads, and with it the last digits.
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+}
+
+
+class Telling(NBClientEngine):
+    """papermill's engine that prints a line per section: chapter, cell of how many, elapsed, heading."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> Any:
+        """Run the notebook; papermill calls this."""
+        label, stream = kwargs.pop("label"), kwargs.pop("stream")
+        total, started, plain_start = len(nb_man.nb.cells), time.monotonic(), nb_man.cell_start
+
+        def cell_start(cell: Any, cell_index: int | None = None, **rest: Any) -> None:
+            lines = cell.source.splitlines() if cell.cell_type == "markdown" else []
+            heading = next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
+            if heading or cell_index == total - 1:
+                seconds = int(time.monotonic() - started)
+                clock = f"{seconds // 60:02d}:{seconds % 60:02d}"
+                line = f"{label}  cell {(cell_index or 0) + 1:>3} of {total}  {clock}  {heading or 'done'}"
+                print(line, file=sys.stderr, flush=True)
+                print(line, file=stream, flush=True)
+            plain_start(cell, cell_index, **rest)
+
+        nb_man.cell_start = cell_start
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+papermill_engines.register("telling", Telling)
+
+
+def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
+    """Run one chapter into `runs/<profile>/seed<k>/` and file its records; SystemExit with the place of an error.
+
+    The live notebook grows in a hidden file and takes its name only when it is whole, so a kill at any
+    moment leaves no half output. A failed one is kept as `<chapter>.failed.ipynb` beside the log.
+    """
+    values = profiles.load(profile, root).get(chapter, {})
+    folder = root / "runs" / profile / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    live, log = folder / f".{chapter}.live.ipynb", folder / f"{chapter}.log"
+    failed, scratch = folder / f"{chapter}.failed.ipynb", folder / f".{chapter}.records"
+    shutil.rmtree(scratch, ignore_errors=True)
+    failed.unlink(missing_ok=True)
+    os.environ.update(ENVIRONMENT, LG_RESULTS=str(scratch))
+    expected = provenance.code_hash(chapter, root)
+    label = f"[{chapter} seed {seed}]"
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            papermill.execute_notebook(
+                root / "notebooks" / f"{chapter}.ipynb",
+                live,
+                parameters={**values, "profile": profile, "seed": seed},
+                engine_name="telling",
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(root),
+                label=label,
+                stream=stream,
+                stdout_file=stream,
+                stderr_file=stream,
+                extra_arguments=["--log-level=ERROR"],
+            )
+            text = _the_records(scratch, expected).read_text(encoding="utf-8")
+        except (PapermillExecutionError, ValueError) as error:
+            stream.write(f"\n{error}\n")
+            if live.exists():
+                live.replace(failed)
+            raise SystemExit(_report(error, chapter, label, log, failed)) from None
+    filed = root / "results" / profile / json.loads(text)["model"] / f"seed{seed}" / f"{chapter}.json"
+    if not filed.exists() or filed.read_text(encoding="utf-8") != text:
+        provenance.write_atomically(filed, text)
+    provenance.write_atomically(folder / f"{chapter}.json", text)
+    live.replace(folder / f"{chapter}.ipynb")
+    shutil.rmtree(scratch)
+
+
+def _the_records(scratch: Path, expected: str) -> Path:
+    found = sorted(scratch.rglob("*.json"))
+    if len(found) != 1:
+        raise ValueError(f"the notebook must call results.write once, it wrote {len(found)} files")
+    made_by = json.loads(found[0].read_text(encoding="utf-8"))["code"]
+    if made_by != expected:
+        raise ValueError("the notebook or lglib was edited while it ran; run it again")
+    return found[0]
+
+
+def _report(error: Exception, chapter: str, label: str, log: Path, failed: Path) -> str:
+    lines = [f"{label}  FAILED: notebooks/{chapter}.ipynb"]
+    if isinstance(error, PapermillExecutionError):
+        total = len(nbformat.read(failed, as_version=4).cells) if failed.exists() else "?"
+        lines.append(f"  cell   {error.cell_index + 1} of {total}: {error.source.strip().splitlines()[0]}")
+        lines.append(f"  error  {error.ename}: {error.evalue}")
+    else:
+        lines.append(f"  error  {error}")
+    lines.append(f"  log    {_from_here(log)}")
+    lines.append(f"  so far {_from_here(failed)}")
+    return "\n".join(lines)
+
+
+def _from_here(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Run one chapter of a profile with one seed.")
+    parser.add_argument("chapter")
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    execute(asked.chapter, profile=asked.profile, seed=asked.seed, root=provenance.project_root())
