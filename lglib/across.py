@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from lglib import provenance, results, stats
@@ -35,17 +36,25 @@ class Seeds:
         return stats.mean_interval(values) if len(values) > 1 else None
 
     def record(self, claim: str, quantity: str) -> results.Record:
-        """The record over seeds: mean and interval over seeds, n = number of seeds.
+        """The record over seeds: mean and interval over seeds, n = number of seeds; null and prediction are means.
 
         With a single seed it is that seed's own record, whose interval is over its own draws.
         """
         self.values(claim, quantity)  # names what there is when the quantity is unknown
-        one = next(run[claim, quantity] for run in self.runs.values() if (claim, quantity) in run)
-        interval = self.interval(claim, quantity)
+        found = [run[claim, quantity] for run in self.runs.values() if (claim, quantity) in run]
+        one, interval = found[0], self.interval(claim, quantity)
         if interval is None:
             return one
-        rest = {"unit": one.unit, "null": one.null, "null_means": one.null_means, "predicted": one.predicted}
-        return results.Record.of(claim, quantity, interval, **rest)
+        predictions = [r.predicted for r in found if r.predicted is not None]
+        return results.Record.of(
+            claim,
+            quantity,
+            interval,
+            unit=one.unit,
+            null=fmean(r.null for r in found),
+            null_means=one.null_means,
+            predicted=fmean(predictions) if predictions else None,
+        )
 
     def __str__(self) -> str:
         used = ", ".join(str(s) for s in sorted(self.runs))

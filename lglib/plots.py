@@ -96,8 +96,10 @@ def table(rows: Sequence[dict[str, object]], index: str, digits: int = 3) -> pd.
     >>> table([{"d": 10, "gain": 0.123456}], index="d").loc[10, "gain"]
     '0.123'
     """
-    frame = pd.DataFrame([{k: _shown(v, digits) for k, v in row.items()} for row in rows])
-    return frame.set_index(index)
+    frame = pd.DataFrame([{k: _shown(v, digits) for k, v in row.items()} for row in rows]).set_index(index)
+    return frame.rename_axis(
+        index=None, columns=index
+    )  # the index's name in the head, not in a line of its own
 
 
 def _shown(value: object, digits: int) -> object:

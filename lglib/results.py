@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,13 +87,13 @@ def agrees(record: Record, tolerance: float) -> str:
     return _verdict(record.low, record.high, record.predicted - slack, record.predicted + slack)
 
 
-def exceeds(record: Record, bar: float | None = None) -> str:
-    """Verdict on a claimed effect: is the interval above `bar` (default: the record's null)?
+def exceeds(record: Record, bar: float) -> str:
+    """Verdict on a claimed effect: is the interval above `bar`?
 
-    >>> exceeds(Record("S3", "capture", 0.6, 0.5, 0.7, 5, "1", 0.001, "random subspace"))
+    >>> exceeds(Record("S3", "capture", 0.6, 0.5, 0.7, 5, "1", 0.001, "random subspace"), 0.1)
     'reproduced'
     """
-    return _verdict(record.low, record.high, record.null if bar is None else bar, math.inf)
+    return _verdict(record.low, record.high, bar, math.inf)
 
 
 def falls_below(record: Record, bar: float) -> str:
@@ -115,6 +115,28 @@ def overall(verdicts: Iterable[str]) -> str:
     if not found:
         raise ValueError("no verdict was given; a claim without a record is 'not testable here'")
     return found.pop() if len(found) == 1 else "partly"
+
+
+def row(record: Record, rule: Callable[[Record, float], str], bar: float) -> dict[str, str]:
+    """A line of a chapter's table of claims: the value beside its null, the rule, and what the rule says.
+
+    >>> row(Record("T1", "ratio", 1.0, 0.99, 1.01, 9, "1", 0.0, "one draw", predicted=1.0), agrees, 0.05)["rule"]
+    'within 5% of prediction'
+    """
+    words = {
+        agrees: f"within {bar:.0%} of prediction",
+        exceeds: f"above {bar:g}",
+        falls_below: f"below {bar:g}",
+    }
+    return {
+        "claim": record.claim,
+        "measured": record.quantity,
+        "value [95 %] (n)": f"{record.value:.3g} [{record.low:.3g}, {record.high:.3g}] ({record.n})",
+        "null": f"{record.null:.3g}: {record.null_means}",
+        "prediction": "none" if record.predicted is None else f"{record.predicted:.3g}",
+        "rule": words[rule],
+        "verdict": rule(record, bar),
+    }
 
 
 def _verdict(low: float, high: float, wanted_low: float, wanted_high: float) -> str:

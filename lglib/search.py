@@ -1,6 +1,6 @@
 """Random search around a point: keyed noise, gains, and the best of N by exact order statistics.
 
-Room: on `params`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can be made
+Room: on `params` and `stats`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can be made
 again instead of kept, and two tensors of one shape never share it.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.special import gammaln
 
+from lglib import stats
 from lglib.params import ParameterSpace
 
 
@@ -77,6 +78,20 @@ def gains(
     return found
 
 
+def block_maxima(gains: np.ndarray, n: int) -> np.ndarray:
+    """The best of each block of n gains, shape (len(gains) // n,): independent draws of the best of n.
+
+    A last, shorter block is left out. Raises ValueError unless gains (draws,) hold at least one block.
+
+    >>> block_maxima(np.array([3.0, 1.0, 2.0, 5.0, 4.0]), 2)
+    array([3., 5.])
+    """
+    gains = np.asarray(gains, dtype=float)
+    if gains.ndim != 1 or not 1 <= n <= len(gains):
+        raise ValueError(f"n must lie between 1 and the number of draws, got n={n} and shape {gains.shape}")
+    return gains[: len(gains) // n * n].reshape(-1, n).max(1)
+
+
 def order_weights(total: int, n: int) -> np.ndarray:
     """Weight (total,) of each order statistic, ascending, in the mean best of n out of `total` draws.
 
@@ -109,3 +124,33 @@ def expected_best(scores: np.ndarray, n: int, *, measured: np.ndarray | None = N
         raise ValueError(f"scores and measured must be (candidates,), got {scores.shape} and {values.shape}")
     order = np.argsort(scores, kind="stable")
     return float(order_weights(len(scores), n) @ values[order])
+
+
+def best_of_n(
+    scores: np.ndarray,
+    n: int,
+    seed: int,
+    *,
+    control: np.ndarray | None = None,
+    control_mean: float = 0.0,
+    resamples: int = 400,
+) -> stats.Interval:
+    """Mean best of n with its bootstrap interval over the candidates.
+
+    `control` (candidates,) is a control variate: a score on the same candidates whose mean best of n is
+    known to be `control_mean`. What it gained by luck is taken off, which changes the scatter, not the mean.
+
+    >>> draws = np.random.default_rng(0).standard_normal(200)
+    >>> round(best_of_n(draws + 1, 16, 0, control=draws, control_mean=1.766).estimate, 3)
+    2.766
+    """
+    scores = np.asarray(scores, dtype=float)
+    if control is not None and np.shape(control) != scores.shape:
+        raise ValueError(f"control must have the shape of scores, {scores.shape}, got {np.shape(control)}")
+
+    def statistic(index: np.ndarray) -> float:
+        i = index.astype(int)
+        luck = 0.0 if control is None else expected_best(control[i], n) - control_mean
+        return expected_best(scores[i], n) - luck
+
+    return stats.bootstrap_interval(np.arange(len(scores)), seed, statistic=statistic, resamples=resamples)

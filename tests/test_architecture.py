@@ -27,7 +27,9 @@ def test_every_room_of_the_house_is_drawn_with_the_imports_it_has(root):
 
 
 def test_the_picture_is_found_false_when_a_room_imports_more_than_drawn(root):
-    page = (root / "book" / "architecture.md").read_text().replace("| `params` |\n| `train`", "| |\n| `train`")
+    page = (
+        (root / "book" / "architecture.md").read_text().replace("| `params` |\n| `train`", "| |\n| `train`")
+    )
     assert drawn(page) != built(root)
 
 
@@ -41,7 +43,9 @@ def test_imports_point_one_way(root):
 
 @pytest.mark.parametrize("module", ["plots", "results", "across", "theory", "stats"])
 def test_rooms_that_know_no_model_import_no_torch(root, module):
-    assert not re.search(r"^\s*(import|from) torch", (root / "lglib" / f"{module}.py").read_text(), re.MULTILINE)
+    assert not re.search(
+        r"^\s*(import|from) torch", (root / "lglib" / f"{module}.py").read_text(), re.MULTILINE
+    )
 
 
 def test_chapters_import_only_lglib_and_never_each_other(root):
@@ -53,4 +57,6 @@ def test_chapters_import_only_lglib_and_never_each_other(root):
 def test_the_pipeline_table_lists_the_files_there_are(root):
     page = (root / "book" / "architecture.md").read_text().split("## The pipeline")[1].split("## Three")[0]
     listed = set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
-    assert listed == {p.name for p in (root / "workflow").iterdir() if p.is_file() and p.name != "__init__.py"}
+    assert listed == {
+        p.name for p in (root / "workflow").iterdir() if p.is_file() and p.name != "__init__.py"
+    }

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from lglib import provenance
 from workflow import pairs, profiles

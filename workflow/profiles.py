@@ -69,7 +69,12 @@ def allowed(rule: dict[str, Any]) -> str:
     """A schema rule in words."""
     if "enum" in rule:
         return "one of " + ", ".join(map(str, rule["enum"]))
-    kinds = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "a text",
+        "boolean": "true or false",
+    }
     if rule["type"] == "array":
         return f"a list of {rule.get('minItems', 0)} or more, each {allowed(rule['items'])}"
     text = kinds[rule["type"]]

@@ -34,7 +34,9 @@ def merge(source: nbformat.NotebookNode, run: nbformat.NotebookNode, name: str) 
         if cell.cell_type == "code":
             twin = next(executed, None)
             if twin is None or provenance.code_only(twin.source) != provenance.code_only(cell.source):
-                raise PublishError(f"{name}: the code of the run is not the code of notebooks/{name}.ipynb; run it again")
+                raise PublishError(
+                    f"{name}: the code of the run is not the code of notebooks/{name}.ipynb; run it again"
+                )
             count += 1
             cell.outputs, cell.execution_count = _outputs(twin, name, count), count
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}

@@ -46,7 +46,9 @@ def build(root: Path, site: Path, html: Path, log: Path) -> None:
             env=environment,
             check=False,
         )
-    told = [line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line]
+    told = [
+        line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line
+    ]
     if done.returncode:
         shutil.rmtree(fresh, ignore_errors=True)
         raise SystemExit(f"The strict build failed; the log is {log}\n  " + "\n  ".join(told[:20]))
