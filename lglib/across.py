@@ -36,8 +36,9 @@ class Seeds:
         return stats.mean_interval(values) if len(values) > 1 else None
 
     def record(self, claim: str, quantity: str) -> results.Record:
-        """The record over seeds: mean and interval over seeds, n = number of seeds; null and prediction are means.
+        """The record over seeds: mean and interval over seeds, n = number of seeds.
 
+        Null and prediction are means over seeds too.
         With a single seed it is that seed's own record, whose interval is over its own draws.
         """
         self.values(claim, quantity)  # names what there is when the quantity is unknown

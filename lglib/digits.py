@@ -18,7 +18,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint sets of images x (n, 64), scaled to mean 0 and sd 1 over all pixels, and labels y (n,)."""
+    """Three disjoint sets: images x (n, 64), scaled to mean 0 and sd 1 over all pixels, and labels y (n,)."""
 
     train: Batch
     select: Batch
@@ -91,7 +91,7 @@ def minibatches(data: Batch, size: int, steps: int, seed: int) -> list[Batch]:
 
 
 def fit(net: torch.nn.Module, data: Batch, *, until: float, seed: int, most_steps: int = 4000) -> int:
-    """Train in place with Adam on minibatches of 64 until the training loss is below `until`; returns the steps.
+    """Train in place with Adam, minibatches of 64, until the training loss is below `until`; give the steps.
 
     The step size shrinks with the square root of the width, so that networks of all widths learn at about
     the same pace. Raises RuntimeError with the loss reached when `most_steps` were not enough.

@@ -6,6 +6,7 @@ Room: top floor beside the notebooks; knows arrays and axes, never models. It ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +53,7 @@ def panels(count: int, *, height: float = 3.3) -> tuple[Figure, Sequence[Axes]]:
     return figure, list(axes[:, 0])
 
 
-def law(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, **kwargs: object) -> None:
+def law(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, **kwargs: Any) -> None:
     """Draw a law as a thin black line: what a formula of the text predicts."""
     axes.plot(x, y, **{"color": "black", "linewidth": 1.2, "label": label, "zorder": 1, **kwargs})
 
@@ -80,7 +81,7 @@ def points(
     y: np.ndarray,
     low: np.ndarray | None = None,
     high: np.ndarray | None = None,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> None:
     """Draw measured values as dots, with their intervals as bars where they are given."""
     y = np.asarray(y, dtype=float)

@@ -64,9 +64,9 @@ def code_only(source: str) -> str:
         body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
             first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                if isinstance(first.value.value, str) and first.end_lineno:
-                    drop.update(range(first.lineno - 1, first.end_lineno))
+            told = first.value if isinstance(first, ast.Expr) else None
+            if isinstance(told, ast.Constant) and isinstance(told.value, str):
+                drop.update(range(first.lineno - 1, first.end_lineno or first.lineno))
     kept = plain.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(plain).readline):
         if token.type == tokenize.COMMENT:

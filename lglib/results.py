@@ -21,7 +21,8 @@ CLAIMS = (
     *("L1", "L2", "B1", "B2", "B3", "B4", "B5"),
 )
 SCHEMA = 1
-DIGITS = 6  # significant digits kept in a record: enough to print, few enough to be the same on two machines
+Rule = Callable[["Record", float], str]
+DIGITS = 6  # significant digits of a record: enough to print, few enough to agree between machines
 
 
 @dataclass(frozen=True)
@@ -117,16 +118,17 @@ def overall(verdicts: Iterable[str]) -> str:
     return found.pop() if len(found) == 1 else "partly"
 
 
-def row(record: Record, rule: Callable[[Record, float], str], bar: float) -> dict[str, str]:
+def row(record: Record, rule: Rule, bar: float) -> dict[str, str]:
     """A line of a chapter's table of claims: the value beside its null, the rule, and what the rule says.
 
-    >>> row(Record("T1", "ratio", 1.0, 0.99, 1.01, 9, "1", 0.0, "one draw", predicted=1.0), agrees, 0.05)["rule"]
+    >>> record = Record("T1", "ratio", 1.0, 0.99, 1.01, 9, "1", 0.0, "one draw", predicted=1.0)
+    >>> row(record, agrees, 0.05)["rule"]
     'within 5% of prediction'
     """
     words = {
-        agrees: f"within {bar:.0%} of prediction",
-        exceeds: f"above {bar:g}",
-        falls_below: f"below {bar:g}",
+        "agrees": f"within {bar:.0%} of prediction",
+        "exceeds": f"above {bar:g}",
+        "falls_below": f"below {bar:g}",
     }
     return {
         "claim": record.claim,
@@ -134,7 +136,7 @@ def row(record: Record, rule: Callable[[Record, float], str], bar: float) -> dic
         "value [95 %] (n)": f"{record.value:.3g} [{record.low:.3g}, {record.high:.3g}] ({record.n})",
         "null": f"{record.null:.3g}: {record.null_means}",
         "prediction": "none" if record.predicted is None else f"{record.predicted:.3g}",
-        "rule": words[rule],
+        "rule": words[rule.__name__],
         "verdict": rule(record, bar),
     }
 

@@ -1,7 +1,7 @@
 """Random search around a point: keyed noise, gains, and the best of N by exact order statistics.
 
-Room: on `params` and `stats`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can be made
-again instead of kept, and two tensors of one shape never share it.
+Room: on `params` and `stats`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can
+be made again instead of kept, and two tensors of one shape never share it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = Fals
     tensor, so tensors of one shape receive the same noise. For the tied-noise law of chapter 1.
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 3))
-    >>> bool((noise(space, 0, 5) == noise(space, 0, 5)).all()), bool((noise(space, 0, 6) == noise(space, 0, 5)).any())
+    >>> first, again, other = noise(space, 0, 5), noise(space, 0, 5), noise(space, 0, 6)
+    >>> torch.equal(first, again), torch.equal(first, other)
     (True, False)
     """
     parts = []
@@ -48,7 +49,7 @@ def gains(
     seed: int,
     direction: Callable[[int], torch.Tensor] | None = None,
 ) -> np.ndarray:
-    """Loss decrease of theta + sigma * eps for every candidate, step size and batch: (candidates, sigmas, batches).
+    """Loss decrease of theta + sigma * eps, shape (candidates, sigmas, batches).
 
     Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given. The model
     is left exactly as it was, also after an error. Raises ValueError for candidates < 1, a sigma that is

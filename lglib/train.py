@@ -56,7 +56,8 @@ def descend(
     """
     parameters = space.parameters()
     stepper = optimizer(parameters)
-    points, losses = [space.flatten()], []
+    points = [space.flatten()]
+    losses: list[float] = []
     for step, batch in enumerate(batches):
         loss = loss_fn(space.module, batch)
         if not torch.isfinite(loss):

@@ -340,8 +340,14 @@ masses, densities, gains = np.array(found).T
 # %%
 def rank_correlation(x):
     """Spearman correlation of x with the gains; its interval is over subspaces."""
-    pick = lambda i: spearmanr(x[i.astype(int)], gains[i.astype(int)])[0]
-    return stats.bootstrap_interval(np.arange(60), seed, statistic=pick, resamples=500)
+
+    def spearman(index):
+        i = index.astype(int)
+        return spearmanr(x[i], gains[i])[0]
+
+    return stats.bootstrap_interval(
+        np.arange(60), seed, statistic=spearman, resamples=500
+    )
 
 
 for name, x in {"density": densities, "mass": masses}.items():
@@ -998,12 +1004,9 @@ _ = axes.legend(loc="lower left")
 def gradient_step(width):
     """Measured loss decrease of the gradient step that is best on the quadratic."""
     space, local = spaces[width], geometry[width]
-    step = {"sigmas": [1 / local["h"]], "candidates": 1, "seed": seed}
-    along = lambda _: local["a"]
-    found = search.gains(
-        space, digits.mean_cross_entropy, [select_set], direction=along, **step
-    )
-    return found.item()
+    before = space.loss(digits.mean_cross_entropy, select_set)
+    with space.at(space.flatten() + local["a"] / local["h"]):
+        return before - space.loss(digits.mean_cross_entropy, select_set)
 
 
 at = list(multiples).index(1)  # sigma = sigma*

@@ -1,4 +1,4 @@
-"""`make book`: check what was asked, hold the lock, bring pairs in step, drive Snakemake, say where the book is."""
+"""`make book`: check what was asked, hold the lock, sync the pairs, drive Snakemake, tell the place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def cores(wanted: str) -> int:
-    """Number of notebooks at a time; default: the cores that this process may use."""
+    """Notebooks at a time; default: the cores that this process may use."""
     if not wanted:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not (wanted.isascii() and wanted.isdigit() and int(wanted) > 0):
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     if status:
         logs = sorted((root / ".snakemake" / "log").glob("*.log"))
         print(
-            f"make book: not finished ({seconds:.0f} s). What failed is named above; the other chapters stand.\n"
+            f"make book: not finished ({seconds:.0f} s). What failed is named above; all else stands.\n"
             f"The workflow's own log: {logs[-1].relative_to(root) if logs else 'none'}",
             file=sys.stderr,
         )

@@ -57,7 +57,7 @@ papermill_engines.register("telling", Telling)
 
 
 def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
-    """Run one chapter into `runs/<profile>/seed<k>/` and file its records; SystemExit with the place of an error.
+    """Run one chapter into `runs/<profile>/seed<k>/` and file its records; SystemExit says where it failed.
 
     The live notebook grows in a hidden file and takes its name only when it is whole, so a kill at any
     moment leaves no half output. A failed one is kept as `<chapter>.failed.ipynb` beside the log.

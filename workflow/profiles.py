@@ -42,7 +42,7 @@ def names(root: Path) -> list[str]:
 
 
 def load(profile: str, root: Path) -> dict[str, dict[str, Any]]:
-    """Parameters by chapter of a profile, all checked. Raises ProfileError listing everything wrong at once."""
+    """Parameters by chapter of a profile, all checked; ProfileError lists everything wrong at once."""
     path = root / "config" / f"{profile}.yml"
     if profile not in names(root):
         raise ProfileError(f"PROFILE is {profile!r}; there is: {', '.join(names(root))}")
@@ -56,9 +56,8 @@ def load(profile: str, root: Path) -> dict[str, dict[str, Any]]:
             continue
         errors = list(Draft202012Validator(schema[key]).iter_errors(value))
         if errors:
-            wrong.append(
-                f"{parameter} of chapter {chapter} is {value!r}{_hint(value)}; allowed: {allowed(schema[key])}"
-            )
+            got = f"{parameter} of chapter {chapter} is {value!r}{_hint(value)}"
+            wrong.append(f"{got}; allowed: {allowed(schema[key])}")
         by_chapter.setdefault(chapter, {})[parameter] = value
     if wrong:
         raise ProfileError("\n".join(f"{path.relative_to(root)}: {line}" for line in wrong))

@@ -1,4 +1,4 @@
-"""Merge a run into a published chapter: prose and tags of the source, outputs of the run, nothing of the machine."""
+"""Merge a run into a published chapter: prose and tags of the source, outputs of the run."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def publish(chapter: str, run: Path, target: Path, root: Path) -> bool:
 
 
 def not_current(root: Path, folder: Path) -> list[str]:
-    """Chapters in `folder` that may not be built: missing, of other code than their source, or with an error."""
+    """Chapters in `folder` that may not be built: missing, of other code than their source, or failed."""
     wrong = []
     for chapter in provenance.chapters(root):
         path = folder / f"{chapter}.ipynb"

@@ -62,7 +62,7 @@ def build(root: Path, site: Path, html: Path, log: Path) -> None:
 
 
 def sources(root: Path) -> list[str]:
-    """Files whose change asks for a new build, chapters aside: pages, settings, styles, and lglib for the API page."""
+    """Files whose change asks for a new build, chapters aside: pages, settings, styles, lglib."""
     files = [root / "_config.yml", root / "_toc.yml", *(root / "lglib").glob("*.py")]
     files += [p for p in (root / "book").rglob("*") if p.is_file() and p.parent.name != "chapters"]
     return sorted(str(p.relative_to(root)) for p in files)
