@@ -22,12 +22,12 @@ CLAIMS = (
 )
 SCHEMA = 1
 Rule = Callable[["Record", float], str]
-DIGITS = 6  # significant digits of a record: enough to print, few enough to agree between machines
+DIGITS = 6  # significant digits of a record: enough to print, few enough to repeat elsewhere
 
 
 @dataclass(frozen=True)
 class Record:
-    """One measured value of a run: with its n, its interval, its null and, where a law exists, its prediction.
+    """One measured value of a run, with its n, interval and null, and its prediction where a law exists.
 
     `claim` is an id of the ledger; `quantity` says what was measured; `n` is how many independent draws
     stand behind `value`, and [low, high] is the interval over them; `null` is the value that chance

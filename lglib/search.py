@@ -52,8 +52,9 @@ def gains(
     """Loss decrease of theta + sigma * eps, shape (candidates, sigmas, batches).
 
     Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given. The model
-    is left exactly as it was, also after an error. Raises ValueError for candidates < 1, a sigma that is
-    not above 0, no batch, or a loss that is not finite.
+    is left exactly as it was, also after an error. A candidate whose loss is not finite has
+    the gain -inf. Raises ValueError for candidates < 1, a sigma that is not above 0, no batch, or a loss
+    that is not finite at the start.
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 1))
     >>> loss = lambda net, x: net(x).square().mean()
@@ -70,12 +71,15 @@ def gains(
     found = np.empty((candidates, len(sigmas), len(batches)))
     with torch.no_grad(), space.at(theta):
         base = [space.loss(loss_fn, batch) for batch in batches]
+        if not np.isfinite(base).all():
+            raise ValueError(f"the loss is not finite at the starting point: {base}")
         for i in range(candidates):
             eps = noise(space, seed, i) if direction is None else direction(i)
             for j, sigma in enumerate(sigmas):
                 space.load(torch.add(theta, eps, alpha=sigma))
                 for b, batch in enumerate(batches):
-                    found[i, j, b] = base[b] - space.loss(loss_fn, batch)
+                    loss = space.loss(loss_fn, batch)
+                    found[i, j, b] = base[b] - loss if np.isfinite(loss) else -np.inf
     return found
 
 

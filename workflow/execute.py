@@ -65,6 +65,7 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     values = profiles.load(profile, root).get(chapter, {})
     folder = root / "runs" / profile / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
+    notebook = root / "notebooks" / f"{chapter}.ipynb"
     live, log = folder / f".{chapter}.live.ipynb", folder / f"{chapter}.log"
     failed, scratch = folder / f"{chapter}.failed.ipynb", folder / f".{chapter}.records"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -75,7 +76,7 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     with log.open("w", encoding="utf-8") as stream:
         try:
             papermill.execute_notebook(
-                root / "notebooks" / f"{chapter}.ipynb",
+                notebook,
                 live,
                 parameters={**values, "profile": profile, "seed": seed},
                 engine_name="telling",
@@ -93,7 +94,7 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
             stream.write(f"\n{error}\n")
             if live.exists():
                 live.replace(failed)
-            raise SystemExit(_report(error, chapter, label, log, failed)) from None
+            raise SystemExit(_report(error, notebook, label, log, failed)) from None
     filed = root / "results" / profile / json.loads(text)["model"] / f"seed{seed}" / f"{chapter}.json"
     if not filed.exists() or filed.read_text(encoding="utf-8") != text:
         provenance.write_atomically(filed, text)
@@ -112,11 +113,13 @@ def _the_records(scratch: Path, expected: str) -> Path:
     return found[0]
 
 
-def _report(error: Exception, chapter: str, label: str, log: Path, failed: Path) -> str:
-    lines = [f"{label}  FAILED: notebooks/{chapter}.ipynb"]
+def _report(error: Exception, notebook: Path, label: str, log: Path, failed: Path) -> str:
+    lines = [f"{label}  FAILED: {_from_here(notebook)}"]
     if isinstance(error, PapermillExecutionError):
-        total = len(nbformat.read(failed, as_version=4).cells) if failed.exists() else "?"
-        lines.append(f"  cell   {error.cell_index + 1} of {total}: {error.source.strip().splitlines()[0]}")
+        # papermill adds cells of its own, so count in the source, where the reader will look
+        sources = [c.source for c in nbformat.read(notebook, as_version=4).cells]
+        number = sources.index(error.source) + 1
+        lines.append(f"  cell   {number} of {len(sources)}: {error.source.strip().splitlines()[0]}")
         lines.append(f"  error  {error.ename}: {error.evalue}")
     else:
         lines.append(f"  error  {error}")

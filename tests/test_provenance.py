@@ -1,0 +1,84 @@
+"""The code hash: what makes results stale, and what does not."""
+
+import shutil
+
+import pytest
+
+from lglib import provenance
+
+
+@pytest.fixture
+def copy(root, tmp_path):
+    for folder in ("notebooks", "lglib"):
+        shutil.copytree(root / folder, tmp_path / folder)
+    shutil.copy2(root / "_toc.yml", tmp_path)
+    return tmp_path
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("lglib/plots.py", '"lines.linewidth": 1.8', '"lines.linewidth": 3'),
+        ("lglib/theory.py", '"""Laws and nulls', '"""Laws & nulls'),
+        ("lglib/search.py", "    order = np.argsort(", "\n    # a comment\n    order = np.argsort("),
+        ("notebooks/01_theory.ipynb", "# Theory: what", "# On theory: what"),
+        ("lglib/search.py", '"""Mean best of n with', '"""The mean best of n with'),
+    ],
+)
+def test_prose_comments_docstrings_and_plots_do_not_make_results_stale(copy, file, old, new):
+    before = provenance.code_hash("01_theory", copy)
+    edit(copy / file, old, new)
+    assert provenance.code_hash("01_theory", copy) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("notebooks/01_theory.ipynb", "until=0.3", "until=0.4"),
+        ("lglib/search.py", "digest_size=8", "digest_size=7"),
+        ("lglib/maxima.py", "-14 * 64", "-13 * 64"),  # imported by theory, not by the chapter
+    ],
+)
+def test_code_of_the_chapter_or_of_any_module_behind_it_does(copy, file, old, new):
+    before = provenance.code_hash("01_theory", copy)
+    edit(copy / file, old, new)
+    assert provenance.code_hash("01_theory", copy) != before
+
+
+def test_modules_are_followed_to_the_end_of_the_imports(root):
+    found = provenance.library_modules("from lglib import across, plots", root)
+    assert "plots" not in found
+    assert {"across", "results", "stats", "theory", "maxima", "arguments"} <= set(found)
+
+
+def test_an_import_of_a_module_that_does_not_exist_is_named(root):
+    with pytest.raises(FileNotFoundError, match=r"lglib\.nowhere"):
+        provenance.library_modules("from lglib import nowhere", root)
+
+
+def test_strings_that_look_like_comments_stay_code():
+    assert provenance.code_only('x = "# not a comment"  # a comment') == 'x = "# not a comment"'
+
+
+def test_a_multi_line_string_that_is_no_docstring_stays_code():
+    assert "kept" in provenance.code_only('x = """\nkept\n"""')
+
+
+def test_magics_do_not_stop_the_hash():
+    assert provenance.code_only("%matplotlib inline\nx = 1") == "pass\nx = 1"
+
+
+def test_a_folder_outside_the_project_is_told_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="inside the cloned repository"):
+        provenance.project_root(tmp_path)
+
+
+def test_an_unknown_chapter_names_the_chapters_there_are(root):
+    with pytest.raises(ValueError, match="'07_x'; there is: 01_theory"):
+        provenance.code_hash("07_x", root)

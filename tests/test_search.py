@@ -1,0 +1,163 @@
+"""Random search: keyed noise, gains, exact order statistics."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lglib import search, theory
+from lglib.params import ParameterSpace
+
+
+@pytest.fixture
+def space():
+    torch.manual_seed(0)
+    return ParameterSpace(torch.nn.Sequential(*[torch.nn.Linear(40, 40, bias=False) for _ in range(3)]))
+
+
+def linear_score(a):
+    return lambda net, scale: (
+        -scale * sum((p.reshape(-1) @ v) for p, v in zip(net.parameters(), a, strict=True))
+    )
+
+
+def test_same_shaped_tensors_get_uncorrelated_noise(space):
+    one, two, _ = search.noise(space, 0, 0).reshape(3, -1)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 4 / np.sqrt(1600)
+
+
+def test_tied_noise_is_the_same_for_tensors_of_one_shape(space):
+    one, two, three = search.noise(space, 0, 0, tied=True).reshape(3, -1)
+    assert torch.equal(one, two)
+    assert torch.equal(two, three)
+
+
+def test_noise_depends_on_seed_and_candidate_and_on_nothing_else(space):
+    first = search.noise(space, 1, 2)
+    torch.manual_seed(123)
+    assert torch.equal(search.noise(space, 1, 2), first)
+    others = [search.noise(space, 1, 3), search.noise(space, 2, 2), search.noise(space, 12, 2)]
+    assert all(not torch.equal(first, other) for other in others)
+
+
+def test_noise_is_standard_normal(space):
+    sample = torch.cat([search.noise(space, 0, i) for i in range(10)]).numpy()
+    assert abs(sample.mean()) < 4 / np.sqrt(sample.size)
+    assert abs(sample.var() - 1) < 4 * np.sqrt(2 / sample.size)
+
+
+def test_gains_of_a_linear_score_are_its_slope_along_the_noise(space):
+    a = [torch.randn(1600, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    found = search.gains(space, linear_score(a), [1.0, 2.0], sigmas=[0.1, 1.0], candidates=5, seed=3)
+    assert found.shape == (5, 2, 2)
+    for i in range(5):
+        slope = float(torch.cat(a) @ search.noise(space, 3, i))
+        np.testing.assert_allclose(found[i], slope * np.outer([0.1, 1.0], [1, 2]), rtol=2e-3, atol=2e-3)
+
+
+def test_candidates_can_be_drawn_in_given_directions(space):
+    a = [torch.ones(1600) for _ in range(3)]
+    found = search.gains(
+        space,
+        linear_score(a),
+        [1.0],
+        sigmas=[1.0],
+        candidates=2,
+        seed=0,
+        direction=lambda i: torch.full((4800,), float(i)),
+    )
+    np.testing.assert_allclose(found.ravel(), [0, 4800], rtol=1e-5)
+
+
+@pytest.mark.parametrize("fail_at", [None, 3])
+def test_the_model_is_left_bit_for_bit_as_it_was(space, fail_at):
+    before, calls = space.flatten(), itertools.count()
+
+    def loss(net, _):
+        if next(calls) == fail_at:
+            raise RuntimeError("out of memory")
+        return sum(p.square().sum() for p in net.parameters())
+
+    try:
+        search.gains(space, loss, [None], sigmas=[1.0], candidates=4, seed=0)
+    except RuntimeError:
+        assert fail_at is not None
+    assert torch.equal(space.flatten(), before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"candidates": 0}, "candidates must be at least 1, got 0"),
+        ({"sigmas": []}, "sigma"),
+        ({"sigmas": [0.0]}, "above 0"),
+        ({"sigmas": [-1.0]}, "above 0"),
+        ({"sigmas": [float("nan")]}, "finite"),
+        ({"batches": []}, "batches is empty"),
+    ],
+)
+def test_a_search_that_cannot_run_is_refused(space, changes, told):
+    arguments = {"batches": [None], "sigmas": [1.0], "candidates": 1, "seed": 0, **changes}
+    with pytest.raises(ValueError, match=told):
+        search.gains(space, lambda net, _: next(net.parameters()).sum(), **arguments)
+
+
+def test_a_loss_that_is_not_finite_at_the_start_is_refused(space):
+    with pytest.raises(ValueError, match="not finite at the starting point"):
+        search.gains(space, lambda *_: torch.tensor(float("nan")), [None], sigmas=[1.0], candidates=1, seed=0)
+
+
+def test_expected_best_is_the_mean_over_all_subsets():
+    scores = np.array([3.0, -1.0, 4.0, 1.0, 5.0, 9.0])
+    for n in range(1, 7):
+        every = [max(subset) for subset in itertools.combinations(scores, n)]
+        assert search.expected_best(scores, n) == pytest.approx(np.mean(every))
+
+
+def test_held_out_value_of_the_winner_is_the_mean_over_all_subsets():
+    rng = np.random.default_rng(0)
+    scores, measured = rng.standard_normal((2, 7))
+    every = [measured[max(subset, key=lambda i: scores[i])] for subset in itertools.combinations(range(7), 3)]
+    assert search.expected_best(scores, 3, measured=measured) == pytest.approx(np.mean(every))
+
+
+@given(st.integers(1, 3000), st.data())
+def test_order_weights_are_a_distribution(total, data):
+    weights = search.order_weights(total, data.draw(st.integers(1, total)))
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1, abs=1e-9)
+
+
+@given(arrays(float, st.integers(2, 30), elements=st.floats(-1e3, 1e3)))
+def test_the_best_of_more_candidates_is_never_worse(scores):
+    values = [search.expected_best(scores, n) for n in range(1, len(scores) + 1)]
+    assert all(b >= a - 1e-9 * (1 + abs(a)) for a, b in itertools.pairwise(values))
+
+
+def test_a_control_variate_shrinks_the_interval_and_leaves_the_mean():
+    rng = np.random.default_rng(1)
+    control = rng.standard_normal(300)
+    scores = control + 0.05 * rng.standard_normal(300)
+    plain = search.best_of_n(scores, 16, 0)
+    sharp = search.best_of_n(scores, 16, 0, control=control, control_mean=theory.expected_maximum(16))
+    assert sharp.high - sharp.low < (plain.high - plain.low) / 3
+    assert sharp.contains(theory.expected_maximum(16) * np.hypot(1, 0.05))
+
+
+@pytest.mark.parametrize("n", [0, 4, -1])
+def test_a_best_of_more_than_there_are_is_refused(n):
+    with pytest.raises(ValueError, match="n must lie between 1 and"):
+        search.expected_best(np.arange(3.0), n)
+    with pytest.raises(ValueError, match="n must lie between 1 and"):
+        search.block_maxima(np.arange(3.0), n)
+
+
+def test_scores_and_measurements_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
+        search.expected_best(np.arange(3.0), 2, measured=np.arange(2.0))
+    with pytest.raises(ValueError, match="control must have the shape"):
+        search.best_of_n(np.arange(3.0), 2, 0, control=np.arange(2.0))
