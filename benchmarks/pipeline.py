@@ -1,0 +1,82 @@
+"""The budgets of the pipeline, measured: `make bench` writes benchmarks/pipeline.json.
+
+Each step is a whole command in a fresh clone, wall time and peak memory of its processes (sampled, children
+included). One run each: the steps take minutes and the budgets are generous.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+BUDGETS = {  # seconds
+    "install": 180,
+    "chapter 01_theory, one seed": 90,
+    "make book, nothing to do": 10,
+    "make book, after a change of prose": 25,
+    "make test": 480,
+}
+
+
+def measure(command: list[str], folder: Path) -> dict[str, float]:
+    """Seconds and peak memory (MB) of a command; stops the benchmark when it fails."""
+    started, peak, done = time.monotonic(), [0], threading.Event()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def watch() -> None:
+        while not done.wait(0.25):
+            total = 0
+            try:
+                for p in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+                    total += p.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue  # it ended between the two looks
+            peak[0] = max(peak[0], total)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    status = process.wait()
+    done.set()
+    watcher.join()
+    if status:
+        sys.exit(f"{' '.join(command)} failed with status {status}")
+    return {"seconds": round(time.monotonic() - started, 1), "peak MB": round(peak[0] / 2**20)}
+
+
+def main() -> None:
+    """Measure every step in a fresh clone and write the figures beside their budgets."""
+    with tempfile.TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        found = {"install": measure(["make", "setup"], clone)}
+        python = str(clone / ".venv" / "bin" / "python")
+        chapter = [python, "-m", "workflow.execute", "01_theory"]
+        found["chapter 01_theory, one seed"] = measure(chapter, clone)
+        found["make book, first time after the install"] = measure(["make", "book"], clone)
+        found["make book, nothing to do"] = measure(["make", "book"], clone)
+        page = clone / "notebooks" / "01_theory.py"
+        page.write_text(page.read_text().replace("A language model has", "A big language model has"))
+        found["make book, after a change of prose"] = measure(["make", "book"], clone)
+        subprocess.run(["git", "checkout", "--quiet", "."], cwd=clone, check=True)
+        found["install of the test tools"] = measure(["make", ".venv/.test"], clone)
+        found["make test"] = measure(["make", "test"], clone)
+    for step, budget in BUDGETS.items():
+        found[step]["budget"] = budget
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    text = json.dumps({"machine": machine, "steps": found}, indent=1)
+    (ROOT / "benchmarks" / "pipeline.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
