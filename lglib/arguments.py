@@ -3,6 +3,8 @@
 Room: ground floor; any module may import it.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -5,6 +5,8 @@ each other: scalars give a float, arrays a float64 array. A bad argument raises 
 and what it wants.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special

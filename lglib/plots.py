@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 NULL, PAPER = "0.55", "#444444"
+WIDTH = 4.5  # inches: at phone width a letter of 10 points is still about 11 pixels high
 PALETTE = sns.color_palette("colorblind")
 
 
@@ -24,11 +25,12 @@ def style() -> None:
 
     >>> style()
     """
+    pd.set_option("display.max_colwidth", None)  # a table of the page is never cut with dots
     sns.set_theme(style="ticks", palette="colorblind", font="DejaVu Sans")
     plt.rcParams.update(
         {
-            "figure.figsize": (5.6, 3.6),  # inches; with 160 dpi about twice the width of a phone
-            "figure.dpi": 160,
+            "figure.figsize": (WIDTH, 3.1),
+            "figure.dpi": 200,
             "figure.constrained_layout.use": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -43,13 +45,13 @@ def style() -> None:
     )
 
 
-def panels(count: int, *, height: float = 3.3) -> tuple[Figure, Sequence[Axes]]:
+def panels(count: int, *, height: float = 3.0) -> tuple[Figure, Sequence[Axes]]:
     """A figure of `count` panels stacked in one column, so that a phone shows each at full width.
 
     >>> len(panels(2)[1])
     2
     """
-    figure, axes = plt.subplots(count, 1, figsize=(5.6, height * count), squeeze=False)
+    figure, axes = plt.subplots(count, 1, figsize=(WIDTH, height * count), squeeze=False)
     return figure, list(axes[:, 0])
 
 

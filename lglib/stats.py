@@ -1,5 +1,7 @@
 """Intervals and tests: what stands beside every number of the book. Thin over scipy.stats."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -6,6 +6,8 @@ Room: on `maxima`; chapters and `stats` import it. Gains are in units of the los
 float64. A bad argument raises ValueError, naming what it got and what it wants.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
