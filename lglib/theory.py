@@ -137,28 +137,39 @@ def linear_winner_gain(
     return plain(best_of_n_gain(sigma, norm, n) - sigma**2 * cost / 2)
 
 
-def optimal_sigma(norm: ArrayLike, trace: ArrayLike, n: ArrayLike) -> Values:
-    """Return the noise scale that maximises the plain curved_gain, ||a|| m_N / tr(H) (beyond the paper).
+def optimal_sigma(norm: ArrayLike, trace: ArrayLike, n: ArrayLike, *, along: ArrayLike = 0.0) -> Values:
+    """Return the noise scale that maximises linear_winner_gain, ||a|| m_N / tau_N (beyond the paper).
 
-    norm >= 0; trace > 0; n: N. It is 0 at N = 1: a single draw only pays. Raises ValueError otherwise.
+    tau_N = tr(H) + kappa (q_N - 1) with the curvature kappa = a.Ha / ||a||^2 given as `along`; it must be
+    above 0. norm >= 0; n: N. The scale is 0 at N = 1: a single draw only pays. Raises ValueError otherwise.
 
-    >>> round(optimal_sigma(2.0, 30.0, 100), 4)
-    0.1672
+    >>> round(optimal_sigma(2.0, 30.0, 100), 4), round(optimal_sigma(2.0, 30.0, 100, along=1.0), 4)
+    (0.1672, 0.1414)
     """
-    wants = "finite and > 0 (without positive mean curvature there is no finite optimum)"
-    trace = real("trace", trace, wants, 0.0, strict=True)
-    return plain(nonnegative("norm", norm) * expected_maximum(n) / trace)
+    return plain(nonnegative("norm", norm) * expected_maximum(n) / _cost(trace, along, n))
 
 
-def optimal_gain(norm: ArrayLike, trace: ArrayLike, n: ArrayLike) -> Values:
-    """Return the plain curved_gain at optimal_sigma, (||a|| m_N)^2 / (2 tr H) (beyond the paper).
+def optimal_gain(norm: ArrayLike, trace: ArrayLike, n: ArrayLike, *, along: ArrayLike = 0.0) -> Values:
+    """Return linear_winner_gain at optimal_sigma, (||a|| m_N)^2 / (2 tau_N) (beyond the paper).
 
-    norm >= 0; trace > 0; n: N. Raises ValueError otherwise.
+    Arguments and errors as for optimal_sigma.
 
     >>> round(optimal_gain(2.0, 30.0, 100), 4)
     0.4192
     """
-    return plain(optimal_sigma(norm, trace, n) * nonnegative("norm", norm) * expected_maximum(n) / 2)
+    return plain((nonnegative("norm", norm) * expected_maximum(n)) ** 2 / (2 * _cost(trace, along, n)))
+
+
+def _cost(trace: ArrayLike, along: ArrayLike, n: ArrayLike) -> np.ndarray:
+    """tau_N = tr(H) + kappa (q_N - 1), if it is above 0."""
+    kappa = real("along", along, "finite")
+    tau = real("trace", trace, "finite") + kappa * (maximum_second_moment(n) - 1)
+    if np.any(tau <= 0):
+        raise ValueError(
+            "trace must be such that tr(H) + along (q_N - 1) > 0 (without positive mean curvature there is no "
+            f"finite optimum), got trace={trace!r} and along={along!r}"
+        )
+    return tau
 
 
 def tied_norm(blocks: Sequence[ArrayLike]) -> float:

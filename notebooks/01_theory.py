@@ -17,10 +17,10 @@
 # %% [markdown]
 # # Theory: what random search and subspaces can promise
 #
-# A language model has a billion weights. Draw a random direction among them, take a small step, keep the
-# best of a few dozen such tries: the model gets better. That ought to be hopeless in so many dimensions.
-# The paper {cite}`piontkovskaia2026recoverable` explains why it is not, with one theorem about the best of
-# $N$ draws. It then asks *which subspace* one should draw from, *which subspace* a recovering model moves in,
+# Take a pretrained model, add small random noise to all its weights, and keep the best of a few dozen such tries.
+# In a space of millions of dimensions that ought to be hopeless, and yet it is reported to work
+# {cite}`gan2026neural`. The paper {cite}`piontkovskaia2026recoverable` offers an explanation: one theorem about the
+# best of $N$ draws. It then asks *which subspace* one should draw from, *which subspace* a recovering model moves in,
 # and *what a weight step does to activations*. Each question has a short exact answer in a simple model of
 # the loss. This chapter proves the four answers, checks each by computation, and then takes the first one to
 # real networks, to see how far the simple model carries.
@@ -32,7 +32,8 @@
 # | T3 | Recovery by gradient descent stays in a Krylov space | {ref}`krylov` |
 # | T4 | A weight step moves activations by its pushforward | {ref}`pushforward` |
 #
-# You need linear algebra and the idea of a gradient. Symbols are collected on the {doc}`../notation` page.
+# You need linear algebra and the idea of a gradient. Symbols are collected on the {doc}`../notation` page. The theorems are
+# numbered by this book: the paper's Theorem 1 is {prf:ref}`thm-best-of-n`, its Proposition 1 is {prf:ref}`prop-density`, its Lemma 1 is {prf:ref}`lem-krylov`.
 # The words and proofs here are ours; where we report what the paper says, we say "the paper".
 
 # %% tags=["parameters"]
@@ -88,15 +89,15 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # :::{prf:theorem} Best of N
 # :label: thm-best-of-n
 #
-# In this model the gains $a\cdot\varepsilon_i$ are independent and follow
+# Let $a\neq0$. In this model the gains $a\cdot\varepsilon_i$ are independent and follow
 # $\mathcal N(0,\sigma^2\lVert a\rVert^2)$. So the best gain $G_N=\max_i a\cdot\varepsilon_i$ has the
 # distribution function $P(G_N\le\sigma\lVert a\rVert x)=\Phi(x)^N$, where $\Phi$ is the standard normal
 # distribution function, and the mean
 #
 # $$ \mathbb E\,G_N=\sigma\,\lVert a\rVert\,m_N , $$ (eq-best-of-n)
 #
-# where $m_N$ is the mean of the largest of $N$ standard normal numbers. It obeys
-# $m_N\le\sqrt{2\ln N}$, and $m_N/\sqrt{2\ln N}\to1$ as $N\to\infty$. The dimension $d$ does not enter.
+# where $m_N$ is the mean of the largest of $N$ independent standard normal numbers. It obeys
+# $m_N\le\sqrt{2\ln N}$, and $m_N/\sqrt{2\ln N}\to1$ as $N\to\infty$. The dimension $d$ does not enter, except through $\lVert a\rVert$.
 # :::
 #
 # :::{prf:proof}
@@ -105,19 +106,22 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # $G_N/(\sigma\lVert a\rVert)$ is the largest of $N$ independent standard normals $Z_i$. It lies below $x$
 # exactly when all of them do, which has probability $\Phi(x)^N$.
 #
-# *Upper bound.* For any $t>0$, Jensen's inequality gives
-# $e^{t\,m_N}\le\mathbb E\,e^{t\max_iZ_i}\le\sum_i\mathbb E\,e^{tZ_i}=N e^{t^2/2}$, that is
-# $m_N\le\ln N/t+t/2$. For $N\ge2$ choose $t=\sqrt{2\ln N}$; for $N=1$ both sides are $0$.
+# *Upper bound.* By Jensen's inequality, for any $t>0$,
+#
+# $$ e^{t\,m_N}\le\mathbb E\,e^{t\max_iZ_i}\le\sum_i\mathbb E\,e^{tZ_i}=N e^{t^2/2}, $$
+#
+# that is $m_N\le\ln N/t+t/2$. For $N\ge2$ choose $t=\sqrt{2\ln N}$; for $N=1$ both sides are $0$.
 #
 # *Limit.* Fix $0<\delta<1$, let $u=(1-\delta)\sqrt{2\ln N}$ and $Q=1-\Phi$. The Gaussian tail obeys
 # $Q(u)\ge\frac{u}{1+u^2}\varphi(u)$, with the normal density $\varphi$, so $N\,Q(u)$ grows without bound, and
-# $P(\max_iZ_i\le u)=(1-Q(u))^N\le e^{-NQ(u)}\to0$. Since $\max_iZ_i\ge Z_1$,
 #
-# $$ m_N\ \ge\ u\,P(\textstyle\max_iZ_i>u)-\mathbb E\big[\lvert Z_1\rvert\,\mathbf 1\{\max_iZ_i\le u\}\big]
-# \ \ge\ u\,P(\max_iZ_i>u)-\sqrt{P(\max_iZ_i\le u)} , $$
+# $$ p:=P(\textstyle\max_iZ_i\le u)=(1-Q(u))^N\le e^{-NQ(u)}\to0. $$
 #
-# by the Cauchy–Schwarz inequality. Divide by $\sqrt{2\ln N}$: the lower limit is at least $1-\delta$, for
-# every $\delta$.
+# Since $\max_iZ_i\ge Z_1\ge-\lvert Z_1\rvert$, the Cauchy–Schwarz inequality gives
+#
+# $$ m_N\ \ge\ u\,(1-p)-\mathbb E\big[\lvert Z_1\rvert\,\mathbf 1\{\textstyle\max_iZ_i\le u\}\big]\ \ge\ u\,(1-p)-\sqrt p. $$
+#
+# Divide by $\sqrt{2\ln N}$: the lower limit is at least $1-\delta$, for every $\delta$.
 # :::
 #
 # This is textbook order statistics {cite}`david2003order`; what is new is where it is applied. Two things
@@ -142,7 +146,7 @@ def projections(d, most=25):
 pools = {d: projections(d) for d in (10, 1_000, 1_000_000)}
 counts = [2, 4, 8, 16, 32, 64]  # N
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-best-of-n", "caption": "The best of N draws in 10, a thousand and a million dimensions: one curve. Dots are measured means of blocks with 95 % intervals, in units of the step size times the gradient norm; the solid line is the exact law, the dashed one the usual square root of 2 ln N, which is far too high at every N shown. A single draw (grey) gains nothing on average."}, "image": {"alt": "Best-of-N gain against N. Points for three dimensions lie on the exact curve; the approximation lies above it."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-best-of-n", "caption": "The best of N draws in 10, a thousand and a million dimensions: one curve. Dots are measured means of blocks with 95 % intervals, in units of the step size times the gradient norm; the solid line is the exact law, the dashed one the usual square root of 2 ln N, which lies well above it. A single draw (grey) gains nothing on average."}, "image": {"alt": "Best-of-N gain against N. Points for three dimensions lie on the exact curve; the approximation lies above it."}}
 figure, (axes,) = plots.panels(1)
 grid = np.unique(np.geomspace(1, 100, 60).astype(int))
 plots.law(axes, grid, theory.expected_maximum(grid), r"exact $m_N$")
@@ -157,7 +161,7 @@ axes.plot(
 for shift, (d, pool) in zip((0.94, 1.0, 1.06), pools.items(), strict=True):
     means = [stats.mean_interval(search.block_maxima(pool, n)) for n in counts]
     low, high = [m.low for m in means], [m.high for m in means]
-    label = rf"$d=10^{{{len(str(d)) - 1}}}$"
+    label = rf"$d=10^{{{len(str(d)) - 1}}}$, {len(pool):,} draws"
     plots.points(
         axes,
         np.array(counts) * shift,
@@ -187,10 +191,12 @@ for d, pool in pools.items():
     print(f"d = {d:>9,}: measured / law at N = 16: {ratio}")
 
 # %% [markdown]
-# How good is $\sqrt{2\ln N}$? We compute $m_N$ exactly by quadrature of
-# $m_N=\int_0^\infty\big(1-\Phi(x)^N\big)dx-\int_{-\infty}^0\Phi(x)^N\,dx$, which
-# `theory.expected_maximum` does to about ten digits for any $N$ up to $10^{12}$. The full law is as easy, so
-# quantiles come for free: the $q$-quantile of the best of $N$ is $\Phi^{-1}(q^{1/N})$.
+# How good is $\sqrt{2\ln N}$? The density of the largest is $N\varphi(x)\Phi(x)^{N-1}$, so
+#
+# $$ m_N=\int_{-\infty}^{\infty}x\,N\varphi(x)\,\Phi(x)^{N-1}\,dx , $$
+#
+# which `theory.expected_maximum` computes to rounding error for $N$ up to $10^{12}$ and beyond. Quantiles come for free: the
+# $q$-quantile of the best of $N$ is $\Phi^{-1}(q^{1/N})$.
 
 # %%
 rows = [
@@ -224,7 +230,7 @@ plots.table(rows, index="N")
 # :::{prf:proposition} Best of N on a sphere
 # :label: prop-sphere
 #
-# Let $\varepsilon$ be uniform on the sphere of radius $\rho$ in $\mathbb R^d$, $d\ge2$. Its cosine $t$ with $a$ obeys
+# Let $a\neq0$ and $\varepsilon$ be uniform on the sphere of radius $\rho$ in $\mathbb R^d$, $d\ge2$. Its cosine $t$ with $a$ obeys
 # $(1+t)/2\sim\mathrm{Beta}\big(\tfrac{d-1}2,\tfrac{d-1}2\big)$, with mean $0$ and variance $1/d$. The best of
 # $N$ gains $\rho\lVert a\rVert\,c_{N,d}$ on average, with $c_{N,d}$ the mean largest of $N$ such cosines, and
 # $\sqrt d\,c_{N,d}\to m_N$ as $d\to\infty$.
@@ -232,12 +238,12 @@ plots.table(rows, index="N")
 #
 # :::{prf:proof}
 # By symmetry we may rotate $a$ onto the first axis and write $\varepsilon=\rho Z/\lVert Z\rVert$ with $Z$
-# standard normal in $\mathbb R^d$. Then $t=Z_1/\lVert Z\rVert$ and
+# standard normal in $\mathbb R^d$. Then $t=Z_1/\lVert Z\rVert$, whose law is symmetric about $0$, and
 # $t^2=Z_1^2/(Z_1^2+\dots+Z_d^2)\sim\mathrm{Beta}(\tfrac12,\tfrac{d-1}2)$: the density of $t$ is
 # proportional to $(1-t^2)^{(d-3)/2}$, which is the stated Beta law after the change of variable $(1+t)/2$. The squares of
 # the $d$ cosines with the axes sum to $1$ and have equal means, so $\mathbb E\,t^2=1/d$. Finally
 # $\lVert Z\rVert/\sqrt d\to1$, so $\sqrt d\,t\to Z_1$ in law. The largest of $N$ converges too, and its second
-# moment stays below $N\,\mathbb E[d\,t^2]=N$; bounded second moments let the means converge as well.
+# moment is at most $N\,\mathbb E[d\,t^2]=N$; bounded second moments let the means converge as well.
 # :::
 #
 # So dimension comes back as $1/\sqrt d$ as soon as the *length* of a step is what counts. Both statements are true
@@ -259,8 +265,8 @@ plots.table(rows, index="d", digits=5)
 # ## Density, not mass
 #
 # Suppose we draw candidates inside a $k$-dimensional subspace $S$ with orthonormal basis
-# $U\in\mathbb R^{d\times k}$ and projector $P=UU^\top$. Call $\mathrm{mass}(S)=\lVert Pa\rVert^2$ the share of
-# the signal that $S$ holds, and $\mathrm{density}(S)=\lVert Pa\rVert^2/k$ its share per dimension.
+# $U\in\mathbb R^{d\times k}$ and projector $P=UU^\top$. Call $\mathrm{mass}(S)=\lVert Pa\rVert^2$ the signal that $S$ holds,
+# and $\mathrm{density}(S)=\lVert Pa\rVert^2/k$ the signal per dimension. The paper's Proposition 1 says which of the two counts.
 #
 # :::{prf:proposition} Density against mass
 # :label: prop-density
@@ -270,7 +276,8 @@ plots.table(rows, index="d", digits=5)
 # 1. *Fixed noise per coordinate.* If $\varepsilon=Uz$ with $z\sim\mathcal N(0,\sigma^2I_k)$, the mean gain is
 #    $\sigma\sqrt{\mathrm{mass}(S)}\;m_N$.
 # 2. *Fixed length.* If $\varepsilon$ is uniform on the sphere of radius $\rho$ in $S$, the mean gain is
-#    $\rho\sqrt{\mathrm{mass}(S)}\;c_{N,k}$, which tends to $\rho\sqrt{\mathrm{density}(S)}\;m_N$ as $k$ grows.
+#    $\rho\sqrt{\mathrm{mass}(S)}\;c_{N,k}$. Its ratio to $\rho\sqrt{\mathrm{density}(S)}\;m_N$ tends to $1$ as $k$ grows. (For
+#    $k=1$ a cosine is $1$ or $-1$ with equal chance, so $c_{N,1}=1-2^{1-N}$.)
 # :::
 #
 # :::{prf:proof}
@@ -299,7 +306,7 @@ def subspace_draws(a, k_draws):
 
 measured = {k: subspace_draws(signal[:k], max(100, draws // 50)) for k in sizes}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets. With fixed noise per coordinate a larger subspace is better, because it holds more mass. With a fixed step length a smaller one is better, because the signal is denser. The curves cross where the two budgets are equal. Dots: measured, 95 % intervals; lines: Proposition 2, both parts exact; grey: one random draw."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets. With fixed noise per coordinate a larger subspace is better, because it holds more mass. With a fixed step length a smaller one is better, because the signal is denser, down to a handful of dimensions. The curves cross near k = 30, where the two budgets are equal. Dots: measured, 95 % intervals; lines: Proposition 2, both parts exact; grey: one random draw."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
 figure, (axes,) = plots.panels(1)
 mass = np.cumsum(signal**2)
 for column, (label, budget) in enumerate(
@@ -368,40 +375,39 @@ for name, x in {"density": densities, "mass": masses}.items():
 # This section goes beyond the paper. A loss bends. Keep the next term,
 # $f(\theta+\varepsilon)=f(\theta)+a\cdot\varepsilon-\tfrac12\varepsilon^\top H\varepsilon$, where $H$ is the
 # Hessian of the *loss* $-f$, and write $\operatorname{tr}H$ for its trace, the sum of the curvature over all $d$
-# directions, and $h=a^\top Ha/\lVert a\rVert^2$ for the curvature along the gradient.
+# directions, and $\kappa=a^\top Ha/\lVert a\rVert^2$ for the curvature along the gradient.
 #
 # :::{prf:proposition} Best of N on a curved loss
 # :label: prop-curvature
 #
-# Let $\varepsilon_1,\dots,\varepsilon_N\sim\mathcal N(0,\sigma^2I_d)$ and let $q_N$ be the mean of the squared
-# maximum of $N$ standard normals. The candidate with the best *linear* gain has the mean net gain
+# Let $a\neq0$ and $\varepsilon_1,\dots,\varepsilon_N\sim\mathcal N(0,\sigma^2I_d)$, independent. Let $q_N$ be the mean of the
+# squared maximum of $N$ independent standard normals. The candidate with the best *linear* gain has the mean net gain
 #
-# $$ \sigma\lVert a\rVert m_N-\frac{\sigma^2}2\Big(\operatorname{tr}H+h\,(q_N-1)\Big), $$ (eq-linear-winner)
+# $$ \sigma\lVert a\rVert m_N-\frac{\sigma^2}2\,\tau_N,\qquad \tau_N=\operatorname{tr}H+\kappa\,(q_N-1), $$ (eq-linear-winner)
 #
-# and the candidate with the best net gain gains at least that.
+# and the candidate with the best net gain gains at least that. If $\tau_N>0$, {eq}`eq-linear-winner` is largest at
+#
+# $$ \sigma^*=\frac{\lVert a\rVert m_N}{\tau_N},\quad\text{where it is}\quad\frac{(\lVert a\rVert m_N)^2}{2\,\tau_N}. $$ (eq-curved)
 # :::
 #
 # :::{prf:proof}
 # Split $\varepsilon=s\,a/\lVert a\rVert+\varepsilon_\perp$ with $\varepsilon_\perp$ orthogonal to $a$. For Gaussian
 # noise $s/\sigma$ is standard normal and independent of $\varepsilon_\perp$, which has covariance
 # $\sigma^2(I-aa^\top/\lVert a\rVert^2)$. Choosing the largest linear gain $s\lVert a\rVert$ changes the law of $s$ only:
-# now $\mathbb E\,s=\sigma m_N$ and $\mathbb E\,s^2=\sigma^2q_N$. The mixed term $s\,a^\top H\varepsilon_\perp$ has
-# mean $0$, and $\mathbb E\,\varepsilon_\perp^\top H\varepsilon_\perp=\sigma^2(\operatorname{tr}H-h)$. Together
-# $\mathbb E\,\varepsilon^\top H\varepsilon=\sigma^2(\operatorname{tr}H-h+h\,q_N)$. The best net gain is at least the net gain of
-# any one candidate.
+# now $\mathbb E\,s=\sigma m_N$ and $\mathbb E\,s^2=\sigma^2q_N$. The mixed term $2s\,a^\top H\varepsilon_\perp/\lVert a\rVert$ has
+# mean $0$, and $\mathbb E\,\varepsilon_\perp^\top H\varepsilon_\perp=\sigma^2(\operatorname{tr}H-\kappa)$. Together
+# $\mathbb E\,\varepsilon^\top H\varepsilon=\sigma^2(\operatorname{tr}H-\kappa+\kappa\,q_N)$. The best net gain is at least the net gain of
+# any one candidate. The rest is the top of a parabola.
 # :::
 #
-# Usually $h(q_N-1)$ is small beside $\operatorname{tr}H$, which leaves
+# So in units of the scale $\sigma^*$ the net gain is the linear law times $1-\tfrac12\sigma/\sigma^*$: half of it is left at
+# $\sigma^*$ and nothing at $2\sigma^*$.
 #
-# $$ \text{net gain}\approx\sigma\lVert a\rVert m_N-\tfrac12\sigma^2\operatorname{tr}H,\qquad
-# \sigma^*=\frac{\lVert a\rVert m_N}{\operatorname{tr}H},\qquad
-# \text{best net gain}\approx\frac{(\lVert a\rVert m_N)^2}{2\operatorname{tr}H}. $$ (eq-curved)
+# Here is the dimension. The trace sums over all $d$ directions, so the useful noise $\sigma^*$ can shrink
+# as a model grows. Compare with one gradient step of the best length on the same loss. If $\kappa>0$ it gains
+# $\lVert a\rVert^2/(2\kappa)$, and the best of $N$ random steps is worth the share
 #
-# Here is the dimension: $\operatorname{tr}H$ is a sum over all $d$ directions, so the useful noise $\sigma^*$ shrinks
-# as the model grows. Compare with one gradient step of the best length on the same loss, which gains
-# $\lVert a\rVert^2/(2h)$. The best of $N$ random steps is worth the share
-#
-# $$ \frac{\text{best of }N}{\text{gradient step}}\approx\frac{m_N^2}{D},\qquad D=\frac{\operatorname{tr}H}{h}, $$ (eq-effective-dimension)
+# $$ \frac{\text{best of }N}{\text{gradient step}}=\frac{m_N^2}{D+q_N-1},\qquad D=\frac{\operatorname{tr}H}{\kappa}, $$ (eq-effective-dimension)
 #
 # of it. We call $D$ the **effective dimension of the search**. It is the number of directions as curved as the
 # gradient's own that it would take to make up the whole trace. If all directions bend alike, $D=d$ and random search
@@ -420,7 +426,7 @@ spectra = {
 }  # eigenvalues of H, trace d
 slope = np.full(d, 1.0)  # a, in the eigenbasis of H
 multiples = np.array([0.1, 0.3, 0.6, 1, 1.5, 2, 2.5])  # sigma / sigma*
-sigma_star = theory.optimal_sigma(np.linalg.norm(slope), d, n)
+sigma_star = theory.optimal_sigma(np.linalg.norm(slope), d, n, along=1.0)  # a.Ha / |a|^2 = 1
 
 
 def net_gains(eigenvalues, sigma, blocks):
@@ -437,13 +443,12 @@ curved = {
     for name, x in spectra.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curvature", "caption": "Net gain of the best of 16 on two quadratic losses of equal trace, against the noise scale in units of the optimal one. The correction by the trace (solid) predicts where the gain peaks and where it turns into a loss; the linear law (dashed) misses both. Dots: measured, 95 % intervals; grey: gain zero, doing nothing."}, "image": {"alt": "Net gain against sigma over optimal sigma: rises, peaks at 1, crosses zero near 2; the linear law keeps rising."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curvature", "caption": "Net gain of the best of 16 on two quadratic losses of equal trace, against the noise scale in units of the optimal one. The curvature law (solid, Proposition 3) predicts the peak; the linear law (dashed) keeps rising. Where curvature is uneven, the best of 16 stays above the law, which is a lower bound. Dots: measured, 95 % intervals; grey: no step."}, "image": {"alt": "Net gain against sigma over optimal sigma: rises, peaks at 1, crosses zero near 2; the linear law keeps rising."}}
 figure, (axes,) = plots.panels(1)
 grid = np.linspace(0.05, 2.6, 100)
 norm = np.linalg.norm(slope)
-plots.law(
-    axes, grid, theory.curved_gain(grid * sigma_star, norm, d, n), "trace correction"
-)
+law = theory.linear_winner_gain(grid * sigma_star, norm, d, 1.0, n)
+plots.law(axes, grid, law, "curvature law")
 axes.plot(
     grid,
     theory.best_of_n_gain(grid * sigma_star, norm, n),
@@ -470,14 +475,16 @@ axes.set(
 )
 _ = axes.legend()
 # %% [markdown]
-# **What we see.** The gain peaks at $\sigma^*$ and is gone at $2\sigma^*$. Beyond the peak the points with the
-# uneven spectrum lie above the line: when curvature differs much between candidates, choosing the best also chooses
-# the less curved ones. `theory.curved_gain(..., frobenius=)` models that with the Frobenius norm of $H$.
+# **What we see.** The gain peaks at $\sigma^*$, as the law says, and for the flat spectrum it is gone at $2\sigma^*$. With the
+# uneven spectrum the points leave the line beyond the peak, upwards: when curvature differs much between candidates, choosing the
+# best also chooses the less curved ones. The law speaks of the linear winner and is a lower bound.
+#
+# **What this does not show.** That a real loss is quadratic over such steps.
 #
 # (tied)=
 # ## A bug worth a theorem: tied noise
 #
-# Public random-search code sometimes re-seeds its generator for every tensor, so that all tensors *of one shape*
+# We have met public random-search code that re-seeds its generator for every tensor, so that all tensors *of one shape*
 # receive the same noise. Nothing crashes and the search still improves the model. But the law is another one.
 #
 # :::{prf:proposition} Tied noise
@@ -526,8 +533,8 @@ for name, blocks in pairings.items():
 plots.table(rows, index="blocks, noise")
 
 # %% [markdown]
-# **What we see.** Independent noise gains the same whatever the blocks do. Tied noise gains about twice as much where
-# the four blocks agree, nothing where they cancel, and by accident more or less than it should where they are unrelated. `lglib.search` therefore keys its noise by seed, candidate *and
+# **What we see.** With independent noise the law is the same whatever the blocks do. Tied noise gains about twice as much where
+# the four blocks agree and nothing where they cancel. Where they are unrelated the tied law depends on chance alone. `lglib.search` therefore keys its noise by seed, candidate *and
 # tensor name*.
 #
 # (selection)=
@@ -539,7 +546,7 @@ plots.table(rows, index="blocks, noise")
 # :::{prf:proposition} Held-out gain of the best of N
 # :label: prop-held-out
 #
-# Let $a_s$ and $a_h$ be the gradients of the score on a *selection* and a *held-out* set. The candidate that is best
+# Let $a_s\neq0$ and $a_h$ be the gradients of the score on a *selection* and a *held-out* set. The candidate that is best
 # of $N$ on the first gains $\sigma\lVert a_s\rVert m_N$ there and, on average,
 # $\sigma m_N\,\dfrac{a_s\cdot a_h}{\lVert a_s\rVert}$ on the second.
 # :::
@@ -551,8 +558,8 @@ plots.table(rows, index="blocks, noise")
 # selection set.
 # :::
 #
-# If the two gradients are equally long, what survives is the *cosine* between them. Every best-of-$N$ figure of this
-# book is therefore measured again on data that did not choose. In {ref}`digits` we compare this law with real images.
+# If the two gradients are equally long, what survives is the *cosine* between them. More candidates do not help; a larger
+# selection set does, because it brings $a_s$ nearer to $a_h$. In the next section the law meets real images.
 #
 # (nulls)=
 # ## What chance alone gives
@@ -564,10 +571,10 @@ plots.table(rows, index="blocks, noise")
 # :::{prf:proposition} Null laws
 # :label: prop-null
 #
-# 1. The capture of a fixed $\Delta\in\mathbb R^d$ by a uniformly random $k$-dimensional subspace follows
+# 1. The capture of a fixed $\Delta\neq0$ in $\mathbb R^d$ by a uniformly random $k$-dimensional subspace, $k<d$, follows
 #    $\mathrm{Beta}\big(\tfrac k2,\tfrac{d-k}2\big)$, with mean $k/d$.
 # 2. The cosine of two independent random directions in $\mathbb R^m$ has mean $0$ and variance $1/m$.
-# 3. If the steps of a path $\Delta=\delta_1+\dots+\delta_T$ are orthogonal to one another, the span of the first $k$
+# 3. If the steps of a path $\Delta=\delta_1+\dots+\delta_T\neq0$ are orthogonal to one another, the span of the first $k$
 #    captures exactly $\sum_{i\le k}\lVert\delta_i\rVert^2\big/\sum_{i\le T}\lVert\delta_i\rVert^2$.
 # :::
 #
@@ -580,11 +587,13 @@ plots.table(rows, index="blocks, noise")
 #    steps are orthogonal to it. Pythagoras does the rest.
 # :::
 #
-# Part 3 is the null that the paper's headline needs. The paper reports that the first recovery updates, the *trajectory
-# prefix*, capture $0.77$ of the recovery displacement in LoRA space (claim S3). Against part 1 that is astronomically
-# high. But a prefix is made of the very steps that the displacement is the sum of. Even a blind random walk, whose steps
-# are nearly orthogonal in high dimension, has $k/T$ of its displacement in its first $k$ steps, and more if its first
-# steps are the largest.
+# Part 3 is a null that a headline needs. The paper reports that the first recovery updates, the *trajectory
+# prefix*, capture $0.77$ of the recovery displacement in LoRA space (claim S3). We read this as a share of the squared length; the
+# paper's text was not at hand to decide it. (If it is the ratio of lengths, the share is $0.77^2\approx0.59$.) Part 1 makes any such
+# number look enormous when $d$ is large. But a prefix is made of the very steps that the displacement is the sum of. Even a blind
+# random walk, whose steps are nearly orthogonal in high dimension, has part of its displacement in its first $k$ steps: $k/T$
+# when all steps are equally long, more when the first are the largest, as under a falling learning rate. Here is a walk of $100$ random
+# directions whose step length falls linearly to zero.
 
 # %%
 d, steps, ks = 2000, 100, [1, 2, 5, 10, 20]
@@ -616,8 +625,8 @@ for k in ks:
 plots.table(rows, index="k")
 
 # %% [markdown]
-# **What we see.** The first ten steps of a walk that goes nowhere in particular capture about a quarter of its
-# displacement, hundreds of times the random-subspace null. So the later chapters show both nulls beside every prefix
+# **What we see.** A walk that goes nowhere in particular holds far more of its displacement in its first ten steps than the
+# random-subspace null allows, and the energy share predicts how much. So the later chapters show both nulls beside every prefix
 # capture: the Beta law *and* the energy share. And they ask what the prefix says about the part of the path that was
 # *still to come*.
 #
@@ -632,7 +641,7 @@ sample = np.array(
     [Subspace.random(d, k, i).capture(delta) for i in range(max(100, draws // 20))]
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Captures of a fixed direction in R^400 by random ten-dimensional subspaces (grey bars) follow the Beta law (line)."}, "image": {"alt": "Histogram of captures around 0.025 with the Beta density on top."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Captures of a fixed direction in 400 dimensions by random ten-dimensional subspaces (grey bars) follow the Beta law (line)."}, "image": {"alt": "Histogram of captures around 0.025 with the Beta density on top."}}
 figure, (axes,) = plots.panels(1, height=2.8)
 axes.hist(
     sample, bins=40, density=True, color=plots.NULL, alpha=0.6, label="random subspaces"
@@ -641,7 +650,7 @@ grid = np.linspace(0, sample.max(), 200)
 plots.law(
     axes, grid, theory.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
 )
-axes.set(xlabel="capture", ylabel="density")
+axes.set(xlabel=f"capture, {len(sample):,} subspaces", ylabel="density")
 _ = axes.legend()
 # %%
 from scipy.stats import kstest
@@ -658,24 +667,29 @@ print(
 # Train a model on task B until it has forgotten task A: call that point $\theta_f$. Now train on A again. Which
 # subspace does the recovery move in? The paper's Lemma 1 answers for a quadratic loss
 # $L(\theta)=L(\theta_f)+g_0\cdot(\theta-\theta_f)+\tfrac12(\theta-\theta_f)^\top H(\theta-\theta_f)$. Write
-# $K_t=\operatorname{span}\{g_0,Hg_0,\dots,H^{t-1}g_0\}$, the *Krylov space* of $H$ and $g_0$ {cite}`saad2003iterative`.
+# $\mathcal K_t=\operatorname{span}\{g_0,Hg_0,\dots,H^{t-1}g_0\}$, the *Krylov space* of $H$ and $g_0$ {cite}`saad2003iterative`.
 #
 # :::{prf:lemma} Krylov recovery
 # :label: lem-krylov
 #
 # Let $\theta_{t+1}=\theta_t-\eta\nabla L(\theta_t)+\beta(\theta_t-\theta_{t-1})$ with $\eta\neq0$, $\theta_0=\theta_{-1}=\theta_f$.
 # This is gradient descent for $\beta=0$ and the heavy ball {cite}`polyak1964some` for $\beta>0$. Then
-# $\theta_t-\theta_f\in K_t$, and as long as $\dim K_k=k$ the first $k$ updates span exactly $K_k$.
+# $\theta_t-\theta_f\in\mathcal K_t$, and the first $k$ updates span exactly $\mathcal K_k$.
 # :::
 #
 # :::{prf:proof}
-# Let $x_t=\theta_t-\theta_f$, so $x_{t+1}=x_t-\eta(g_0+Hx_t)+\beta(x_t-x_{t-1})$. We claim $x_t=p_t(H)g_0$ with a
-# polynomial $p_t$ of degree $t-1$ and leading coefficient $-\eta(-\eta)^{t-1}$ for $t\ge1$. It holds for $x_1=-\eta g_0$.
-# If it holds up to $t$, then of the terms of $x_{t+1}$ only $-\eta Hx_t$ has degree $t$, and its leading
-# coefficient is $-\eta$ times that of $p_t$. So $x_t\in K_t$. The update $x_{t+1}-x_t$ is likewise a polynomial of degree exactly
-# $t$ in $H$, applied to $g_0$. The first $k$ updates thus arise from $g_0,\dots,H^{k-1}g_0$ by a triangular matrix with nonzero
-# diagonal, which is invertible, so they span the same space.
+# Let $x_t=\theta_t-\theta_f$, so $x_0=x_{-1}=0$ and
+#
+# $$ x_{t+1}=(1+\beta)\,x_t-\beta\,x_{t-1}-\eta\,g_0-\eta\,Hx_t . $$
+#
+# We claim that $x_t=p_t(H)\,g_0$ for $t\ge1$, with a polynomial $p_t$ of degree $t-1$ whose leading coefficient is
+# $(-\eta)^t$. It holds for $x_1=-\eta g_0$. If it holds up to $t$, then of the terms of $x_{t+1}$ only $-\eta Hx_t$ has
+# degree $t$, with leading coefficient $-\eta(-\eta)^t$. So $x_t\in\mathcal K_t$. The update $x_{t+1}-x_t$ is likewise a
+# polynomial of degree exactly $t$ in $H$, applied to $g_0$. The first $k$ updates thus arise from $g_0,\dots,H^{k-1}g_0$ by a
+# triangular matrix with nonzero diagonal. It is invertible, so they span the same space.
 # :::
+#
+# The paper states the lemma for gradient descent; the heavy ball is our addition.
 #
 # **What we do.** We run gradient descent, the heavy ball and, as a contrast, Adam {cite}`kingma2015adam` on a random quadratic,
 # with torch's own optimisers, in double precision, and measure how far each point lies from the Krylov space, relative to its
@@ -748,14 +762,14 @@ print(f"a random direction would give {chance:.3f} at t = 10")
 # %% [markdown]
 # **What we see.** Gradient descent and the heavy ball stay in the Krylov space to rounding error. Adam leaves it with its very
 # first step: it divides each coordinate by its own gradient size, so that step is nearly $-\eta\operatorname{sign}(g_0)$, which is no
-# multiple of $g_0$. Since language models are fine-tuned with Adam, Lemma 1 does not cover the paper's own LoRA experiments.
+# multiple of $g_0$. So the lemma says nothing about fine-tuning with Adam, which is the usual choice for language models.
 #
-# Being *inside* $K_T$ after $T$ steps is cheap when $T$ is large. The useful question is how much of a long recovery the *first few*
+# Being *inside* $\mathcal K_T$ after $T$ steps is cheap when $T$ is large. The useful question is how much of a long recovery the *first few*
 # updates hold. We take four spectra in $400$ dimensions, let gradient descent run for $100$ steps, and measure the capture of the whole
 # displacement by the prefix of $k$ updates. Then we do the same with *noisy* gradients, as a minibatch gives them: the noise added at each step is as
 # large as the first gradient. There is no task here, and the curvature never changes.
 #
-# (Without noise the prefix is $K_k$ by the lemma, and we build it as such: the updates themselves are so nearly parallel that their
+# (Without noise the prefix is $\mathcal K_k$ by the lemma, and we build it as such: the updates themselves are so nearly parallel that their
 # span cannot be computed to twenty dimensions.)
 
 # %%
@@ -838,10 +852,10 @@ print(f"random subspace: {chance.mean:.3f}, 95 % up to {chance.high:.3f}")
 # $g=J^\top\nabla_h\ell$; insert $\delta=-\eta J^\top\nabla_h\ell$.
 # :::
 #
-# The $m\times m$ matrix $JJ^\top$ is the empirical *neural tangent kernel* {cite}`jacot2018ntk` of these activations. It is the bridge of the paper's second half: a gradient step in weight space
-# *is* a kernel-weighted step in activation space.
+# The $m\times m$ matrix $JJ^\top$ is the empirical *neural tangent kernel* {cite}`jacot2018ntk` of these activations. It is the bridge from weights to activations: to first order, a gradient step
+# in weight space *is* a kernel-weighted step in activation space.
 #
-# **What we do.** A digit network with 20 hidden units in double precision; $h$ is the vector of its outputs on five images. We take steps of falling size, random and
+# **What we do.** An untrained digit network with 20 hidden units, in double precision; $h$ is the vector of its outputs on five images. We take steps of falling size, random and
 # along the gradient, and compare the true shift with `torch.func.jvp`, which computes $J\delta$ without forming $J$.
 
 # %%
@@ -882,7 +896,7 @@ axes.loglog(scales, errors[0], "o-", label="gradient step")
 axes.loglog(scales, np.median(errors[1:], 0), "s-", label="random step (median of 8)")
 axes.loglog(
     scales,
-    errors[0, -1] * (scales / scales[-1]) ** 2,
+    5 * errors[0, -1] * (scales / scales[-1]) ** 2,
     "--",
     color="black",
     lw=1,
