@@ -10,6 +10,7 @@ HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
+export PROFILE SEEDS CHAPTERS CORES HTML  # the shell reads them as they are, whatever they hold
 
 .PHONY: help book test serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
@@ -45,7 +46,7 @@ setup: .venv/.book
 	@touch $@
 
 book: .venv/.book  ## set up, execute, build
-	@$(BIN)/python -m workflow.book --profile "$(PROFILE)" --seeds "$(SEEDS)" --chapters "$(CHAPTERS)" --cores "$(CORES)"
+	@$(BIN)/python -m workflow.book --profile "$$PROFILE" --seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES"
 
 test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
@@ -54,9 +55,9 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m pytest
 
 serve:  ## show the built book
-	@test -f $(HTML)/index.html || { echo "There is no $(HTML) yet: type make book first" >&2; exit 2; }
+	@test -f "$$HTML/index.html" || { echo "There is no $$HTML yet: type make book first" >&2; exit 2; }
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
-	@$(PYTHON) -m http.server --directory $(HTML) --bind 127.0.0.1 $(PORT)
+	@$(PYTHON) -m http.server --directory "$$HTML" --bind 127.0.0.1 $(PORT)
 
 sync: .venv/.book  ## bring notebook pairs in step
 	@$(BIN)/python -m workflow.pairs

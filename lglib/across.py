@@ -75,13 +75,22 @@ def seeds(this_run: str | Path, root: str | Path | None = None) -> Seeds:
 
     `this_run` is the file that `results.write` returned; `root` the folder of committed results (default:
     the project's `results/`). A run counts while its code hash and its parameters (all but the seed)
-    are those of this run; others are left out, with the reason.
+    are those of this run; others are left out, with the reason. Raises ValueError for a committed file whose
+    inside contradicts its place, and for seeds that describe one quantity differently.
     """
     mine = results.read(this_run)
     folder = Path(root or provenance.project_root() / "results") / mine["profile"] / mine["model"]
     runs, left_out = {mine["seed"]: _by_key(mine)}, {}
     for path in sorted(folder.glob(f"seed*/{mine['chapter']}.json")):
         other = results.read(path)
+        place = {
+            "profile": folder.parent.name,
+            "model": folder.name,
+            "seed": path.parent.name.removeprefix("seed"),
+            "chapter": path.stem,
+        }
+        if wrong := [key for key, wanted in place.items() if str(other[key]) != wanted]:
+            raise ValueError(f"{path}: its {', '.join(wrong)} inside is not that of its place")
         if other["seed"] == mine["seed"]:
             continue
         if other["code"] != mine["code"]:
@@ -90,7 +99,20 @@ def seeds(this_run: str | Path, root: str | Path | None = None) -> Seeds:
             left_out[other["seed"]] = "made with other parameters"
         else:
             runs[other["seed"]] = _by_key(other)
+    _check_alike(runs)
     return Seeds(dict(sorted(runs.items())), left_out)
+
+
+def _check_alike(runs: Mapping[int, Mapping[tuple[str, str], results.Record]]) -> None:
+    first: dict[tuple[str, str], tuple[int, results.Record]] = {}
+    for seed, run in runs.items():
+        for key, record in run.items():
+            before, one = first.setdefault(key, (seed, record))
+            for name in ("unit", "null_means"):
+                if getattr(one, name) != getattr(record, name):
+                    raise ValueError(f"{key}: {name} differs between seed {before} and seed {seed}")
+            if (one.predicted is None) != (record.predicted is None):
+                raise ValueError(f"{key}: only one of seed {before} and seed {seed} has a prediction")
 
 
 def _settings(run: Mapping[str, Any]) -> dict[str, Any]:

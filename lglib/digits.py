@@ -94,7 +94,8 @@ def fit(net: torch.nn.Module, data: Batch, *, until: float, seed: int, most_step
     """Train in place with Adam, minibatches of 64, until the training loss is below `until`; give the steps.
 
     The step size shrinks with the square root of the width, so that networks of all widths learn at about
-    the same pace. Raises RuntimeError with the loss reached when `most_steps` were not enough.
+    the same pace. Raises RuntimeError with the loss reached when `most_steps` were not enough, and
+    ValueError unless `until` is above 0 and `most_steps` at least 1.
 
     >>> net = network(13, seed=0)
     >>> steps = fit(net, load(0).train, until=1.0, seed=0)
@@ -103,6 +104,8 @@ def fit(net: torch.nn.Module, data: Batch, *, until: float, seed: int, most_step
     """
     if not until > 0:
         raise ValueError(f"until must be above 0, got {until}")
+    if most_steps < 1:
+        raise ValueError(f"most_steps must be at least 1, got {most_steps}")
     width = next(net.parameters()).shape[0]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2 * (width / 13) ** -0.5)
     for step, batch in enumerate(minibatches(data, 64, most_steps, seed)):
@@ -114,4 +117,8 @@ def fit(net: torch.nn.Module, data: Batch, *, until: float, seed: int, most_step
         optimizer.zero_grad()
         mean_cross_entropy(net, batch).backward()
         optimizer.step()
+    with torch.no_grad():
+        loss = mean_cross_entropy(net, data).item()
+    if loss < until:
+        return most_steps
     raise RuntimeError(f"training loss is {loss:.3f} after {most_steps} steps, wanted below {until}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ class ParameterSpace:
     `where(name, parameter)` chooses; the default takes what requires a gradient. The order is that of
     `named_parameters`; a tied parameter counts once, under its first name. `names`, `d`, and by name `shapes`
     and `slices` describe the vector. ValueError if nothing is chosen, a chosen parameter is frozen or not
-    real floating point, or dtypes or devices differ.
+    real floating point, dtypes or devices differ, or two of them share memory (tied by `.data`).
 
     >>> ParameterSpace(nn.Linear(2, 1)).slices
     {'weight': slice(0, 2, None), 'bias': slice(2, 3, None)}
@@ -41,6 +42,8 @@ class ParameterSpace:
         kinds = {f"{p.dtype} on {p.device}": n for n, p in chosen.items()}  # one name for each
         if len(kinds) > 1:
             raise ValueError(f"where: got several dtypes or devices, {kinds}, want one")
+        if shared := _shared(chosen):
+            raise ValueError(f"where: got {shared}, which share memory; tie them as one parameter instead")
         self.module, self.names, self.d = module, tuple(chosen), 0
         self.shapes = {n: p.shape for n, p in chosen.items()}
         self.slices: dict[str, slice] = {}
@@ -49,18 +52,30 @@ class ParameterSpace:
             self.d += p.numel()
 
     def parameters(self) -> list[nn.Parameter]:
-        """The chosen parameters themselves, in order, as an optimiser wants them."""
+        """The chosen parameters themselves, in order, as an optimiser wants them.
+
+        >>> [tuple(p.shape) for p in ParameterSpace(nn.Linear(2, 1)).parameters()]
+        [(1, 2), (1,)]
+        """
         # By name each time, so that a parameter replaced in the module is not missed.
         return [self.module.get_parameter(n) for n in self.names]
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating point type of theta."""
+        """Floating point type of theta.
+
+        >>> ParameterSpace(nn.Linear(2, 1)).dtype
+        torch.float32
+        """
         return self._first.dtype
 
     @property
     def device(self) -> torch.device:
-        """Device where theta lies."""
+        """Device where theta lies.
+
+        >>> ParameterSpace(nn.Linear(2, 1)).device
+        device(type='cpu')
+        """
         return self._first.device
 
     def flatten(self) -> Tensor:
@@ -254,6 +269,19 @@ class ParameterSpace:
         if not loss.requires_grad:
             raise ValueError("loss_fn: returned a loss without a graph (detached, or computed under no_grad)")
         return torch.autograd.grad(loss, self.parameters(), create_graph=create_graph, materialize_grads=True)
+
+
+def _shared(chosen: Mapping[str, nn.Parameter]) -> list[str]:
+    """Names of two parameters whose memory overlaps, or of one that overlaps itself; else nothing."""
+    spans = []
+    for n, p in chosen.items():
+        if p.numel() and not p.is_meta:
+            extent = 1 + sum((s - 1) * step for s, step in zip(p.shape, p.stride(), strict=True))
+            if extent < p.numel():  # an expanded tensor
+                return [n]
+            spans.append((p.data_ptr(), p.data_ptr() + extent * p.element_size(), n))
+    spans.sort()
+    return next(([a[2], b[2]] for a, b in pairwise(spans) if b[0] < a[1]), [])
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

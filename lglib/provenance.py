@@ -19,6 +19,7 @@ from pathlib import Path
 
 # Modules that draw or describe numbers but cannot change them.
 NOT_HASHED = frozenset({"plots", "provenance"})
+PYTHON_CELLS = frozenset({"%%time", "%%timeit", "%%capture", "%%prun"})  # cell magics over Python
 RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft")
 
 
@@ -50,45 +51,69 @@ def chapters(root: Path | None = None) -> list[str]:
     return sorted(p.stem for p in folder.glob("*.ipynb") if re.match(r"\d\d", p.name))
 
 
-def code_only(source: str) -> str:
+def code_only(source: str, *, magics: bool = True) -> str:
     """Python source without comments, docstrings, blank lines and trailing spaces: what can change a number.
 
-    Raises SyntaxError when `source` is not Python. IPython magics count as `pass`.
+    Only a docstring alone on its lines is dropped, and lines within a string stay as they are. In a notebook
+    cell (`magics=True`) a line of IPython magic counts as `pass`, and the line of a cell magic is kept.
+    Raises SyntaxError when `source` is not Python. Made of text, so that it is the same for every Python.
 
     >>> code_only('def f(x):\\n    "A docstring."\\n    return x  # a comment\\n')
     'def f(x):\\n    return x'
     """
-    plain = _without_magics(source) + "\n"
+    if magics and source.lstrip().startswith("%%"):
+        first, _, rest = source.lstrip().partition("\n")
+        if first.split()[0] not in PYTHON_CELLS:
+            return source  # another language: every character counts
+        return f"{first.rstrip()}\n{code_only(rest)}"
+    plain = (_without_magics(source) if magics else _unix(source)) + "\n"
+    kept = plain.split("\n")  # not splitlines: that also breaks at characters that Python reads on over
     drop: set[int] = set()
     for node in ast.walk(ast.parse(plain)):
         body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            first = body[0]
-            told = first.value if isinstance(first, ast.Expr) else None
-            if isinstance(told, ast.Constant) and isinstance(told.value, str):
-                drop.update(range(first.lineno - 1, first.end_lineno or first.lineno))
-    kept = plain.splitlines()
+            start = body[0]
+            told = start.value if isinstance(start, ast.Expr) else None
+            if isinstance(told, ast.Constant) and isinstance(told.value, str) and _alone(start, kept):
+                drop.update(range(start.lineno - 1, start.end_lineno or start.lineno))
+    inside: set[int] = set()  # lines whose end lies within a string
+    open_at: list[int] = []  # first rows of the f-strings that are open: since 3.12 they are several tokens
     for token in tokenize.generate_tokens(io.StringIO(plain).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
+        row, column = token.start
+        kind = tokenize.tok_name[token.type]
+        if kind == "COMMENT":
             kept[row - 1] = kept[row - 1][:column]
-    return "\n".join(line.rstrip() for i, line in enumerate(kept) if i not in drop and line.strip())
+        elif kind.endswith("STRING_START"):
+            open_at.append(row)
+        elif kind == "STRING" or kind.endswith("STRING_END"):
+            begun = row if kind == "STRING" else open_at.pop()
+            inside.update(range(begun - 1, token.end[0] - 1))
+    return "\n".join(
+        line if i in inside else line.rstrip()
+        for i, line in enumerate(kept)
+        if i not in drop and (line.strip() or i in inside)
+    )
 
 
 def imported_modules(source: str) -> set[str]:
-    """Names of the lglib modules that Python source imports directly.
+    """Names of the lglib modules that Python source imports directly, in a relative way too.
+
+    Raises ValueError for a bare `import lglib`, which does not say which modules it is for.
 
     >>> sorted(imported_modules("from lglib import theory, plots\\nfrom lglib.stats import Interval"))
     ['plots', 'stats', 'theory']
     """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(_without_magics(source))):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            if node.module == "lglib":
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            package = ".".join(filter(None, ("lglib" if node.level == 1 else "", node.module)))
+            if package == "lglib":
                 found.update(alias.name for alias in node.names)
-            elif node.module.startswith("lglib."):
-                found.add(node.module.split(".")[1])
+            elif package.startswith("lglib."):
+                found.add(package.split(".")[1])
         elif isinstance(node, ast.Import):
+            if any(a.name == "lglib" for a in node.names):
+                raise ValueError(f"line {node.lineno}: write `from lglib import ...`, not `import lglib`")
             found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("lglib."))
     return found
 
@@ -132,9 +157,9 @@ def code_hash(chapter: str, root: Path | None = None) -> str:
         raise ValueError(f"chapter is {chapter!r}; there is: {', '.join(chapters(root))}")
     cells = code_cells(path)
     digest = hashlib.sha256("\n".join(c for c in map(code_only, cells) if c).encode())
-    for name in library_modules("\n".join(cells), root):
+    for name in library_modules("\n".join(map(_python_of, cells)), root):
         source = (root / "lglib" / f"{name}.py").read_text(encoding="utf-8")
-        digest.update(f"\n# lglib.{name}\n{code_only(source)}".encode())
+        digest.update(f"\n# lglib.{name}\n{code_only(source, magics=False)}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -171,6 +196,39 @@ def write_atomically(path: str | Path, text: str) -> Path:
     return path
 
 
+def _unix(source: str) -> str:
+    return source.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _alone(statement: ast.stmt, lines: list[str]) -> bool:
+    """Is there nothing else on the lines of a statement, comments aside? Its columns count UTF-8 bytes."""
+    end = statement.end_lineno or statement.lineno
+    before = lines[statement.lineno - 1].encode()[: statement.col_offset]
+    after = lines[end - 1].encode()[statement.end_col_offset :].strip()
+    return not before.strip() and (not after or after.startswith(b"#"))
+
+
 def _without_magics(source: str) -> str:
-    """Python that parses: IPython's % and ! lines stand for nothing here."""
-    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    """Python that parses: lines of IPython magic, and only lines on which it does not parse, are replaced."""
+    lines = _unix(source).split("\n")
+    while True:
+        try:
+            ast.parse("\n".join(lines))
+        except SyntaxError as error:
+            row = (error.lineno or 1) - 1
+            line = lines[row] if row < len(lines) else ""
+            found = re.fullmatch(r"(\s*)(?:([\w.,\s]+?)\s*=\s*)?([%!].*|\?.*|[\w.%]+\?+\s*)", line)
+            if not found:
+                raise
+            space, name, magic = found.groups()
+            lines[row] = f"{space}{name} = {magic!r}" if name else f"{space}pass"
+        else:
+            return "\n".join(lines)
+
+
+def _python_of(cell: str) -> str:
+    """The Python of a notebook cell; nothing of a cell in another language."""
+    if not cell.lstrip().startswith("%%"):
+        return _without_magics(cell)
+    first, _, rest = cell.lstrip().partition("\n")
+    return _without_magics(rest) if first.split()[0] in PYTHON_CELLS else ""

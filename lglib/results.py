@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
+import operator
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lglib import provenance, stats
 
@@ -21,7 +26,11 @@ CLAIMS = (
     *("L1", "L2", "B1", "B2", "B3", "B4", "B5"),
 )
 SCHEMA = 1
+VERDICTS = ("reproduced", "partly", "not reproduced")
+KEYS = {"chapter", "profile", "model", "seed", "parameters", "device", "versions", "code", "claims"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a chapter, profile or model: it becomes part of a path
 Rule = Callable[["Record", float], str]
+LEVEL = 0.95  # of every interval of the book
 DIGITS = 6  # significant digits of a record: enough to print, few enough to repeat elsewhere
 
 
@@ -31,8 +40,9 @@ class Record:
 
     `claim` is an id of the ledger; `quantity` says what was measured; `n` is how many independent draws
     stand behind `value`, and [low, high] is the interval over them; `null` is the value that chance
-    alone would give and `null_means` says what that chance is. Raises ValueError when a field is
-    missing, not finite, or the interval does not hold the value.
+    alone would give and `null_means` says what that chance is. Numbers become float, n becomes int. Raises
+    ValueError, naming the field, when one is missing, of the wrong kind or not finite, or when the interval
+    does not hold the value.
 
     >>> Record("T1", "gain / law", 1.01, 0.98, 1.04, n=200, unit="1", null=0.0, null_means="one draw").value
     1.01
@@ -52,12 +62,25 @@ class Record:
     def __post_init__(self) -> None:
         if self.claim not in CLAIMS:
             raise ValueError(f"claim is {self.claim!r}; the ledger has {', '.join(CLAIMS)}")
-        if not (self.quantity and self.unit and self.null_means):
-            raise ValueError(f"a record of {self.claim} needs quantity, unit and null_means, got {self}")
-        numbers = [self.value, self.low, self.high, self.null]
-        numbers += [] if self.predicted is None else [self.predicted]
-        if not all(math.isfinite(x) for x in numbers):
-            raise ValueError(f"{self.claim} {self.quantity!r}: all numbers must be finite, got {numbers}")
+        for name in ("quantity", "unit", "null_means"):
+            text = getattr(self, name)
+            if not (isinstance(text, str) and text.strip()):
+                raise ValueError(
+                    f"a record of {self.claim} needs quantity, unit and null_means; {name} is {text!r}"
+                )
+        for name in ("value", "low", "high", "null", "predicted"):
+            given = getattr(self, name)
+            if name == "predicted" and given is None:
+                continue
+            where = f"{self.claim} {self.quantity!r}: {name}"
+            if isinstance(given, bool | np.bool_) or not hasattr(given, "__float__"):
+                raise ValueError(f"{where} must be a number, got {given!r}")
+            if not math.isfinite(number := float(given)):
+                raise ValueError(f"{where} must be finite, got {given!r}")
+            object.__setattr__(self, name, number)
+        if isinstance(self.n, bool) or not hasattr(self.n, "__index__"):
+            raise ValueError(f"{self.claim} {self.quantity!r}: n must be a whole number, got {self.n!r}")
+        object.__setattr__(self, "n", operator.index(self.n))
         if not self.low <= self.value <= self.high:
             raise ValueError(
                 f"{self.claim} {self.quantity!r}: value {self.value} is outside its interval "
@@ -68,7 +91,9 @@ class Record:
 
     @classmethod
     def of(cls, claim: str, quantity: str, interval: stats.Interval, **rest: Any) -> Record:
-        """Record made from a `stats.Interval`; the other fields by name."""
+        """Record made from a `stats.Interval` at 95 %, as it is printed; the other fields by name."""
+        if interval.level != LEVEL:
+            raise ValueError(f"{claim} {quantity!r}: the interval's level is {interval.level}, want {LEVEL}")
         return cls(claim, quantity, interval.estimate, interval.low, interval.high, n=interval.n, **rest)
 
 
@@ -82,8 +107,12 @@ def agrees(record: Record, tolerance: float) -> str:
     """
     if record.predicted is None:
         raise ValueError(f"{record.claim} {record.quantity!r} has no prediction to agree with")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    if not (tolerance > 0 and math.isfinite(tolerance)):
+        raise ValueError(f"tolerance must be finite and above 0, got {tolerance}")
+    if record.predicted == 0:
+        raise ValueError(
+            f"{record.claim} {record.quantity!r}: no share of a prediction of 0 is above 0; use falls_below"
+        )
     slack = tolerance * abs(record.predicted)
     return _verdict(record.low, record.high, record.predicted - slack, record.predicted + slack)
 
@@ -94,7 +123,7 @@ def exceeds(record: Record, bar: float) -> str:
     >>> exceeds(Record("S3", "capture", 0.6, 0.5, 0.7, 5, "1", 0.001, "random subspace"), 0.1)
     'reproduced'
     """
-    return _verdict(record.low, record.high, bar, math.inf)
+    return _verdict(record.low, record.high, _bar(bar), math.inf)
 
 
 def falls_below(record: Record, bar: float) -> str:
@@ -103,7 +132,7 @@ def falls_below(record: Record, bar: float) -> str:
     >>> falls_below(Record("T3", "residual", 1e-12, 0, 1e-11, 3, "1", 1.0, "random"), 1e-10)
     'reproduced'
     """
-    return _verdict(record.low, record.high, -math.inf, bar)
+    return _verdict(record.low, record.high, -math.inf, _bar(bar))
 
 
 def overall(verdicts: Iterable[str]) -> str:
@@ -112,7 +141,11 @@ def overall(verdicts: Iterable[str]) -> str:
     >>> overall(["reproduced", "partly"])
     'partly'
     """
+    if isinstance(verdicts, str):
+        raise ValueError(f"verdicts must be a list of verdicts, got the text {verdicts!r}")
     found = set(verdicts)
+    if wrong := found - set(VERDICTS):
+        raise ValueError(f"verdicts has {sorted(map(str, wrong))}; a verdict is one of {', '.join(VERDICTS)}")
     if not found:
         raise ValueError("no verdict was given; a claim without a record is 'not testable here'")
     return found.pop() if len(found) == 1 else "partly"
@@ -126,19 +159,25 @@ def row(record: Record, rule: Rule, bar: float) -> dict[str, str]:
     'within 5% of prediction'
     """
     words = {
-        "agrees": f"within {bar:.0%} of prediction",
+        "agrees": f"within {100 * bar:g}% of prediction",
         "exceeds": f"above {bar:g}",
         "falls_below": f"below {bar:g}",
     }
     return {
         "claim": record.claim,
         "measured": record.quantity,
-        "value [95 %] (n)": f"{record.value:.3g} [{record.low:.3g}, {record.high:.3g}] ({record.n})",
-        "null": f"{record.null:.3g}: {record.null_means}",
-        "prediction": "none" if record.predicted is None else f"{record.predicted:.3g}",
-        "rule": words[rule.__name__],
         "verdict": rule(record, bar),
+        "value [interval] (n)": f"{record.value:.4g} [{record.low:.4g}, {record.high:.4g}] ({record.n})",
+        "prediction": "none" if record.predicted is None else f"{record.predicted:.4g}",
+        "null": f"{record.null:.4g}: {record.null_means}",
+        "rule": words[rule.__name__],
     }
+
+
+def _bar(bar: float) -> float:
+    if not math.isfinite(bar):
+        raise ValueError(f"bar must be finite, got {bar}")
+    return bar
 
 
 def _verdict(low: float, high: float, wanted_low: float, wanted_high: float) -> str:
@@ -163,15 +202,20 @@ def write(
     """Write the records of one run to `<root>/<profile>/<model>/seed<k>/<chapter>.json`, atomically.
 
     `root` defaults to the environment's LG_RESULTS (the workflow's scratch folder) or the project's
-    `results/`. Raises ValueError for no records, two records of one claim and quantity, or a bad seed.
+    `results/`. Raises ValueError for no records, two records of one claim and quantity, a bad seed, a name
+    that cannot be part of a path, or a parameter that JSON cannot hold.
     """
     if not records:
         raise ValueError("records is empty: a run must record at least one value")
     keys = [(r.claim, r.quantity) for r in records]
     if twice := sorted({k for k in keys if keys.count(k) > 1}):
         raise ValueError(f"recorded twice: {twice}")
-    if not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0, got {seed!r}")
+    for key, name in {"chapter": chapter, "profile": profile, "model": model}.items():
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            hint = "; write a hub id org/name as org--name" if "/" in str(name) else ""
+            raise ValueError(f"{key} must be letters, digits, '.', '_' and '-', got {name!r}{hint}")
     by_claim: dict[str, list[dict[str, Any]]] = {}
     for record in sorted(records, key=lambda r: CLAIMS.index(r.claim)):
         fields = {k: _rounded(v) for k, v in asdict(record).items() if k != "claim"}
@@ -182,15 +226,17 @@ def write(
         "profile": profile,
         "model": model,
         "seed": seed,
-        "parameters": dict(parameters),
-        "device": device,
+        "parameters": _plain("parameters", parameters),
+        "device": str(device),
         "versions": provenance.versions(),
         "code": provenance.code_hash(chapter),
         "claims": by_claim,
     }
-    default = os.environ.get("LG_RESULTS") or provenance.project_root() / "results"
-    path = Path(root or default) / profile / model / f"seed{seed}" / f"{chapter}.json"
-    return provenance.write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    if root is None:
+        root = os.environ.get("LG_RESULTS") or provenance.project_root() / "results"
+    path = Path(root) / profile / model / f"seed{seed}" / f"{chapter}.json"
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return provenance.write_atomically(path, text + "\n")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -202,13 +248,32 @@ def read(path: str | Path) -> dict[str, Any]:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             raise ValueError(f"schema {document['schema']}, this code reads {SCHEMA}")
+        if missing := sorted(KEYS - set(document)):
+            raise ValueError(f"it has no {', '.join(missing)}")
         document["claims"] = {
             claim: [Record(claim=claim, **fields) for fields in rows]
             for claim, rows in document["claims"].items()
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a whole results file: {error}") from error
     return document
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A parameter as JSON holds it: numpy scalars become Python's; the error names the key."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_plain(f"{key}[{i}]", one) for i, one in enumerate(value)]
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _plain(f"{key}[{name!r}]", one) for name, one in value.items()}
+    raise ValueError(f"{key} must be finite numbers, texts, lists and mappings by text, got {value!r}")
 
 
 def _rounded(value: Any) -> Any:

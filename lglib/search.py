@@ -7,6 +7,7 @@ be made again instead of kept, and two tensors of one shape never share it.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,17 +19,27 @@ from lglib import stats
 from lglib.params import ParameterSpace
 
 
+def _whole(name: str, value: Any, low: int | None = None) -> int:
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value!r}")
+    return operator.index(value)
+
+
 def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = False) -> torch.Tensor:
     """Standard normal direction (d,) of one candidate, made tensor by tensor from its own key.
 
     `tied=True` repeats a mistake met in public code on purpose: the generator is re-seeded for every
-    tensor, so tensors of one shape receive the same noise. For the tied-noise law of chapter 1.
+    tensor, so tensors of one shape receive the same noise. For the tied-noise law of chapter 1. Raises
+    ValueError unless `seed` is whole and >= 0 and `candidate` whole (it may be negative).
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 3))
     >>> first, again, other = noise(space, 0, 5), noise(space, 0, 5), noise(space, 0, 6)
     >>> torch.equal(first, again), torch.equal(first, other)
     (True, False)
     """
+    seed, candidate = _whole("seed", seed, 0), _whole("candidate", candidate)
     parts = []
     for name, shape in space.shapes.items():
         key = f"{seed}/{candidate}" if tied else f"{seed}/{candidate}/{name}"
@@ -53,16 +64,16 @@ def gains(
 
     Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given. The model
     is left exactly as it was, also after an error. A candidate whose loss is not finite has
-    the gain -inf. Raises ValueError for candidates < 1, a sigma that is not above 0, no batch, or a loss
-    that is not finite at the start.
+    the gain -inf. Raises ValueError for candidates < 1, a sigma that is not above 0 or too small to move
+    theta, no batch, a direction that is no finite vector of the space, or a loss that is not finite or not
+    repeatable at the start.
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 1))
     >>> loss = lambda net, x: net(x).square().mean()
     >>> gains(space, loss, [torch.ones(4, 2)], sigmas=[0.1, 1.0], candidates=8, seed=0).shape
     (8, 2, 1)
     """
-    if candidates < 1:
-        raise ValueError(f"candidates must be at least 1, got {candidates}")
+    candidates, seed = _whole("candidates", candidates, 1), _whole("seed", seed, 0)
     if not len(sigmas) or not all(s > 0 and np.isfinite(s) for s in sigmas):
         raise ValueError(f"every sigma must be finite and above 0, and there must be one; got {list(sigmas)}")
     if not len(batches):
@@ -73,10 +84,23 @@ def gains(
         base = [space.loss(loss_fn, batch) for batch in batches]
         if not np.isfinite(base).all():
             raise ValueError(f"the loss is not finite at the starting point: {base}")
+        if (again := [space.loss(loss_fn, batch) for batch in batches]) != base:
+            raise ValueError(
+                f"the loss differs between two evaluations at one point, {base} and {again}: "
+                "call module.eval() first (dropout), and draw nothing inside loss_fn"
+            )
         for i in range(candidates):
             eps = noise(space, seed, i) if direction is None else direction(i)
+            if eps.shape != theta.shape or eps.dtype != theta.dtype or not eps.isfinite().all():
+                raise ValueError(
+                    f"direction({i}) must be a finite vector {tuple(theta.shape)} of {theta.dtype}, "
+                    f"got {tuple(eps.shape)} of {eps.dtype}"
+                )
             for j, sigma in enumerate(sigmas):
-                space.load(torch.add(theta, eps, alpha=sigma))
+                point = torch.add(theta, eps, alpha=sigma)
+                if torch.equal(point, theta) and eps.any():
+                    raise ValueError(f"sigma {sigma} is too small: in {theta.dtype} it does not move theta")
+                space.load(point)
                 for b, batch in enumerate(batches):
                     loss = space.loss(loss_fn, batch)
                     found[i, j, b] = base[b] - loss if np.isfinite(loss) else -np.inf
@@ -91,7 +115,7 @@ def block_maxima(gains: np.ndarray, n: int) -> np.ndarray:
     >>> block_maxima(np.array([3.0, 1.0, 2.0, 5.0, 4.0]), 2)
     array([3., 5.])
     """
-    gains = np.asarray(gains, dtype=float)
+    gains, n = np.asarray(gains, dtype=float), _whole("n", n)
     if gains.ndim != 1 or not 1 <= n <= len(gains):
         raise ValueError(f"n must lie between 1 and the number of draws, got n={n} and shape {gains.shape}")
     return gains[: len(gains) // n * n].reshape(-1, n).max(1)
@@ -106,6 +130,7 @@ def order_weights(total: int, n: int) -> np.ndarray:
     >>> order_weights(3, 2).round(4)
     array([0.    , 0.3333, 0.6667])
     """
+    total, n = _whole("total", total), _whole("n", n)
     if not 1 <= n <= total:
         raise ValueError(f"n must lie between 1 and the {total} candidates drawn, got {n}")
     i = np.arange(n, total + 1)
@@ -118,7 +143,9 @@ def expected_best(scores: np.ndarray, n: int, *, measured: np.ndarray | None = N
     """Mean over all n-subsets of the candidates of the best one's score: an unbiased estimate of best-of-n.
 
     With `measured` (same length) the winner is chosen by `scores` and its `measured` value is averaged:
-    the honest, held-out gain of a selected candidate.
+    the honest, held-out gain of a selected candidate. Candidates of equal score count as drawn in random
+    order, so each of them is given the mean `measured` of all of them. A score of -inf (a candidate that
+    failed) is never preferred. Raises ValueError for nan or +inf.
 
     >>> expected_best(np.array([1.0, 2.0, 3.0]), 2).__round__(4)
     2.6667
@@ -127,8 +154,16 @@ def expected_best(scores: np.ndarray, n: int, *, measured: np.ndarray | None = N
     values = scores if measured is None else np.asarray(measured, dtype=float)
     if scores.ndim != 1 or values.shape != scores.shape:
         raise ValueError(f"scores and measured must be (candidates,), got {scores.shape} and {values.shape}")
+    for name, x in (("scores", scores), ("measured", values)):
+        if np.isnan(x).any() or np.isposinf(x).any():
+            raise ValueError(f"{name} must be finite or -inf, got nan or inf")
+    weights = order_weights(len(scores), n)
+    if measured is not None:
+        _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+        values = (np.bincount(group, weights=values) / sizes)[group]
     order = np.argsort(scores, kind="stable")
-    return float(order_weights(len(scores), n) @ values[order])
+    drawn = weights > 0  # 0 times -inf is nan
+    return float(weights[drawn] @ values[order][drawn])
 
 
 def best_of_n(
@@ -144,6 +179,8 @@ def best_of_n(
 
     `control` (candidates,) is a control variate: a score on the same candidates whose mean best of n is
     known to be `control_mean`. What it gained by luck is taken off, which changes the scatter, not the mean.
+    Raises ValueError unless 1 <= n < candidates (the interval leaves each candidate out once), or when a
+    score is not finite.
 
     >>> draws = np.random.default_rng(0).standard_normal(200)
     >>> round(best_of_n(draws + 1, 16, 0, control=draws, control_mean=1.766).estimate, 3)
@@ -152,6 +189,17 @@ def best_of_n(
     scores = np.asarray(scores, dtype=float)
     if control is not None and np.shape(control) != scores.shape:
         raise ValueError(f"control must have the shape of scores, {scores.shape}, got {np.shape(control)}")
+    seed, n = _whole("seed", seed, 0), _whole("n", n)
+    if scores.ndim != 1 or not 1 <= n < len(scores):
+        raise ValueError(
+            f"n must lie between 1 and the number of candidates less one (the jackknife leaves one out), "
+            f"got n={n} and scores {scores.shape}"
+        )
+    for name, x in (("scores", scores), ("control", np.asarray(0.0 if control is None else control))):
+        if bad := np.count_nonzero(~np.isfinite(x)):
+            raise ValueError(f"{name}: {bad} of {len(scores)} candidates have no finite score")
+    if not np.isfinite(control_mean):
+        raise ValueError(f"control_mean must be finite, got {control_mean}")
 
     def statistic(index: np.ndarray) -> float:
         i = index.astype(int)

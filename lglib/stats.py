@@ -163,7 +163,7 @@ def permutation_test(
     x, y: shapes (n,) and (m,), at least 2 each; paired=True swaps only within pairs and wants n = m. All
     permutations are run where there are no more than resamples, else that many at random with the observed
     one added. Two-sided is twice the smaller tail. Raises ValueError on bad samples, seed, alternative or
-    resamples.
+    resamples, and on a statistic that is not finite or not the same for the same values.
 
     >>> permutation_test([5.0, 6.0, 7.0], [1.0, 2.0, 3.0], seed=0)  # 2 of the 20 splits
     0.1
@@ -175,7 +175,14 @@ def permutation_test(
         raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', got {alternative!r}")
     options = {"n_resamples": _count("resamples", resamples), "alternative": alternative, "rng": rng}
     kind = "samples" if paired else "independent"
-    return float(stats.permutation_test((x, y), statistic, permutation_type=kind, **options).pvalue)
+    found = stats.permutation_test((x, y), statistic, permutation_type=kind, **options)
+    if not (np.isfinite(found.statistic) and np.isfinite(found.null_distribution).all()):
+        raise ValueError("statistic must be finite on x and y and on each of their permutations")
+    if not found.pvalue > 0:  # the observed split is among those counted
+        raise ValueError(
+            f"statistic must give the same number for the same values; p came out {found.pvalue}"
+        )
+    return float(found.pvalue)
 
 
 @dataclass(frozen=True)

@@ -166,8 +166,8 @@ def _cost(trace: ArrayLike, along: ArrayLike, n: ArrayLike) -> np.ndarray:
     tau = real("trace", trace, "finite") + kappa * (maximum_second_moment(n) - 1)
     if np.any(tau <= 0):
         raise ValueError(
-            "trace must be such that tr(H) + along (q_N - 1) > 0 (without positive mean curvature there is no "
-            f"finite optimum), got trace={trace!r} and along={along!r}"
+            "trace must be such that tr(H) + along (q_N - 1) > 0 (without positive mean curvature there is "
+            f"no finite optimum), got trace={trace!r} and along={along!r}"
         )
     return tau
 

@@ -16,7 +16,7 @@ from lglib.params import ParameterSpace
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Points theta_0 ... theta_T of a run as rows (T+1, d), and the loss before each step (T,)."""
+    """Points theta_0 ... theta_T of a run as rows (T+1, d), and the loss before each step (T,), float64."""
 
     points: torch.Tensor
     losses: torch.Tensor
@@ -28,7 +28,7 @@ class Trajectory:
 
 
 class Diverged(RuntimeError):
-    """A training loss stopped being finite; `trajectory` holds what was recorded until then."""
+    """A training loss or a point stopped being finite; `trajectory` holds what was recorded until then."""
 
     def __init__(self, message: str, trajectory: Trajectory) -> None:
         super().__init__(message)
@@ -45,8 +45,8 @@ def descend(
 
     `optimizer` receives the parameters and returns a torch optimiser, for example
     `lambda p: torch.optim.SGD(p, lr=0.1)`. For full-batch descent give the same batch T times. Memory
-    is (T+1) d numbers. Raises Diverged, with what was recorded, when a loss is not finite, and ValueError
-    when there is no batch.
+    is (T+1) d numbers. Raises Diverged, with what was recorded, when a loss or a point is not finite, and
+    ValueError when there is no batch.
 
     >>> net = torch.nn.Linear(3, 1)
     >>> run = descend(ParameterSpace(net), lambda m, x: m(x).square().mean(),
@@ -61,7 +61,7 @@ def descend(
     for step, batch in enumerate(batches):
         loss = loss_fn(space.module, batch)
         if not torch.isfinite(loss):
-            kept = Trajectory(torch.stack(points), torch.tensor(losses))
+            kept = Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))
             raise Diverged(
                 f"loss is {loss.item()} at step {step} with {type(stepper).__name__} {stepper.defaults}; "
                 f"the {step} steps before it are in .trajectory",
@@ -72,8 +72,16 @@ def descend(
             parameter.grad = gradient
         stepper.step()
         stepper.zero_grad(set_to_none=True)
+        theta = space.flatten()
+        if not theta.isfinite().all():
+            kept = Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))
+            raise Diverged(
+                f"theta is not finite after the step at step {step} with {type(stepper).__name__} "
+                f"{stepper.defaults}; the {step} steps before it are in .trajectory",
+                kept,
+            )
         losses.append(loss.item())
-        points.append(space.flatten())
+        points.append(theta)
     if not losses:
         raise ValueError("batches is empty: there is no step to take")
-    return Trajectory(torch.stack(points), torch.tensor(losses))
+    return Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))

@@ -448,3 +448,18 @@ def test_no_batches_and_too_large_a_hessian_are_refused():
         ParameterSpace(network()).gradient_matrix(loss_fn, [])
     with pytest.raises(ValueError, match="d: got 4032, want at most 4000"):
         ParameterSpace(nn.Linear(63, 63)).hessian(loss_fn, data())
+
+
+def test_parameters_that_share_memory_are_refused():
+    one, two = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
+    two.weight.data = one.weight.data
+    with pytest.raises(ValueError, match=r"'0\.weight', '1\.weight'.*share memory"):
+        ParameterSpace(torch.nn.Sequential(one, two))
+    two.weight = one.weight  # tied as one parameter
+    assert ParameterSpace(torch.nn.Sequential(one, two)).d == 9
+
+
+def test_neighbours_in_one_buffer_do_not_share_memory():
+    buffer, net = torch.zeros(4), torch.nn.Linear(3, 1)
+    net.weight.data, net.bias.data = buffer[:3].view(1, 3), buffer[3:]
+    assert ParameterSpace(net).d == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,10 +65,9 @@ def write_chapter(project: Path, name: str, work: str = "value = float(seed)") -
     pairs.sync(project)
 
 
-@pytest.fixture
-def mini(tmp_path: Path) -> Path:
+def make_mini(target: Path) -> Path:
     """The project with two tiny chapters and a one-page book instead of its own."""
-    project = copy_project(tmp_path / "mini")
+    project = copy_project(target)
     for path in [*(project / "notebooks").glob("0*"), *(project / "book").rglob("*.md")]:
         path.unlink()
     for path in [*(project / "book" / "chapters").iterdir(), *(project / "results").rglob("*.json")]:
@@ -79,6 +79,11 @@ def mini(tmp_path: Path) -> Path:
     write_chapter(project, "01_one")
     write_chapter(project, "02_two")
     return project
+
+
+@pytest.fixture
+def mini(tmp_path: Path) -> Path:
+    return make_mini(tmp_path / "mini")
 
 
 def runs(project: Path) -> dict[str, int]:
@@ -261,6 +266,61 @@ def test_a_notebook_that_records_nothing_or_twice_is_refused(mini, monkeypatch):
     monkeypatch.chdir(mini)
     with pytest.raises(SystemExit, match=r"must call results\.write once, it wrote 0 files"):
         execute.execute("01_one", profile="quick", seed=0, root=mini)
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        ("import sys\nvalue = 1.0\nsys.exit(0)", [r"cell   3 of 4", r"SystemExit: 0 ended the run"]),
+        ("import os\nos._exit(1)", [r"cell   3 of 4", r"error  .*[Kk]ernel died"]),
+        ("seed, value = 7, 1.0", [r"filed seed 7, it was run for 0"]),
+        ("if (n := globals().get('n', 0) + 1) > 1:\n    raise RuntimeError\nvalue = 1.0", [r"cell   4 of 5"]),
+    ],
+    ids=["sys.exit(0)", "dead kernel", "another seed", "the second of two equal cells"],
+)
+def test_a_run_that_did_not_do_what_was_asked_files_nothing_and_says_where_it_stopped(
+    mini, monkeypatch, work, told
+):
+    monkeypatch.setenv("LG_RESULTS", "")
+    monkeypatch.chdir(mini)
+    write_chapter(mini, "01_one", work=work)
+    if "n :=" in work:
+        path = mini / "notebooks" / "01_one.ipynb"
+        notebook = json.loads(path.read_text())
+        notebook["cells"].insert(3, notebook["cells"][2] | {"id": "twin"})
+        path.write_text(json.dumps(notebook))
+    with pytest.raises(SystemExit) as caught:
+        execute.execute("01_one", profile="quick", seed=0, root=mini)
+    assert "FAILED: notebooks/01_one.ipynb" in str(caught.value)
+    for line in told:
+        assert re.search(line, str(caught.value))
+    assert not list((mini / "results").rglob("*.json"))
+    assert not (mini / "runs" / "quick" / "seed0" / "01_one.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["01_one", "--profile", "quik"], "execute: PROFILE is 'quik'"),
+        (["09_none"], "execute: chapter is '09_none'; there is: 01_one, 02_two"),
+        (["01_one", "--seed", "-1"], "a seed is a whole number from 0"),
+        (["01_one", "--seed", ""], "seed is ''"),
+    ],
+)
+def test_execute_by_hand_refuses_what_makes_no_sense_in_one_line(mini, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(mini)
+    argv = [f"--seed={arguments[2]}", arguments[0]] if "--seed" in arguments else arguments
+    assert execute.main(argv) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_a_project_folder_with_a_space_in_its_name_works(tmp_path):
+    project = make_mini(tmp_path / "my own 'mini' $book")
+    made = make_book(project)
+    assert made.returncode == 0, made.stderr
+    assert "Some prose" in page(project, "01_one")
 
 
 def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project, monkeypatch):

@@ -57,6 +57,7 @@ def test_the_projects_profiles_are_valid_and_complete(root, name):
         ("01_theory.draws: 500\n01_theory.draws: 600", "01_theory.draws is given twice"),
         ("- a list", "must be a flat list of `chapter.parameter: value` lines"),
         ("a: [", "is not YAML"),
+        ("01_theory.draws: 500", "01_theory.widths is missing; allowed: a list of 2 or more"),
         ("", "must be a flat list"),
     ],
 )
@@ -67,8 +68,28 @@ def test_a_bad_profile_says_which_key_which_chapter_and_what_is_allowed(with_pro
 
 def test_everything_that_is_wrong_is_told_at_once(with_profile):
     with pytest.raises(profiles.ProfileError) as caught:
-        with_profile("01_theory.draws: 1\n01_theory.nope: 2\n01_theory.device: 3")
-    assert str(caught.value).count("config/mine.yml: ") == 3
+        with_profile(
+            "01_theory.draws: 1\n01_theory.nope: 2\n01_theory.device: 3\n01_theory.model: digits-mlp"
+        )
+    assert str(caught.value).count("config/mine.yml: ") == 5
+    for told in ("draws of", "unknown key", "device of", "widths is missing", "candidates is missing"):
+        assert told in str(caught.value)
+
+
+def test_a_whole_number_written_with_a_point_is_refused(with_profile):
+    with pytest.raises(profiles.ProfileError, match=r"draws of chapter 01_theory is 400\.0"):
+        with_profile("01_theory.draws: 400.0")
+
+
+def test_a_profile_of_another_encoding_or_name_is_refused(root, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "schema.yml").write_text("{}")
+    (tmp_path / "config" / "mine.yml").write_bytes("# Grüße\n{}".encode("latin-1"))
+    (tmp_path / "config" / "My Own.yml").write_text("{}")
+    with pytest.raises(profiles.ProfileError, match="is not YAML in UTF-8"):
+        profiles.load("mine", tmp_path)
+    with pytest.raises(profiles.ProfileError, match="a name is small letters"):
+        profiles.load("My Own", tmp_path)
 
 
 def test_an_unknown_profile_lists_the_profiles(root):

@@ -82,3 +82,41 @@ def test_a_folder_outside_the_project_is_told_so(tmp_path):
 def test_an_unknown_chapter_names_the_chapters_there_are(root):
     with pytest.raises(ValueError, match="'07_x'; there is: 01_theory"):
         provenance.code_hash("07_x", root)
+
+
+def test_only_a_docstring_alone_on_its_lines_is_dropped():
+    assert provenance.code_only('"doc"; x = 1') == '"doc"; x = 1'
+    assert provenance.code_only('def f(): "doc"') == 'def f(): "doc"'
+    assert provenance.code_only('def f():\n    "dóc"  # why\n    return 1') == "def f():\n    return 1"
+
+
+@pytest.mark.parametrize("prefix", ["", "f"])
+def test_blank_lines_and_trailing_spaces_within_a_string_count(prefix):
+    source = f'x = {prefix}"""\na  \n\n%b"""  # c\n\ny = 1  '
+    assert provenance.code_only(source) == f'x = {prefix}"""\na  \n\n%b"""\ny = 1'
+
+
+def test_magics_count_as_such_in_notebook_cells_only():
+    assert provenance.code_only("x = !ls\nx?") == "x = '!ls'\npass"
+    assert provenance.code_only("%%time\nx = 1  # c") == "%%time\nx = 1"
+    assert provenance.code_only("%%bash\nls | x  # c") == "%%bash\nls | x  # c"
+    with pytest.raises(SyntaxError):
+        provenance.code_only("%matplotlib inline", magics=False)
+    assert provenance.code_only("x = (5\n%3)") == "x = (5\n%3)"
+
+
+def test_relative_imports_are_followed_and_a_bare_import_is_refused():
+    found = provenance.imported_modules("from . import stats\nfrom .theory import x\nfrom os import path")
+    assert found == {"stats", "theory"}
+    with pytest.raises(ValueError, match="line 1: write `from lglib import"):
+        provenance.imported_modules("import lglib")
+
+
+def test_a_chapter_with_magics_has_a_hash(copy):
+    before = provenance.code_hash("01_theory", copy)
+    edit(
+        copy / "notebooks/01_theory.ipynb",
+        '"import numpy as np',
+        '"%matplotlib inline\\n",\n    "import numpy as np',
+    )
+    assert provenance.code_hash("01_theory", copy) != before

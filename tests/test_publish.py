@@ -1,5 +1,6 @@
 """Merging a run into a published chapter, and what may not be published."""
 
+import sys
 from copy import deepcopy
 
 import nbformat
@@ -121,3 +122,36 @@ def test_the_committed_chapters_are_those_of_their_sources(root):
 
 def test_a_chapter_that_was_never_run_says_what_to_type(root, tmp_path):
     assert not_current(root, tmp_path)[0] == "01_theory: not executed yet; run: make book CHAPTERS=01"
+
+
+def test_a_blank_code_cell_is_no_reason_to_refuse(source, run):
+    source.cells.append(new_code_cell("\n"))
+    run.cells.append(new_code_cell("\n"))
+    chapter = merge(source, run, "01_x")
+    assert [c.execution_count for c in chapter.cells[1:]] == [1, 2, None]
+    assert merge(source, chapter, "01_x") == chapter
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/tmp/ipykernel_12/1.py:1",
+        f"{sys.prefix}/lib",
+        f"{sys.base_prefix}/lib",
+        "<at 0X7F0E2D1C4A90>",
+        "/me/x",
+    ],
+)
+def test_more_marks_of_this_machine_are_not_published(source, run, monkeypatch, text):
+    monkeypatch.setenv("HOME", "/me")
+    run.cells[-1].outputs = [new_output("stream", text=text)]
+    with pytest.raises(PublishError, match="path or address of this machine"):
+        merge(source, run, "01_x")
+
+
+def test_an_image_is_not_searched_and_a_very_long_text_is_refused(source, run):
+    run.cells[-1].outputs = [new_output("display_data", {"image/png": "0xABCDEF12" * 200_000})]
+    merge(source, run, "01_x")
+    run.cells[-1].outputs = [new_output("stream", text="1" * 1_000_001)]
+    with pytest.raises(PublishError, match="characters long, at most 1,000,000"):
+        merge(source, run, "01_x")

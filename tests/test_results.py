@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lglib import across, provenance, results, stats
@@ -188,3 +189,94 @@ def test_every_committed_result_is_whole_current_and_of_the_published_profile(ro
     assert by_chapter == {chapter: {0, 1, 2, 3, 4} for chapter in provenance.chapters(root)}
     for path in files:
         assert "/root/" not in json.dumps(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("value", True, "value must be a number, got True"),
+        ("low", "0.9", "low must be a number, got '0.9'"),
+        ("n", math.nan, "n must be a whole number, got nan"),
+        ("n", 2.5, "n must be a whole number"),
+        ("n", True, "n must be a whole number"),
+        ("quantity", "  ", "quantity is '  '"),
+        ("unit", 1, "unit is 1"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(field, value, told):
+    with pytest.raises(ValueError, match=told):
+        replace(RECORD, **{field: value})
+
+
+def test_numpy_numbers_become_pythons_and_survive_writing(tmp_path):
+    record = replace(RECORD, value=np.float32(1), low=0, n=np.int64(5), predicted=np.float64(1))
+    assert [type(x) for x in (record.value, record.low, record.n)] == [float, float, int]
+    parameters = {"a": np.int64(1), "b": [np.float32(0.5), (1, None)], "c": {"d": np.bool_(True)}}
+    path = results.write([record], root=tmp_path, seed=0, **{**RUN, "parameters": parameters})
+    assert results.read(path)["parameters"] == {"a": 1, "b": [0.5, [1, None]], "c": {"d": True}}
+
+
+def test_rounding_keeps_the_value_in_its_interval(tmp_path):
+    record = replace(RECORD, value=1234567, low=1234566.5, high=1234567.2)
+    path = results.write([record], root=tmp_path, seed=0, **RUN)
+    (read,) = results.read(path)["claims"]["T1"]
+    assert read.low <= read.value <= read.high
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": "org/name"}, "write a hub id org/name as org--name"),
+        ({"profile": "../x"}, "profile must be letters"),
+        ({"chapter": ".."}, "chapter must be letters"),
+        ({"seed": True}, "seed must be"),
+        ({"parameters": {"x": math.nan}}, r"parameters\['x'\] must be finite"),
+        ({"parameters": {"x": [object()]}}, r"parameters\['x'\]\[0\] must be"),
+    ],
+)
+def test_what_cannot_be_filed_is_named(tmp_path, changes, told):
+    with pytest.raises(ValueError, match=told):
+        results.write([RECORD], root=tmp_path, **{"seed": 0, **RUN, **changes})
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_row_tells_the_verdict_early_and_the_rule_exactly():
+    row = results.row(replace(RECORD, value=1.00049), results.agrees, 0.125)
+    assert list(row) == ["claim", "measured", "verdict", "value [interval] (n)", "prediction", "null", "rule"]
+    assert row["rule"] == "within 12.5% of prediction"
+    assert row["value [interval] (n)"] == "1 [0.9, 1.1] (50)"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: results.exceeds(RECORD, math.nan), "bar must be finite"),
+        (lambda: results.falls_below(RECORD, math.inf), "bar must be finite"),
+        (lambda: results.agrees(RECORD, math.inf), "tolerance must be finite"),
+        (lambda: results.agrees(replace(RECORD, predicted=0), 0.1), "use falls_below"),
+        (lambda: results.overall("partly"), "must be a list"),
+        (lambda: results.overall(["reproduced", "yes"]), r"has \['yes'\]"),
+        (
+            lambda: Record.of("T1", "q", stats.Interval(1, 0, 2, 0.9, 5), unit="1", null=0, null_means="x"),
+            "level is 0.9, want 0.95",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_judge_says_so(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
+
+
+def test_a_committed_file_that_contradicts_its_place_is_named(tmp_path):
+    mine, other = write(tmp_path), write(tmp_path, 1)
+    other.write_text(other.read_text().replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(ValueError, match=r"seed1.01_theory\.json: its seed inside"):
+        across.seeds(mine, root=tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("unit", "m"), ("null_means", "other"), ("predicted", None)])
+def test_seeds_that_describe_a_quantity_differently_are_refused(tmp_path, field, value):
+    mine = write(tmp_path)
+    results.write([replace(RECORD, **{field: value})], root=tmp_path, seed=1, **RUN)
+    with pytest.raises(ValueError, match="seed 0 and seed 1"):
+        across.seeds(mine, root=tmp_path)

@@ -161,3 +161,62 @@ def test_scores_and_measurements_of_other_shapes_are_refused():
         search.expected_best(np.arange(3.0), 2, measured=np.arange(2.0))
     with pytest.raises(ValueError, match="control must have the shape"):
         search.best_of_n(np.arange(3.0), 2, 0, control=np.arange(2.0))
+
+
+def test_candidates_that_failed_are_never_preferred():
+    scores = np.array([-np.inf, 1.0, 2.0, -np.inf])
+    assert search.expected_best(scores, 3) == pytest.approx(1.75)
+    assert search.expected_best(scores, 2) == -np.inf
+    with pytest.raises(ValueError, match="nan"):
+        search.expected_best(np.array([np.nan, 1.0]), 1)
+    with pytest.raises(ValueError, match="2 of 4 candidates have no finite score"):
+        search.best_of_n(scores, 2, 0)
+
+
+def test_the_order_of_candidates_of_equal_score_does_not_matter():
+    scores, measured = np.array([1.0, 1.0, 0.0, 1.0]), np.array([3.0, 6.0, 100.0, 9.0])
+    for i in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        assert search.expected_best(scores[i], 2, measured=measured[i]) == pytest.approx(6.0)
+
+
+def test_best_of_all_candidates_has_no_interval():
+    with pytest.raises(ValueError, match="less one"):
+        search.best_of_n(np.arange(4.0), 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda s: search.noise(s, -1, 0), "seed must be at least 0"),
+        (lambda s: search.noise(s, 0, 0.5), "candidate must be a whole number"),
+        (lambda s: search.order_weights(3.0, 1), "total must be a whole number"),
+        (lambda s: search.expected_best(np.arange(3.0), True), "n must be a whole number"),
+        (lambda s: search.gains(s, linear, [1], sigmas=[1.0], candidates=1.5, seed=0), "candidates must be"),
+        (lambda s: search.gains(s, linear, [1], sigmas=[1e-30], candidates=1, seed=0), "does not move theta"),
+        (lambda s: drawn(s, torch.ones(3)), r"direction\(0\) must be a finite vector \(4800,\)"),
+        (lambda s: drawn(s, torch.full((4800,), np.nan)), r"direction\(0\) must be a finite vector"),
+        (lambda s: drawn(s, torch.ones(4800).double()), r"direction\(0\) must be a finite vector"),
+    ],
+)
+def test_a_wrong_argument_of_the_search_is_named(space, call, told):
+    with pytest.raises(ValueError, match=told):
+        call(space)
+
+
+def linear(net, _):
+    return sum(p.sum() for p in net.parameters())
+
+
+def drawn(space, eps):
+    return search.gains(space, linear, [1], sigmas=[1.0], candidates=1, seed=0, direction=lambda _: eps)
+
+
+def test_a_loss_that_is_not_repeatable_is_refused():
+    net = torch.nn.Sequential(torch.nn.Linear(40, 40), torch.nn.Dropout())
+    how = dict(sigmas=[0.1], candidates=1, seed=0)
+    with pytest.raises(ValueError, match=r"module\.eval\(\)"):
+        search.gains(ParameterSpace(net), lambda m, x: m(x).sum(), [torch.ones(40)], **how)
+
+
+def test_noise_has_negative_candidates_too(space):
+    assert not torch.equal(search.noise(space, 0, -1), search.noise(space, 0, 1))

@@ -184,3 +184,13 @@ def test_capture_p_value_is_the_upper_tail_of_the_null():
 def test_a_bad_argument_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_permutation_test_refuses_a_statistic_that_is_not_finite_or_not_repeatable():
+    with pytest.raises(ValueError, match="statistic must be finite"):
+        stats.permutation_test(SEEDS, SEEDS, 0, statistic=lambda x, y: np.nan)
+    calls = iter([1e9, *range(10**4)])
+    with pytest.raises(ValueError, match="statistic must give the same number"):
+        stats.permutation_test(
+            [1.0, 2.0], [3.0, 4.0], 0, statistic=lambda x, y: float(next(calls)), alternative="greater"
+        )

@@ -29,7 +29,7 @@ def test_the_recorded_points_are_those_of_a_loop_by_hand(momentum):
         x = x - 0.1 * velocity
         points.append(x)
     torch.testing.assert_close(run.points, torch.stack(points))
-    torch.testing.assert_close(run.losses, torch.stack(losses))
+    torch.testing.assert_close(run.losses, torch.stack(losses).double())
     torch.testing.assert_close(run.displacement, points[-1] - points[0])
 
 
@@ -110,3 +110,18 @@ def test_impossible_requests_are_refused(call, told):
 def test_training_that_does_not_get_there_says_how_far_it_came():
     with pytest.raises(RuntimeError, match=r"training loss is \d\.\d+ after 20 steps, wanted below 0.01"):
         digits.fit(digits.network(5, 0), digits.load(0).train, until=0.01, seed=0, most_steps=20)
+
+
+def test_a_last_step_to_nowhere_is_found():
+    net = torch.nn.Linear(3, 1, bias=False)
+    with pytest.raises(Diverged, match="theta is not finite after the step at step 0"):
+        descend(ParameterSpace(net), quadratic, lambda p: torch.optim.SGD(p, lr=1e38), [1e6])
+
+
+def test_training_that_gets_there_with_its_last_step_has_got_there():
+    net, data = digits.network(13, 0), digits.load(0).train
+    steps = digits.fit(net, data, until=2.0, seed=0)
+    again = digits.network(13, 0)
+    assert digits.fit(again, data, until=2.0, seed=0, most_steps=steps) == steps
+    with pytest.raises(ValueError, match="most_steps must be at least 1"):
+        digits.fit(again, data, until=2.0, seed=0, most_steps=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -13,10 +12,11 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from lglib import provenance
+from lglib import provenance, results
 from workflow import profiles
 
 # One thread a kernel: the order of a sum depends on the number of threads, and with it the last digits.
@@ -56,6 +56,10 @@ class Telling(NBClientEngine):
 papermill_engines.register("telling", Telling)
 
 
+class UnfinishedError(ValueError):
+    """A notebook that papermill takes for finished although a cell of it was not run to its end."""
+
+
 def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     """Run one chapter into `runs/<profile>/seed<k>/` and file its records; SystemExit says where it failed.
 
@@ -89,13 +93,15 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
                 stderr_file=stream,
                 extra_arguments=["--log-level=ERROR"],
             )
-            text = _the_records(scratch, expected).read_text(encoding="utf-8")
-        except (PapermillExecutionError, ValueError) as error:
+            _check_finished(live)
+            asked = {"chapter": chapter, "profile": profile, "seed": seed}
+            model, text = _the_records(scratch, expected, asked)
+        except (PapermillExecutionError, DeadKernelError, ValueError) as error:
             stream.write(f"\n{error}\n")
             if live.exists():
                 live.replace(failed)
             raise SystemExit(_report(error, notebook, label, log, failed)) from None
-    filed = root / "results" / profile / json.loads(text)["model"] / f"seed{seed}" / f"{chapter}.json"
+    filed = root / "results" / profile / model / f"seed{seed}" / f"{chapter}.json"
     if not filed.exists() or filed.read_text(encoding="utf-8") != text:
         provenance.write_atomically(filed, text)
     provenance.write_atomically(folder / f"{chapter}.json", text)
@@ -103,23 +109,45 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     shutil.rmtree(scratch)
 
 
-def _the_records(scratch: Path, expected: str) -> Path:
+def _check_finished(live: Path) -> None:
+    """papermill lets `sys.exit(0)` pass; a chapter that stops there has not measured what it promises."""
+    for cell in nbformat.read(live, as_version=4).cells:
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise UnfinishedError(f"{output.ename}: {output.evalue} ended the run before its last cell")
+        if cell.execution_count is None:
+            raise UnfinishedError("the run ended before its last cell")
+
+
+def _the_records(scratch: Path, expected: str, asked: dict[str, Any]) -> tuple[str, str]:
+    """Model and text of the one results file, checked against what was asked for."""
     found = sorted(scratch.rglob("*.json"))
     if len(found) != 1:
         raise ValueError(f"the notebook must call results.write once, it wrote {len(found)} files")
-    made_by = json.loads(found[0].read_text(encoding="utf-8"))["code"]
-    if made_by != expected:
+    document = results.read(found[0])
+    for name, wanted in asked.items():
+        if document[name] != wanted:
+            raise ValueError(f"the notebook filed {name} {document[name]!r}, it was run for {wanted!r}")
+    if document["code"] != expected:
         raise ValueError("the notebook or lglib was edited while it ran; run it again")
-    return found[0]
+    return document["model"], found[0].read_text(encoding="utf-8")
 
 
 def _report(error: Exception, notebook: Path, label: str, log: Path, failed: Path) -> str:
     lines = [f"{label}  FAILED: {_from_here(notebook)}"]
+    if isinstance(error, PapermillExecutionError | DeadKernelError | UnfinishedError) and failed.exists():
+        # papermill adds cells of its own; leave them out, so that the reader finds the cell in the source
+        own = {"injected-parameters", "papermill-error-cell-tag"}
+        cells = nbformat.read(failed, as_version=4).cells
+        cells = [c for c in cells if not own & set(c.metadata.get("tags", []))]
+        begun = [i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("start_time")]
+        last = begun[-1] if begun else 0
+        lines.append(
+            f"  cell   {last + 1} of {len(cells)}: {(cells[last].source.strip() or ' ').splitlines()[0]}"
+        )
     if isinstance(error, PapermillExecutionError):
-        # papermill adds cells of its own, so count in the source, where the reader will look
-        sources = [c.source for c in nbformat.read(notebook, as_version=4).cells]
-        number = sources.index(error.source) + 1
-        lines.append(f"  cell   {number} of {len(sources)}: {error.source.strip().splitlines()[0]}")
         lines.append(f"  error  {error.ename}: {error.evalue}")
     else:
         lines.append(f"  error  {error}")
@@ -132,10 +160,27 @@ def _from_here(path: Path) -> str:
     return os.path.relpath(path)
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> int:
+    """Check what was asked and run it; returns the exit status."""
     parser = argparse.ArgumentParser(description="Run one chapter of a profile with one seed.")
     parser.add_argument("chapter")
     parser.add_argument("--profile", default="quick")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    execute(asked.chapter, profile=asked.profile, seed=asked.seed, root=provenance.project_root())
+    parser.add_argument("--seed", default="0")
+    asked = parser.parse_args(argv)
+    root = provenance.project_root()
+    try:
+        profiles.load(asked.profile, root)
+        if asked.chapter not in (known := provenance.chapters(root)):
+            raise profiles.ProfileError(f"chapter is {asked.chapter!r}; there is: {', '.join(known)}")
+        if not (asked.seed.split() == [asked.seed] and profiles.pick_seeds(asked.seed)):
+            raise profiles.ProfileError(f"seed is {asked.seed!r}; a seed is one whole number from 0")
+        provenance.code_hash(asked.chapter, root)
+    except (profiles.ProfileError, OSError, SyntaxError, ValueError) as error:
+        print(f"execute: {error}", file=sys.stderr)
+        return 2
+    execute(asked.chapter, profile=asked.profile, seed=int(asked.seed), root=root)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
+
+# JSON counts 400.0 as an integer; Python's range() does not.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of a profile: it becomes a folder
 
 
 class ProfileError(ValueError):
@@ -29,8 +40,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     with path.open(encoding="utf-8") as stream:
         try:
             found = yaml.load(stream, Loader=_Loader)  # a SafeLoader
-        except yaml.YAMLError as error:
-            raise ProfileError(f"{path} is not YAML: {error}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ProfileError(f"{path} is not YAML in UTF-8: {error}") from error
     if not isinstance(found, dict):
         raise ProfileError(f"{path} must be a flat list of `chapter.parameter: value` lines")
     return found
@@ -46,19 +57,23 @@ def load(profile: str, root: Path) -> dict[str, dict[str, Any]]:
     path = root / "config" / f"{profile}.yml"
     if profile not in names(root):
         raise ProfileError(f"PROFILE is {profile!r}; there is: {', '.join(names(root))}")
+    if not NAME.fullmatch(profile):
+        raise ProfileError(f"PROFILE is {profile!r}; a name is small letters, digits, '_' and '-'")
     schema = read_yaml(root / "config" / "schema.yml")
     wrong = []
     by_chapter: dict[str, dict[str, Any]] = {}
-    for key, value in read_yaml(path).items():
+    given = read_yaml(path)
+    for key, value in given.items():
         chapter, _, parameter = str(key).partition(".")
         if key not in schema:
             wrong.append(f"unknown key {key!r}; {_known_keys(chapter, schema)}")
             continue
-        errors = list(Draft202012Validator(schema[key]).iter_errors(value))
+        errors = list(_Validator(schema[key]).iter_errors(value))
         if errors:
             got = f"{parameter} of chapter {chapter} is {value!r}{_hint(value)}"
             wrong.append(f"{got}; allowed: {allowed(schema[key])}")
         by_chapter.setdefault(chapter, {})[parameter] = value
+    wrong += [f"{key} is missing; allowed: {allowed(schema[key])}" for key in schema if key not in given]
     if wrong:
         raise ProfileError("\n".join(f"{path.relative_to(root)}: {line}" for line in wrong))
     return by_chapter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import nbformat
 
 from lglib import provenance
 
-ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
+ADDRESS = re.compile(r"0x[0-9a-f]{8,}", re.IGNORECASE)
+MOST_TEXT = 1_000_000  # characters of one output, images aside: a reader loads the whole page
 
 
 class PublishError(ValueError):
@@ -23,7 +25,7 @@ def merge(source: nbformat.NotebookNode, run: nbformat.NotebookNode, name: str) 
     """Source cells with the outputs of the run. Raises PublishError when the run is not of this source.
 
     The run's code may differ from the source's in comments only. A failed or unexecuted cell, and an
-    output that holds a memory address or a path of this machine, is refused.
+    output that holds a memory address or a path of this machine or is very long, is refused.
     """
     code = [c for c in run.cells if c.cell_type == "code"]
     injected = [c for c in code if "injected-parameters" in c.metadata.get("tags", [])]
@@ -37,8 +39,11 @@ def merge(source: nbformat.NotebookNode, run: nbformat.NotebookNode, name: str) 
                 raise PublishError(
                     f"{name}: the code of the run is not the code of notebooks/{name}.ipynb; run it again"
                 )
-            count += 1
-            cell.outputs, cell.execution_count = _outputs(twin, name, count), count
+            if cell.source.strip():
+                count += 1
+                cell.outputs, cell.execution_count = _outputs(twin, name, count), count
+            else:  # Jupyter executes no blank cell
+                cell.outputs, cell.execution_count = [], None
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
         merged.append(cell)
     if next(executed, None) is not None:
@@ -55,15 +60,26 @@ def _outputs(cell: Any, name: str, count: int) -> list[Any]:
     for output in cell.outputs:
         if output.output_type == "error":
             raise PublishError(f"{where}: ended in {output.ename}: {output.evalue}")
-        text = str({k: v for k, v in output.items() if k != "image/png"})
-        private = [p for p in {str(Path.cwd()), os.path.expanduser("~")} if len(p) > 5 and p in text]
-        if private or ADDRESS.search(text):
+        shown = dict(output)
+        if "data" in shown:
+            shown["data"] = {k: v for k, v in output.data.items() if k not in ("image/png", "image/jpeg")}
+        text = str(shown)
+        if _private(text) or ADDRESS.search(text):
             raise PublishError(f"{where}: its output holds a path or address of this machine")
+        if len(text) > MOST_TEXT:
+            raise PublishError(f"{where}: its output is {len(text):,} characters long, at most {MOST_TEXT:,}")
         output = nbformat.from_dict(dict(output))
         if "execution_count" in output:
             output.execution_count = count
         kept.append(output)
     return kept
+
+
+def _private(text: str) -> bool:
+    """Does the text hold a path that only this machine has?"""
+    folders = {str(Path.cwd()), os.path.expanduser("~"), sys.prefix, sys.base_prefix} - {"/"}
+    held = [p for p in folders if p + "/" in text or (len(p) > 5 and p in text)]
+    return bool(held) or "/tmp/ipykernel_" in text
 
 
 def publish(chapter: str, run: Path, target: Path, root: Path) -> bool:
