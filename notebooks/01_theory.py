@@ -80,6 +80,8 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # (best-of-n)=
 # ## The best of N random steps
 #
+# **What the paper claims.** T1: the best of $N$ random steps gains $\sigma\lVert a\rVert m_N$, and the dimension does not matter.
+#
 # Let $\theta\in\mathbb R^d$ be all weights of a model, and $f(\theta)$ a score to be raised, for example
 # minus the loss. Near $\theta$ we pretend for now that $f$ is *linear*:
 # $f(\theta+\varepsilon)=f(\theta)+a\cdot\varepsilon$, with the gradient $a=\nabla f(\theta)$. Draw $N$
@@ -183,7 +185,7 @@ axes.set(
     xlabel="number of candidates N",
     ylabel=r"mean best gain / $\sigma\|a\|$",
 )
-_ = axes.legend()
+_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 # %% [markdown]
 # **What we see.** The three dimensions lie on one curve, the exact $m_N$. The table gives the ratio of the
 # measured mean to the law at $N=16$, which the theorem says is $1$, and we file it as evidence on claim T1.
@@ -271,9 +273,11 @@ plots.table(rows, index="d", digits=5)
 # (density)=
 # ## Density, not mass
 #
+# **What the paper claims.** T2: at a fixed step length, subspaces rank by their density of signal, not by their mass.
+#
 # Suppose we draw candidates inside a $k$-dimensional subspace $S$ with orthonormal basis
 # $U\in\mathbb R^{d\times k}$ and projector $P=UU^\top$. Call $\mathrm{mass}(S)=\lVert Pa\rVert^2$ the signal that $S$ holds,
-# and $\mathrm{density}(S)=\lVert Pa\rVert^2/k$ the signal per dimension. The paper's Proposition 1 says which of the two counts.
+# and $\mathrm{density}(S)=\lVert Pa\rVert^2/k$ the signal per dimension.
 #
 # :::{prf:proposition} Density against mass
 # :label: prop-density
@@ -328,7 +332,7 @@ plots.null_line(axes, 0, "one draw")
 axes.set(
     xscale="log", xlabel="dimension k of the subspace", ylabel="mean best-of-16 gain"
 )
-_ = axes.legend()
+_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 # %% [markdown]
 # **What we see.** Both laws hold, and they *disagree about which subspace is best*. So "this subspace is good
 # for search" means nothing until the budget is named. (At the far left the fixed-length law bends down: a step in one
@@ -890,6 +894,8 @@ plots.table(rows, index="blocks, noise")
 # :::
 #
 # :::{prf:proof}
+# Part by part:
+#
 # 1. Only the relative position counts, so let the subspace be the first $k$ axes and $\Delta$ a random direction
 #    $Z/\lVert Z\rVert$. The capture is $A/(A+B)$ with independent $A=Z_1^2+\dots+Z_k^2\sim\chi^2_k$ and
 #    $B\sim\chi^2_{d-k}$, which is the stated Beta law.
@@ -974,6 +980,8 @@ print(
 # %% [markdown]
 # (krylov)=
 # ## Recovery stays in a Krylov space
+#
+# **What the paper claims.** T3: on a loss of constant curvature, recovery moves in the Krylov space of the Hessian and the first gradient.
 #
 # Train a model on task B until it has forgotten task A: call that point $\theta_f$. Now train on A again. Which
 # subspace does the recovery move in? The paper's Lemma 1 answers for a quadratic loss
@@ -1150,6 +1158,8 @@ print(f"random subspace: {chance.mean:.3f}, 95 % up to {chance.high:.3f}")
 #
 # (pushforward)=
 # ## From a weight step to an activation shift
+#
+# **What the paper claims.** T4: a small weight step moves activations by its pushforward, the Jacobian times the step.
 #
 # Let $h(\theta)\in\mathbb R^m$ be some activations of the network on fixed inputs, and $J=\partial h/\partial\theta$ their Jacobian, an $m\times d$ matrix.
 #

@@ -40,7 +40,7 @@ def test_prose_comments_docstrings_and_plots_do_not_make_results_stale(copy, fil
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("notebooks/01_theory.ipynb", "until=0.3", "until=0.4"),
+        ("notebooks/01_theory.ipynb", "probes=24", "probes=25"),
         ("lglib/search.py", "digest_size=8", "digest_size=7"),
         ("lglib/maxima.py", "-14 * 64", "-13 * 64"),  # imported by theory, not by the chapter
     ],
