@@ -65,7 +65,10 @@ def main() -> None:
         found["make book, first time after the install"] = measure(["make", "book"], clone)
         found["make book, nothing to do"] = measure(["make", "book"], clone)
         page = clone / "notebooks" / "01_theory.py"
-        page.write_text(page.read_text().replace("A language model has", "A big language model has"))
+        before = page.read_text()
+        page.write_text(before.replace("Symbols are collected", "The symbols are collected"))
+        if page.read_text() == before:
+            sys.exit("the prose edit changed nothing: choose words that the chapter has")
         found["make book, after a change of prose"] = measure(["make", "book"], clone)
         subprocess.run(["git", "checkout", "--quiet", "."], cwd=clone, check=True)
         found["install of the test tools"] = measure(["make", ".venv/.test"], clone)

@@ -93,6 +93,11 @@ def points(
     )
 
 
+def legend_below(axes: Axes, columns: int = 2) -> None:
+    """Put the legend under the axes, clear of curves and of the label, where the axes are full."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=columns)
+
+
 def table(rows: Sequence[dict[str, object]], index: str, digits: int = 3) -> pd.DataFrame:
     """A table for the page, one dict a row, numbers to `digits` significant digits.
 

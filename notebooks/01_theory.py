@@ -185,7 +185,7 @@ axes.set(
     xlabel="number of candidates N",
     ylabel=r"mean best gain / $\sigma\|a\|$",
 )
-_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+plots.legend_below(axes)
 # %% [markdown]
 # **What we see.** The three dimensions lie on one curve, the exact $m_N$. The table gives the ratio of the
 # measured mean to the law at $N=16$, which the theorem says is $1$, and we file it as evidence on claim T1.
@@ -332,7 +332,7 @@ plots.null_line(axes, 0, "one draw")
 axes.set(
     xscale="log", xlabel="dimension k of the subspace", ylabel="mean best-of-16 gain"
 )
-_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+plots.legend_below(axes)
 # %% [markdown]
 # **What we see.** Both laws hold, and they *disagree about which subspace is best*. So "this subspace is good
 # for search" means nothing until the budget is named. (At the far left the fixed-length law bends down: a step in one
@@ -1136,7 +1136,7 @@ for axes, (noise, found) in zip(panels, captures.items(), strict=True):
     axes.set(ylabel="capture", ylim=(-0.02, 1.05), xticks=ks)
     axes.set_title("noisy gradients" if noise else "exact gradients")
 panels[1].set_xlabel("k, updates in the prefix")
-_ = panels[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
+plots.legend_below(panels[1])
 
 # %%
 for noise, found in captures.items():
