@@ -142,6 +142,9 @@ def test_other_seeds_come_first_and_seed_zero_shows_them(mini):
     stored = sorted(p.parent.name for p in (mini / "results" / "quick" / "mini").glob("seed*/02_two.json"))
     assert stored == ["seed0", "seed1", "seed2"]
     assert "3 seeds (0, 1, 2)" in chapter(mini, "02_two").read_text()
+    before = runs(mini)
+    make_book(mini, "--chapters", "02")
+    assert runs(mini) == before  # asking for fewer seeds is no reason to run seed 0 again
 
     write_chapter(mini, "02_two", work="value = float(seed) + 5")  # now seeds 1 and 2 are stale
     make_book(mini, "--chapters", "02")

@@ -53,13 +53,15 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         for message in pairs.sync(root):
             print(f"[pairs] {message}", file=sys.stderr)
-        command = [
+        snakemake = [
             *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock"),
             *("--cores", str(count), "--keep-going", "--rerun-incomplete", "--resources", "gpu=1"),
             *("--rerun-triggers", "mtime", "params", "input", "--quiet", "all"),
             *("--config", f"profile={asked.profile}", f"seeds={seeds}", f"chapters={chapters}"),
         ]
-        status = subprocess.run(command, cwd=root, check=False).returncode
+        status = 0
+        for target in ["seeds", "book"] if seeds != "0" else ["book"]:  # seed 0 reads the other seeds
+            status = status or subprocess.run([*snakemake, "--", target], cwd=root, check=False).returncode
     seconds = time.monotonic() - started
     if status:
         logs = sorted((root / ".snakemake" / "log").glob("*.log"))
