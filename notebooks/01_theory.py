@@ -111,21 +111,25 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # *Upper bound.* By Jensen's inequality, for any $t>0$,
 #
 # $$
-# e^{t\,m_N}\le\mathbb E\,e^{t\max_iZ_i}\le\sum_i\mathbb E\,e^{tZ_i}=N e^{t^2/2},
+# \begin{aligned}
+# e^{t\,m_N}&\le\mathbb E\,e^{t\max_iZ_i}\\
+# &\le\sum_i\mathbb E\,e^{tZ_i}=N e^{t^2/2},
+# \end{aligned}
 # $$
 #
 # that is $m_N\le\ln N/t+t/2$. For $N\ge2$ choose $t=\sqrt{2\ln N}$; for $N=1$ both sides are $0$.
 #
 # *Limit.* Fix $0<\delta<1$, let $u=(1-\delta)\sqrt{2\ln N}$ and $Q=1-\Phi$. The Gaussian tail obeys
-# $Q(u)\ge\frac{u}{1+u^2}\varphi(u)$, with the normal density $\varphi$, so $N\,Q(u)$ grows without bound, and
+# $Q(u)\ge\frac{u}{1+u^2}\varphi(u)$, with the normal density $\varphi$, so $N\,Q(u)$ grows without bound. Let $E$ be the event
+# that $\max_iZ_i\le u$. Its probability $p$ is
 #
-# $$ p:=P(\textstyle\max_iZ_i\le u)=(1-Q(u))^N\le e^{-NQ(u)}\to0. $$
+# $$ p=(1-Q(u))^N\le e^{-NQ(u)}\to0. $$
 #
 # Since $\max_iZ_i\ge Z_1\ge-\lvert Z_1\rvert$, the Cauchy–Schwarz inequality gives
 #
 # $$
 # \begin{aligned}
-# m_N&\ge u\,(1-p)-\mathbb E\big[\lvert Z_1\rvert\,\mathbf 1\{\textstyle\max_iZ_i\le u\}\big]\\
+# m_N&\ge u\,(1-p)-\mathbb E\big[\lvert Z_1\rvert\,\mathbf 1_E\big]\\
 # &\ge u\,(1-p)-\sqrt p.
 # \end{aligned}
 # $$
