@@ -153,6 +153,14 @@ def test_other_seeds_come_first_and_seed_zero_shows_them(mini):
     assert "seed 1 left out: made by other code" in text
 
 
+def test_a_seed_that_fails_in_one_chapter_does_not_keep_the_others_from_the_book(mini):
+    write_chapter(mini, "01_one", work="value = 1.0 / (1 - seed)")
+    failed = make_book(mini, "--seeds", "1")
+    assert failed.returncode != 0
+    assert "ZeroDivisionError" in failed.stderr
+    assert "2 seeds (0, 1)" in chapter(mini, "02_two").read_text()
+
+
 def test_a_failing_notebook_is_named_with_cell_error_and_log_and_hurts_nothing_else(mini):
     assert make_book(mini).returncode == 0
     before = chapter(mini, "02_two").read_bytes()
