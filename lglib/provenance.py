@@ -15,12 +15,13 @@ import os
 import platform
 import re
 import tokenize
+from collections.abc import Sequence
 from pathlib import Path
 
-# Modules that draw or describe numbers but cannot change them.
-NOT_HASHED = frozenset({"plots", "provenance"})
+# Modules that draw, describe or announce numbers but cannot change them.
+NOT_HASHED = frozenset({"plots", "progress", "provenance"})
 PYTHON_CELLS = frozenset({"%%time", "%%timeit", "%%capture", "%%prun"})  # cell magics over Python
-RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft")
+RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft", "torchjd")
 
 
 def project_root(start: str | Path | None = None) -> Path:
@@ -157,10 +158,19 @@ def code_hash(chapter: str, root: Path | None = None) -> str:
         raise ValueError(f"chapter is {chapter!r}; there is: {', '.join(chapters(root))}")
     cells = code_cells(path)
     digest = hashlib.sha256("\n".join(c for c in map(code_only, cells) if c).encode())
-    for name in library_modules("\n".join(map(_python_of, cells)), root):
-        source = (root / "lglib" / f"{name}.py").read_text(encoding="utf-8")
-        digest.update(f"\n# lglib.{name}\n{code_only(source, magics=False)}".encode())
+    for text in _sources("\n".join(map(_python_of, cells)), root):
+        digest.update(text.encode())
     return digest.hexdigest()[:16]
+
+
+def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
+    """Hash of the code of lglib modules and of all that they import: what a tensor made by them depends on.
+
+    >>> library_hash(["theory"]) == library_hash(["theory"]) != library_hash(["stats"])
+    True
+    """
+    source = f"from lglib import {', '.join(modules)}"
+    return hashlib.sha256("".join(_sources(source, root or project_root())).encode()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:
@@ -194,6 +204,15 @@ def write_atomically(path: str | Path, text: str) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _sources(source: str, root: Path) -> list[str]:
+    """The code of each lglib module behind Python source, under its name."""
+    found = []
+    for name in library_modules(source, root):
+        text = (root / "lglib" / f"{name}.py").read_text(encoding="utf-8")
+        found.append(f"\n# lglib.{name}\n{code_only(text, magics=False)}")
+    return found
 
 
 def _unix(source: str) -> str:

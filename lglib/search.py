@@ -1,21 +1,22 @@
 """Random search around a point: keyed noise, gains, and the best of N by exact order statistics.
 
-Room: on `params` and `stats`; chapters import it. Noise is keyed by (seed, candidate, tensor name), so it can
-be made again instead of kept, and two tensors of one shape never share it.
+Room: on `candidates`, `keys`, `params` and `stats`; chapters import it. Noise is keyed by (seed,
+candidate, tensor name), so it can be made again instead of kept, and two tensors of one shape never share
+it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import gammaln
 
-from lglib import stats
+from lglib import candidates as many
+from lglib import keys, progress, stats
 from lglib.params import ParameterSpace
 
 
@@ -42,10 +43,7 @@ def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = Fals
     seed, candidate = _whole("seed", seed, 0), _whole("candidate", candidate)
     parts = []
     for name, shape in space.shapes.items():
-        key = f"{seed}/{candidate}" if tied else f"{seed}/{candidate}/{name}"
-        generator = torch.Generator().manual_seed(
-            int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
-        )
+        generator = keys.generator(seed, candidate) if tied else keys.generator(seed, candidate, name)
         parts.append(torch.randn(shape, generator=generator, dtype=space.dtype).reshape(-1))
     return torch.cat(parts).to(space.device)
 
@@ -59,14 +57,15 @@ def gains(
     candidates: int,
     seed: int,
     direction: Callable[[int], torch.Tensor] | None = None,
+    method: str = "auto",
 ) -> np.ndarray:
     """Loss decrease of theta + sigma * eps, shape (candidates, sigmas, batches).
 
-    Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given. The model
-    is left exactly as it was, also after an error. A candidate whose loss is not finite has
-    the gain -inf. Raises ValueError for candidates < 1, a sigma that is not above 0 or too small to move
-    theta, no batch, a direction that is no finite vector of the space, or a loss that is not finite or not
-    repeatable at the start.
+    Positive is better. eps is `noise` of the candidate unless `direction(candidate)` is given; `method`
+    is how losses are evaluated (see `candidates`). The model is left exactly as it was, also after an
+    error. A candidate whose loss is not finite has the gain -inf. Raises ValueError for candidates < 1, a
+    sigma that is not above 0 or too small to move theta, no batch, a direction that is no finite vector
+    of the space, or a loss that is not finite or not repeatable at the start.
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 1))
     >>> loss = lambda net, x: net(x).square().mean()
@@ -79,16 +78,8 @@ def gains(
     if not len(batches):
         raise ValueError("batches is empty: there is nothing to measure a gain on")
     theta = space.flatten()
-    found = np.empty((candidates, len(sigmas), len(batches)))
-    with torch.no_grad(), space.at(theta):
-        base = [space.loss(loss_fn, batch) for batch in batches]
-        if not np.isfinite(base).all():
-            raise ValueError(f"the loss is not finite at the starting point: {base}")
-        if (again := [space.loss(loss_fn, batch) for batch in batches]) != base:
-            raise ValueError(
-                f"the loss differs between two evaluations at one point, {base} and {again}: "
-                "call module.eval() first (dropout), and draw nothing inside loss_fn"
-            )
+
+    def points() -> Iterator[torch.Tensor]:
         for i in range(candidates):
             eps = noise(space, seed, i) if direction is None else direction(i)
             if eps.shape != theta.shape or eps.dtype != theta.dtype or not eps.isfinite().all():
@@ -96,15 +87,26 @@ def gains(
                     f"direction({i}) must be a finite vector {tuple(theta.shape)} of {theta.dtype}, "
                     f"got {tuple(eps.shape)} of {eps.dtype}"
                 )
-            for j, sigma in enumerate(sigmas):
+            for sigma in sigmas:
                 point = torch.add(theta, eps, alpha=sigma)
                 if torch.equal(point, theta) and eps.any():
                     raise ValueError(f"sigma {sigma} is too small: in {theta.dtype} it does not move theta")
-                space.load(point)
-                for b, batch in enumerate(batches):
-                    loss = space.loss(loss_fn, batch)
-                    found[i, j, b] = base[b] - loss if np.isfinite(loss) else -np.inf
-    return found
+                yield point
+
+    base, again = ([space.loss(loss_fn, batch) for batch in batches] for _ in range(2))
+    if not np.isfinite(base).all():
+        raise ValueError(f"the loss is not finite at the starting point: {base}")
+    if again != base:
+        raise ValueError(
+            f"the loss differs between two evaluations at one point, {base} and {again}: "
+            "call module.eval() first (dropout), and draw nothing inside loss_fn"
+        )
+    found = np.empty((candidates * len(sigmas), len(batches)))
+    for row, losses in enumerate(many.losses(space, loss_fn, points(), batches, method=method)):
+        found[row] = losses
+        progress.tell("candidates", row // len(sigmas) + 1, candidates)
+    gained = np.where(np.isfinite(found), np.array(base) - found, -np.inf)
+    return gained.reshape(candidates, len(sigmas), len(batches))
 
 
 def block_maxima(gains: np.ndarray, n: int) -> np.ndarray:

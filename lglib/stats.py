@@ -139,6 +139,22 @@ def bootstrap_interval(
     return Interval(estimate, float(found.low), float(found.high), level, len(x))
 
 
+def proportion_interval(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Return the Wilson interval of a proportion of n independent items.
+
+    Raises ValueError unless 0 <= successes <= n and n >= 1.
+
+    >>> print(proportion_interval(9, 10))
+    0.90 [0.60, 0.98] (n=10)
+    """
+    n = _count("n", n)
+    if isinstance(successes, bool) or not isinstance(successes, int | np.integer) or not 0 <= successes <= n:
+        raise ValueError(f"successes must be a whole number from 0 to {n}, got {successes!r}")
+    found = stats.binomtest(int(successes), n).proportion_ci(_level(level), method="wilson")
+    share = successes / n
+    return Interval(share, min(float(found.low), share), max(float(found.high), share), level, n)
+
+
 def mean_difference(x: np.ndarray, y: np.ndarray, axis: int = -1) -> Any:
     """Return mean(x) - mean(y) along an axis.
 

@@ -133,14 +133,22 @@ class Subspace:
         """Dimension of the subspace."""
         return self.basis.shape[1]
 
+    def coordinates(self, x: Tensor) -> Tensor:
+        """Coordinates U^T x in the basis, (k,) for x of shape (d,) or (n, k) for (n, d), summed in float64.
+
+        >>> Subspace(torch.eye(3)[:, :2]).coordinates(torch.tensor([3.0, 4.0, 5.0]))
+        tensor([3., 4.])
+        """
+        _check("x", x, (1, 2), like=self.basis)
+        return _dot(x.movedim(-1, 0), self.basis).to(x)
+
     def project(self, x: Tensor) -> Tensor:
         """P x = U U^T x for x of shape (d,) or (n, d); differentiable in x.
 
         >>> Subspace(torch.eye(3)[:, :1]).project(torch.tensor([3.0, 4.0, 0.0]))
         tensor([3., 0., 0.])
         """
-        _check("x", x, (1, 2), like=self.basis)
-        return _dot(x.movedim(-1, 0), self.basis).to(x) @ self.basis.T
+        return self.coordinates(x) @ self.basis.T
 
     def capture(self, delta: Tensor) -> float | Tensor:
         """Share of the displacement's energy inside, ||P delta||^2 / ||delta||^2, between 0 and 1.

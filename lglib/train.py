@@ -1,25 +1,39 @@
-"""Descend and record: every point that an optimiser visits, as a trajectory in R^d.
+"""Descend and record: the points that an optimiser visits, as a trajectory in R^d.
 
-Room: on `params`; chapters import it.
+Room: on `params` and `progress`; chapters, `multitask` and `schedules` import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
-from lglib.params import ParameterSpace
+from lglib import progress
+from lglib.params import LossFn, ParameterSpace
+
+OptimizerFactory = Callable[[Sequence[torch.nn.Parameter]], torch.optim.Optimizer]
+GradientRule = Callable[[ParameterSpace, LossFn, Any], tuple[torch.Tensor, Sequence[torch.Tensor]]]
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "SGD": torch.optim.SGD,
+    "momentum": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9),
+    "Adam": lambda p, lr: torch.optim.Adam(p, lr=lr, fused=True),  # one pass a tensor, on CPU too
+}
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Points theta_0 ... theta_T of a run as rows (T+1, d), and the loss before each step (T,), float64."""
+    """Recorded points of a run (n, d), the step of each (n,), and the loss before every step (T,).
+
+    By default every point is recorded: n = T + 1 and steps are 0 ... T.
+    """
 
     points: torch.Tensor
     losses: torch.Tensor
+    steps: torch.Tensor
 
     @property
     def displacement(self) -> torch.Tensor:
@@ -35,18 +49,58 @@ class Diverged(RuntimeError):
         self.trajectory = trajectory
 
 
+def optimizer(name: str, lr: float) -> OptimizerFactory:
+    """Return a factory for `descend`: torch's SGD, SGD with momentum 0.9, or Adam, at learning rate lr.
+
+    Raises ValueError for an unknown name or a rate that is not above 0.
+
+    >>> type(optimizer("momentum", 0.1)(list(torch.nn.Linear(2, 1).parameters()))).__name__
+    'SGD'
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimiser is {name!r}; there is: {', '.join(OPTIMIZERS)}")
+    if not 0 < lr < float("inf"):
+        raise ValueError(f"lr must be finite and above 0, got {lr!r}")
+    return lambda parameters: OPTIMIZERS[name](parameters, lr=lr)
+
+
+def warm_and_decay(steps: int, warm: int) -> Callable[[int], float]:
+    """Factor of the learning rate: up over `warm` steps, then down in a line to a twentieth at `steps`.
+
+    >>> [warm_and_decay(100, 10)(step) for step in (0, 9, 50, 99)]
+    [0.1, 0.91, 0.5, 0.05]
+    """
+    return lambda step: min(1.0, (step + 1) / warm) * max(0.05, 1 - step / steps)
+
+
+def single(space: ParameterSpace, loss_fn: LossFn, batch: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    """Gradient rule of ordinary descent: the loss of the batch and its gradients, parameter by parameter."""
+    loss = loss_fn(space.module, batch)
+    if not torch.isfinite(loss):
+        return loss, []
+    return loss, torch.autograd.grad(loss, space.parameters())
+
+
 def descend(
     space: ParameterSpace,
-    loss_fn: Callable[[torch.nn.Module, Any], torch.Tensor],
-    optimizer: Callable[[Sequence[torch.nn.Parameter]], torch.optim.Optimizer],
+    loss_fn: LossFn,
+    optimizer: OptimizerFactory,
     batches: Iterable[Any],
+    *,
+    rule: GradientRule = single,
+    rate: Callable[[int], float] | None = None,
+    clip: float | None = None,
+    every: int = 1,
+    label: str = "descent",
 ) -> Trajectory:
-    """Take one step per batch and record every point; the model is left at the last one.
+    """Take one step per batch and record the points; the model is left at the last one.
 
-    `optimizer` receives the parameters and returns a torch optimiser, for example
-    `lambda p: torch.optim.SGD(p, lr=0.1)`. For full-batch descent give the same batch T times. Memory
-    is (T+1) d numbers. Raises Diverged, with what was recorded, when a loss or a point is not finite, and
-    ValueError when there is no batch.
+    `optimizer` receives the parameters and returns a torch optimiser, for example `lambda p:
+    torch.optim.SGD(p, lr=0.1)`. For full-batch descent give the same batch T times. `rule` makes the loss
+    and the gradients of a batch (default: plain descent); `rate` is a factor of the learning rate by
+    step, `clip` the longest gradient. Every `every`-th point is kept, and the first and the last: memory
+    is (T / every + 2) d numbers. Raises Diverged, with what was recorded, when a loss or a point is not
+    finite, and ValueError when there is no batch or `every` or `clip` is not above 0.
 
     >>> net = torch.nn.Linear(3, 1)
     >>> run = descend(ParameterSpace(net), lambda m, x: m(x).square().mean(),
@@ -54,34 +108,51 @@ def descend(
     >>> run.points.shape, bool(run.losses[-1] < run.losses[0])
     (torch.Size([6, 4]), True)
     """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(f"every must be a whole number from 1, got {every!r}")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be above 0, got {clip!r}")
     parameters = space.parameters()
     stepper = optimizer(parameters)
-    points = [space.flatten()]
-    losses: list[float] = []
+    settings = f"{type(stepper).__name__} {stepper.defaults}"
+    scheduler = None if rate is None else LambdaLR(stepper, rate)
+    theta, total = space.flatten(), len(batches) if isinstance(batches, Sized) else None
+    points, steps, losses = [theta], [0], list[float]()
+
+    def diverged(what: str, step: int) -> Diverged:
+        text = f"{what} at step {step} with {settings}; the {step} steps before it are in .trajectory"
+        return Diverged(text, _trajectory(points, losses, steps))
+
     for step, batch in enumerate(batches):
-        loss = loss_fn(space.module, batch)
+        loss, gradients = rule(space, loss_fn, batch)
         if not torch.isfinite(loss):
-            kept = Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))
-            raise Diverged(
-                f"loss is {loss.item()} at step {step} with {type(stepper).__name__} {stepper.defaults}; "
-                f"the {step} steps before it are in .trajectory",
-                kept,
-            )
-        gradients = torch.autograd.grad(loss, parameters)
+            raise diverged(f"loss is {loss.item()}", step)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
         stepper.step()
         stepper.zero_grad(set_to_none=True)
-        theta = space.flatten()
+        if scheduler is not None:
+            scheduler.step()
+        last, theta = theta, space.flatten()
         if not theta.isfinite().all():
-            kept = Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))
-            raise Diverged(
-                f"theta is not finite after the step at step {step} with {type(stepper).__name__} "
-                f"{stepper.defaults}; the {step} steps before it are in .trajectory",
-                kept,
-            )
+            if steps[-1] != step:  # keep the last good point
+                points, steps = [*points, last], [*steps, step]
+            raise diverged("theta is not finite after the step", step)
         losses.append(loss.item())
-        points.append(theta)
+        if (step + 1) % every == 0:
+            points.append(theta)
+            steps.append(step + 1)
+        progress.tell(label, step + 1, total, f"loss {losses[-1]:.3f}")
     if not losses:
         raise ValueError("batches is empty: there is no step to take")
-    return Trajectory(torch.stack(points), torch.tensor(losses, dtype=torch.float64))
+    if steps[-1] != len(losses):
+        points, steps = [*points, theta], [*steps, len(losses)]
+    return _trajectory(points, losses, steps)
+
+
+def _trajectory(points: list[torch.Tensor], losses: list[float], steps: list[int]) -> Trajectory:
+    return Trajectory(
+        torch.stack(points), torch.tensor(losses, dtype=torch.float64), torch.tensor(steps, dtype=torch.int64)
+    )

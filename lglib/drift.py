@@ -1,0 +1,101 @@
+"""Does a gradient basis stay where it was? Overlap with step 0, relative to a ceiling and above a floor (S4).
+
+Room: on `subspace`; chapters import it. A basis made of few gradients does not even agree with a second
+one of the same step: that agreement is the ceiling. What unrelated bases share is the floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lglib.params import LossFn, ParameterSpace
+from lglib.subspace import Subspace
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Overlaps by step, each (steps,): with step 0, same-step ceiling, and their ratio above the floor."""
+
+    steps: np.ndarray
+    overlap: np.ndarray
+    ceiling: np.ndarray
+    floor: float
+    relative: np.ndarray
+
+    @property
+    def half_life(self) -> float:
+        """First step at which the relative overlap is 1/2, log-linear in 1 + step; inf if there is none.
+
+        >>> steps, ones = np.array([0, 1, 3]), np.ones(3)
+        >>> Drift(steps, ones, ones, 0.0, np.array([1.0, 0.75, 0.25])).half_life.__round__(2)
+        1.83
+        """
+        below = np.flatnonzero(self.relative <= 0.5)
+        if not len(below):
+            return float("inf")
+        if (i := int(below[0])) == 0:
+            return 0.0
+        x, y = np.log1p(self.steps[i - 1 : i + 1]), self.relative[i - 1 : i + 1]
+        return float(np.expm1(x[0] + (y[0] - 0.5) / (y[0] - y[1]) * (x[1] - x[0])))
+
+
+def bases(space: ParameterSpace, loss_fn: LossFn, sets: Sequence[Sequence[Any]], k: int) -> list[Subspace]:
+    """Top-k gradient basis at the present theta from each set of batches: independent estimates of one thing.
+
+    Raises ValueError if a set has fewer batches than k.
+    """
+    if short := [len(s) for s in sets if len(s) < k]:
+        raise ValueError(f"sets must hold at least k = {k} batches each, got {short}")
+    return [Subspace.from_gradients(space.gradient_matrix(loss_fn, batches), k) for batches in sets]
+
+
+def measure(steps: Sequence[int], estimates: Sequence[Sequence[Subspace]], floor: float) -> Drift:
+    """Drift of bases along a run: `estimates[i]` holds two or more independent ones of step `steps[i]`.
+
+    overlap(t) is the mean over pairs (one of step 0, another set's of step t); ceiling(t) the mean over
+    pairs of one step; relative(t) = (overlap - floor) / (sqrt(ceiling(0) ceiling(t)) - floor), 1 at step
+    0 by definition. `floor` is the overlap of unrelated bases, k / d or more. Raises ValueError for fewer
+    than two estimates, steps that do not rise from 0, or a ceiling that is not above the floor.
+    """
+    if len(steps) < 2 or steps[0] != 0 or list(steps) != sorted(set(steps)):
+        raise ValueError(f"steps must rise from 0, got {list(steps)}")
+    if len(estimates) != len(steps) or min(map(len, estimates)) < 2:
+        raise ValueError("estimates must hold at least two bases for each step")
+    first = estimates[0]
+    ceiling = np.array([np.mean([a.overlap(b) for a, b in combinations(one, 2)]) for one in estimates])
+    overlap = np.array([ceiling[0]] + [_across(first, later) for later in estimates[1:]])
+    room = np.sqrt(ceiling[0] * ceiling) - floor
+    if not (room > 0).all():
+        raise ValueError(f"the ceiling {ceiling.round(4)} must lie above the floor {floor:.4g} at every step")
+    return Drift(np.asarray(steps), overlap, ceiling, floor, (overlap - floor) / room)
+
+
+def jackknife(
+    steps: Sequence[int], estimates: Sequence[Sequence[Subspace]], floor: float, read: Callable[[Drift], Any]
+) -> np.ndarray:
+    """Jackknife pseudo-values of a reading of the drift, leaving out one of n >= 3 sets at a time, (n, ...).
+
+    Their mean and Student-t interval estimate the reading and its spread over sets of batches.
+    """
+    n = len(estimates[0])
+    if n < 3 or any(len(one) != n for one in estimates):
+        raise ValueError("estimates must hold the same three or more sets at each step")
+    whole = np.asarray(read(measure(steps, estimates, floor)))
+    left = [
+        np.asarray(
+            read(measure(steps, [[b for j, b in enumerate(one) if j != i] for one in estimates], floor))
+        )
+        for i in range(n)
+    ]
+    return np.stack([n * whole - (n - 1) * one for one in left])
+
+
+def _across(first: Sequence[Subspace], later: Sequence[Subspace]) -> float:
+    """Mean overlap of bases of two steps, over pairs made of different sets of batches."""
+    pairs = [(a, b) for i, a in enumerate(first) for j, b in enumerate(later) if i != j]
+    return float(np.mean([a.overlap(b) for a, b in pairs]))

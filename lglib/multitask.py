@@ -1,0 +1,64 @@
+"""The two models of a forgetting experiment: theta*, which knows the tasks, and theta_f, which lost them.
+
+Room: on `params`, `tasks`, `train` and `transformer`; chapter 2 imports it, mostly through `cache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lglib import tasks, train, transformer
+from lglib.params import ParameterSpace
+
+RATE, WARM, CLIP, BATCH = 1e-3, 50, 1.0, 128  # of base training
+
+
+def learn_and_forget(
+    *,
+    learn: Sequence[str],
+    forget_by: str,
+    steps: int,
+    forget_steps: int,
+    width: int,
+    length: int,
+    seed: int,
+    device: str = "cpu",
+) -> dict[str, Tensor]:
+    """Train a new transformer on the tasks of `learn` jointly, then on `forget_by` alone.
+
+    Returns `initial`, `theta_star` and `theta_f`, each (d,), and the training losses of both stages. Base
+    training: Adam 1e-3 with warm-up and linear decay, gradients clipped at 1, batches of 128, all tasks
+    in equal parts. Forgetting: Adam 1e-3 at constant rate. Raises ValueError for an unknown task or a
+    forgetting task that is also learned, Diverged when a loss is not finite.
+    """
+    if forget_by in learn:
+        raise ValueError(f"forget_by is {forget_by!r}, which is learned too; name another task")
+    model = transformer.build(width=width, seed=seed, length=length)
+    space = ParameterSpace(model.to(device))
+    base = train.descend(
+        space,
+        transformer.loss,
+        train.optimizer("Adam", RATE),
+        tasks.stream(list(learn), BATCH, steps, key=f"{seed}/base", length=length, device=device),
+        rate=train.warm_and_decay(steps, WARM),
+        clip=CLIP,
+        every=steps,
+        label="base model",
+    )
+    lost = train.descend(
+        space,
+        transformer.loss,
+        train.optimizer("Adam", RATE),
+        tasks.stream(forget_by, BATCH, forget_steps, key=f"{seed}/forget", length=length, device=device),
+        every=forget_steps,
+        label="forgetting",
+    )
+    return {
+        "initial": base.points[0],
+        "theta_star": base.points[-1],
+        "theta_f": lost.points[-1],
+        "base_losses": base.losses,
+        "forget_losses": lost.losses,
+    }

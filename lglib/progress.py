@@ -1,0 +1,32 @@
+"""Progress of long work: a line on the terminal now and then, and never on a page.
+
+Room: ground floor, standard library only; it cannot change a number. The pipeline names a file in LG_PROGRESS
+and shows what is added to it; without one, lines go to stderr if that is a terminal, else nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+EVERY = 3.0  # seconds between two lines
+_last = time.monotonic()
+
+
+def tell(what: str, done: int, total: int | None = None, detail: str = "") -> None:
+    """Say how far some work is, at most once in three seconds: cheap enough to call in every step.
+
+    >>> tell("base model", 10, 500, "loss 2.30")
+    """
+    global _last
+    now = time.monotonic()
+    if now - _last < EVERY:
+        return
+    _last = now
+    line = f"{what}: {done}{f' of {total}' if total else ''}{f', {detail}' if detail else ''}"
+    if path := os.environ.get("LG_PROGRESS"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    elif sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
