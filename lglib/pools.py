@@ -1,4 +1,4 @@
-"""A pool of random-search candidates from several subspaces: what each gained, and what it looked like before.
+"""A pool of random-search candidates from several subspaces: their gains, and what they looked like.
 
 Room: on `params`, `proposals`, `search` and `subspace`; chapters import it for claims S5 to S7.
 """
@@ -92,17 +92,13 @@ def draw(
         search.gains(space, loss_fn, [batch], direction=proposal, **asked)[:, :, 0]
         for proposal in proposed.values()
     ]
-    slope, alignment, overlap, curvature = (
-        torch.cat(c).double().cpu().numpy() for c in zip(*parts, strict=True)
-    )
+    columns = [torch.cat(c).double().cpu().numpy() for c in zip(*parts, strict=True)]
     density = {
         name: gradient.square().sum().item() / space.d if s is None else float(s.density(gradient))
         for name, s in spaces.items()
     }
     family = np.repeat(list(spaces), candidates)
-    return Pool(
-        family, np.concatenate(gained), slope, alignment, overlap, curvature, np.array(norms), density
-    )
+    return Pool(family, np.concatenate(gained), *columns, norms=np.array(norms), density=density)
 
 
 def _curvatures(product: Any, u: Tensor, subspace: Subspace | None) -> Tensor:
