@@ -1,6 +1,7 @@
 """Trained tensors kept between runs: safetensors beside a manifest of how they were made, or made again.
 
-Room: on `provenance`; chapters import it. What does not match its manifest to the byte is never used.
+Room: on `progress` and `provenance`; chapters import it. What does not match its manifest
+to the byte is never used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lglib import provenance
+from lglib import progress, provenance
 
 SCHEMA = 1
 
@@ -26,15 +27,16 @@ def tensors(
     make: Callable[..., Mapping[str, torch.Tensor]],
     *,
     folder: str | Path | None = None,
-    told: Callable[[str], None] = lambda reason: None,
+    told: Callable[[str], None] = progress.note,
     **settings: Any,
 ) -> dict[str, torch.Tensor]:
     """Return `make(**settings)`, from the cache when exactly that was made before by the same code.
 
     `make` must be a function of an lglib module; the manifest holds its settings, a hash of the code it
     may call, the versions and the file's sha256. A file that is missing, cut off, altered or made
-    otherwise is made again, and `told` hears why. `folder` defaults to `runs/models` of the project.
-    Raises ValueError for a function from elsewhere, or settings that JSON cannot hold.
+    otherwise is made again, and `told` hears why (default: a line on the terminal). `folder` defaults to
+    `runs/models` of the project. Raises ValueError for a function from elsewhere, or settings that JSON
+    cannot hold.
     """
     module = getattr(make, "__module__", "") or ""
     if not module.startswith("lglib."):

@@ -5,7 +5,7 @@ Room: top floor beside the notebooks; knows arrays and axes, never models. It ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -91,6 +91,27 @@ def points(
     axes.errorbar(
         x, y, yerr=bars, **{"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2, **kwargs}
     )
+
+
+def ladder(
+    axes: Axes,
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[tuple[float, float, float]]],
+    **kwargs: Any,
+) -> None:
+    """Draw (value, low, high) for each label as dots on its own rung, one colour and a small shift a series.
+
+    Rungs run from the top down, so that long names fit beside them on a phone.
+    """
+    rungs = np.arange(len(labels))[::-1]
+    shifts = np.linspace(0.2, -0.2, len(series)) if len(series) > 1 else [0.0]
+    for shift, (name, rows) in zip(shifts, series.items(), strict=True):
+        value, low, high = np.array(rows, dtype=float).T
+        bars = np.abs(np.stack([value - low, high - value]))
+        style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2, **kwargs}
+        axes.errorbar(value, rungs + shift, xerr=bars, label=name, **style)
+    axes.set_yticks(rungs, labels)
+    axes.set_ylim(-0.6, len(labels) - 0.4)
 
 
 def legend_below(axes: Axes, columns: int = 2) -> None:

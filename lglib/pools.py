@@ -6,7 +6,7 @@ Room: on `params`, `proposals`, `search` and `subspace`; chapters import it for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,9 @@ class Pool:
         if unknown := sorted(set(families) - set(self.density)):
             raise ValueError(f"families {unknown} are not in the pool; there is: {', '.join(self.density)}")
         kept = np.isin(self.family, list(families))
-        columns = (self.family, self.gains, self.slope, self.alignment, self.overlap, self.curvature)
+        columns = ("family", "gains", "slope", "alignment", "overlap", "curvature")
         density = {name: self.density[name] for name in families}
-        return Pool(*(c[kept] for c in columns), norms=self.norms, density=density)
+        return replace(self, density=density, **{name: getattr(self, name)[kept] for name in columns})
 
     @property
     def quadratic(self) -> np.ndarray:
@@ -84,7 +84,12 @@ def draw(
         u = torch.stack([proposed[name](i) for i in range(candidates)])  # (n, d)
         slope = -(u.double() @ gradient.double())
         parts.append(
-            (slope, slope / gradient.norm().double(), static.capture(u), _curvatures(product, u, subspace))
+            (
+                slope,
+                slope / gradient.norm().double(),
+                torch.as_tensor(static.capture(u)),
+                _curvatures(product, u, subspace),
+            )
         )
     del product  # its graph would not survive the candidates
     asked: dict[str, Any] = dict(sigmas=list(norms), candidates=candidates, seed=seed)
@@ -92,13 +97,24 @@ def draw(
         search.gains(space, loss_fn, [batch], direction=proposal, **asked)[:, :, 0]
         for proposal in proposed.values()
     ]
-    columns = [torch.cat(c).double().cpu().numpy() for c in zip(*parts, strict=True)]
+    slopes, alignments, overlaps, curvatures = (
+        torch.cat(c).double().cpu().numpy() for c in zip(*parts, strict=True)
+    )
     density = {
         name: gradient.square().sum().item() / space.d if s is None else float(s.density(gradient))
         for name, s in spaces.items()
     }
     family = np.repeat(list(spaces), candidates)
-    return Pool(family, np.concatenate(gained), *columns, norms=np.array(norms), density=density)
+    return Pool(
+        family,
+        np.concatenate(gained),
+        slopes,
+        alignments,
+        overlaps,
+        curvatures,
+        np.array(norms),
+        density,
+    )
 
 
 def _curvatures(product: Any, u: Tensor, subspace: Subspace | None) -> Tensor:

@@ -24,7 +24,14 @@ def tell(what: str, done: int, total: int | None = None, detail: str = "") -> No
     if now - _last < EVERY:
         return
     _last = now
-    line = f"{what}: {done}{f' of {total}' if total else ''}{f', {detail}' if detail else ''}"
+    note(f"{what}: {done}{f' of {total}' if total else ''}{f', {detail}' if detail else ''}")
+
+
+def note(line: str) -> None:
+    """Say one thing at once, for example why something is made again.
+
+    >>> note("model-0.safetensors: its content is not what was written; making it")
+    """
     if path := os.environ.get("LG_PROGRESS"):
         with open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
