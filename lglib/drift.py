@@ -66,13 +66,7 @@ def measure(steps: Sequence[int], estimates: Sequence[Sequence[Subspace]], floor
         raise ValueError(f"steps must rise from 0, got {list(steps)}")
     if len(estimates) != len(steps) or min(map(len, estimates)) < 2:
         raise ValueError("estimates must hold at least two bases for each step")
-    first = estimates[0]
-    ceiling = np.array([np.mean([a.overlap(b) for a, b in combinations(one, 2)]) for one in estimates])
-    overlap = np.array([ceiling[0]] + [_across(first, later) for later in estimates[1:]])
-    room = np.sqrt(ceiling[0] * ceiling) - floor
-    if not (room > 0).all():
-        raise ValueError(f"the ceiling {ceiling.round(4)} must lie above the floor {floor:.4g} at every step")
-    return Drift(np.asarray(steps), overlap, ceiling, floor, (overlap - floor) / room)
+    return _drift(steps, *_overlaps(estimates), floor)
 
 
 def jackknife(
@@ -86,16 +80,32 @@ def jackknife(
     if n < 3 or any(len(one) != n for one in estimates):
         raise ValueError("estimates must hold the same three or more sets at each step")
     whole = np.asarray(read(measure(steps, estimates, floor)))
-    left = [
-        np.asarray(
-            read(measure(steps, [[b for j, b in enumerate(one) if j != i] for one in estimates], floor))
-        )
-        for i in range(n)
-    ]
+    across, within = _overlaps(estimates)
+    left = []
+    for i in range(n):
+        rest = np.ix_(range(len(steps)), *[[j for j in range(n) if j != i]] * 2)
+        left.append(np.asarray(read(_drift(steps, across[rest], within[rest], floor))))
     return np.stack([n * whole - (n - 1) * one for one in left])
 
 
-def _across(first: Sequence[Subspace], later: Sequence[Subspace]) -> float:
-    """Mean overlap of bases of two steps, over pairs made of different sets of batches."""
-    pairs = [(a, b) for i, a in enumerate(first) for j, b in enumerate(later) if i != j]
-    return float(np.mean([a.overlap(b) for a, b in pairs]))
+def _overlaps(estimates: Sequence[Sequence[Subspace]]) -> tuple[np.ndarray, np.ndarray]:
+    """Overlaps of set i at step 0 with set j at each step, and of sets i, j of one step; nan for i = j."""
+    most = max(map(len, estimates))
+    across, within = (np.full((len(estimates), most, most), np.nan) for _ in range(2))
+    for s, one in enumerate(estimates):
+        for i, j in combinations(range(len(one)), 2):
+            within[s, i, j] = one[i].overlap(one[j])
+        for i, a in enumerate(estimates[0]):
+            for j, b in enumerate(one):
+                if i != j and s:
+                    across[s, i, j] = a.overlap(b)
+    return across, within
+
+
+def _drift(steps: Sequence[int], across: np.ndarray, within: np.ndarray, floor: float) -> Drift:
+    ceiling = np.nanmean(within, axis=(1, 2))
+    overlap = np.concatenate([ceiling[:1], np.nanmean(across[1:], axis=(1, 2))])
+    room = np.sqrt(ceiling[0] * ceiling) - floor
+    if not (room > 0).all():
+        raise ValueError(f"the ceiling {ceiling.round(4)} must lie above the floor {floor:.4g} at every step")
+    return Drift(np.asarray(steps), overlap, ceiling, floor, (overlap - floor) / room)

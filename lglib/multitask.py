@@ -24,6 +24,7 @@ def learn_and_forget(
     width: int,
     length: int,
     seed: int,
+    layers: int = 2,
     device: str = "cpu",
 ) -> dict[str, Tensor]:
     """Train a new transformer on the tasks of `learn` jointly, then on `forget_by` alone.
@@ -35,7 +36,7 @@ def learn_and_forget(
     """
     if forget_by in learn:
         raise ValueError(f"forget_by is {forget_by!r}, which is learned too; name another task")
-    model = transformer.build(width=width, seed=seed, length=length)
+    model = transformer.build(width=width, seed=seed, length=length, layers=layers)
     space = ParameterSpace(model.to(device))
     base = train.descend(
         space,

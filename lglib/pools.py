@@ -47,7 +47,7 @@ class Pool:
 
     @property
     def quadratic(self) -> np.ndarray:
-        """Gains (n, norms) that the second-order expansion predicts: rho slope - rho^2 curvature / 2."""
+        """Return the gains (n, norms) of the second-order expansion, rho slope - rho^2 curvature / 2."""
         return self.norms * self.slope[:, None] - 0.5 * self.norms**2 * self.curvature[:, None]
 
 

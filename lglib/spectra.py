@@ -19,7 +19,7 @@ class Spectrum:
 
     @property
     def participation_ratio(self) -> float:
-        """(sum lambda)^2 / sum lambda^2: between 1 and n, and n when all are equal.
+        """Return (sum lambda)^2 / sum lambda^2, between 1 and n, and n when all are equal.
 
         >>> Spectrum(torch.tensor([2.0, 2.0, 0.0])).participation_ratio
         2.0
@@ -28,7 +28,7 @@ class Spectrum:
 
     @property
     def stable_rank(self) -> float:
-        """sum lambda / max lambda: at least 1, moved by the largest direction alone."""
+        """Return sum lambda / max lambda, at least 1 and moved by the largest direction alone."""
         return (self.eigenvalues.sum() / self.eigenvalues[0]).item()
 
     def rank(self, share: float = 0.9) -> int:

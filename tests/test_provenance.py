@@ -120,3 +120,65 @@ def test_a_chapter_with_magics_has_a_hash(copy):
         '"%matplotlib inline\\n",\n    "import numpy as np',
     )
     assert provenance.code_hash("01_theory", copy) != before
+
+
+def test_the_hash_of_a_module_holds_all_that_it_imports_and_nothing_else(copy):
+    def hashes():
+        return {
+            name: provenance.library_hash([name], copy) for name in ("multitask", "cache", "keys", "gates")
+        }
+
+    before = hashes()
+    assert len({*before.values()}) == 4
+    edit(copy / "lglib/keys.py", "digest_size=8", "digest_size=7")  # multitask, through tasks
+    after = hashes()
+    assert {name for name in before if after[name] != before[name]} == {"multitask", "keys"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("multitask.py", "of base training", "of the first training"),
+        ("tasks.py", '"""Synthetic tasks: digits in', '"""Made-up tasks: digits in'),
+        ("progress.py", "EVERY = 3.0", "EVERY = 5.0"),
+        ("provenance.py", "hexdigest()[:16]", "hexdigest()[:12]"),
+        ("gates.py", "0 <= bar <= 1", "0 < bar <= 1"),
+    ],
+)
+def test_prose_progress_and_strangers_leave_the_hash_of_a_module_alone(copy, file, old, new):
+    before = provenance.library_hash(["multitask"], copy)
+    edit(copy / "lglib" / file, old, new)
+    assert provenance.library_hash(["multitask"], copy) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("multitask.py", "1e-3, 50, 1.0, 128", "1e-3, 50, 1.0, 64"),
+        ("tasks.py", "(x + 3) % DIGITS", "(x + 4) % DIGITS"),
+        ("train.py", "momentum=0.9", "momentum=0.8"),
+        ("transformer.py", "0.02 * (768 / width)", "0.03 * (768 / width)"),
+        ("params.py", "MAX_DENSE = 4000", "MAX_DENSE = 4001"),
+    ],
+)
+def test_code_of_any_module_behind_it_changes_the_hash_of_a_module(copy, file, old, new):
+    before = provenance.library_hash(["multitask"], copy)
+    edit(copy / "lglib" / file, old, new)
+    assert provenance.library_hash(["multitask"], copy) != before
+
+
+def test_the_hash_of_modules_does_not_depend_on_their_order_or_the_folder(copy, root):
+    one = provenance.library_hash(["stats", "keys", "gates"], copy)
+    assert one == provenance.library_hash(["gates", "stats", "keys", "keys"], root)
+    assert one != provenance.library_hash(["gates", "stats"], root)
+    assert provenance.library_hash(["stats", "theory"], root) == provenance.library_hash(["stats"], root)
+
+
+def test_the_hash_of_a_module_that_does_not_exist_names_it(copy):
+    with pytest.raises(FileNotFoundError, match=r"lglib\.nowhere"):
+        provenance.library_hash(["stats", "nowhere"], copy)
+
+
+def test_the_hash_of_no_module_is_refused_in_words(copy):
+    with pytest.raises(ValueError, match="modules"):
+        provenance.library_hash([], copy)

@@ -1,9 +1,11 @@
 """Recorded descent and the digit networks."""
 
+import math
+
 import pytest
 import torch
 
-from lglib import digits
+from lglib import digits, tasks, train, transformer
 from lglib.params import ParameterSpace
 from lglib.train import Diverged, descend
 
@@ -125,3 +127,243 @@ def test_training_that_gets_there_with_its_last_step_has_got_there():
     assert digits.fit(again, data, until=2.0, seed=0, most_steps=steps) == steps
     with pytest.raises(ValueError, match="most_steps must be at least 1"):
         digits.fit(again, data, until=2.0, seed=0, most_steps=0)
+
+
+SCALES = (1.0, 2.0, 0.5, 1.5, 0.25, 3.0, 1.0)  # the seven batches of a run of `quadratic`
+
+
+def slanted():
+    net = torch.nn.Linear(3, 1, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
+    return net
+
+
+def by_hand(name, lr, rate=lambda step: 1.0, clip=math.inf):
+    """The points and losses of the run, in float64 and without torch's optimisers."""
+    x = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    points, losses = [x], []
+    m, v = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for step, scale in enumerate(SCALES):
+        losses.append(scale * sum(c * c for c in x.tolist()))
+        gradient = 2 * scale * x
+        norm = math.sqrt(sum(c * c for c in gradient.tolist()))
+        if norm > clip:
+            gradient = gradient * clip / norm
+        if name == "SGD":
+            move = gradient
+        elif name == "momentum":
+            m = 0.9 * m + gradient
+            move = m
+        else:
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            move = m / (1 - 0.9 ** (step + 1)) / ((v / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
+        x = x - lr * rate(step) * move
+        points.append(x)
+    return torch.stack(points), torch.tensor(losses, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"rate": lambda step: 1 / (1 + step)},
+        {"clip": 1.5},
+        {"rate": train.warm_and_decay(7, 3), "clip": 0.7},
+    ],
+    ids=["plain", "rate", "clip", "both"],
+)
+@pytest.mark.parametrize("name", ["SGD", "momentum", "Adam"])
+def test_what_is_kept_of_a_run_is_what_a_loop_by_hand_passes(name, how, every):
+    run = descend(
+        ParameterSpace(slanted()), quadratic, train.optimizer(name, 0.1), SCALES, every=every, **how
+    )
+    points, losses = by_hand(name, 0.1, **how)
+    kept = sorted({*range(0, 8, every), 7})
+    assert run.steps.tolist() == kept
+    torch.testing.assert_close(run.points.double(), points[kept], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(run.losses, losses, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_shorter_than_the_clip_are_left_as_they_are():
+    runs = [
+        descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, clip=clip)
+        for clip in (None, 100.0)
+    ]
+    assert torch.equal(runs[0].points, runs[1].points)
+
+
+def test_the_first_step_takes_the_rate_of_step_zero():
+    run = descend(
+        ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rate=lambda t: float(t > 0)
+    )
+    assert torch.equal(run.points[1], run.points[0])
+    assert not torch.equal(run.points[2], run.points[1])
+
+
+def test_the_rate_is_asked_for_steps_that_are_taken_and_no_others():
+    rates = [1.0, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25]
+    run = descend(
+        ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rate=rates.__getitem__
+    )
+    assert len(run.losses) == 7
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_the_model_is_left_at_the_last_point_without_gradients(every):
+    space = ParameterSpace(slanted())
+    run = descend(space, quadratic, train.optimizer("Adam", 0.1), iter(SCALES), every=every)
+    assert torch.equal(space.flatten(), run.points[-1])
+    assert all(p.grad is None for p in space.parameters())
+    assert torch.equal(run.displacement, run.points[-1] - run.points[0])
+
+
+@pytest.mark.parametrize(("steps", "warm"), [(100, 10), (20, 50), (7, 1)])
+def test_the_rate_warms_up_and_decays_to_a_twentieth(steps, warm):
+    rate = train.warm_and_decay(steps, warm)
+    for step in range(steps):
+        rising = 1.0 if step + 1 >= warm else (step + 1) / warm
+        falling = max((steps - step) / steps, 1 / 20)
+        assert rate(step) == pytest.approx(rising * falling)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_a_loss_that_is_no_number_keeps_all_that_was_recorded(every):
+    with pytest.raises(Diverged) as caught:
+        descend(
+            ParameterSpace(slanted()),
+            quadratic,
+            train.optimizer("SGD", 0.125),
+            [1.0] * 5 + [math.nan],
+            every=every,
+        )
+    for told in ("loss is nan", "at step 5", "SGD", "'lr': 0.125"):
+        assert told in str(caught.value)
+    kept = caught.value.trajectory
+    whole = descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.125), [1.0] * 5)
+    assert torch.equal(kept.losses, whole.losses)
+    assert kept.steps.tolist() == sorted({*range(0, 6, every), 5})
+    assert torch.equal(kept.points, whole.points[kept.steps])
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_a_point_that_is_no_number_keeps_all_that_was_recorded(every):
+    def slope(module, scale):
+        return scale * module.weight.sum()
+
+    with pytest.raises(Diverged) as caught:
+        net = torch.nn.Linear(1, 1, bias=False)
+        descend(
+            ParameterSpace(net), slope, train.optimizer("momentum", 1e37), [1e-37] * 5 + [1e2], every=every
+        )
+    for told in ("theta is not finite after the step", "at step 5", "SGD", "'lr': 1e+37", "'momentum': 0.9"):
+        assert told in str(caught.value)
+    kept = caught.value.trajectory
+    assert kept.points.isfinite().all()
+    assert kept.losses.shape == (5,)
+    assert kept.steps.tolist() == sorted({*range(0, 6, every), 5})
+    assert len(kept.points) == len(kept.steps)
+
+
+def test_a_run_that_diverges_at_once_keeps_the_start():
+    net = slanted()
+    start = ParameterSpace(net).flatten()
+    with pytest.raises(Diverged, match="at step 0 with Adam") as caught:
+        descend(ParameterSpace(net), quadratic, train.optimizer("Adam", 0.1), [math.inf], every=4)
+    kept = caught.value.trajectory
+    assert torch.equal(kept.points, start[None])
+    assert kept.steps.tolist() == [0]
+    assert kept.losses.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "settings"),
+    [
+        ("SGD", torch.optim.SGD, {"lr": 0.3, "momentum": 0}),
+        ("momentum", torch.optim.SGD, {"lr": 0.3, "momentum": 0.9}),
+        ("Adam", torch.optim.Adam, {"lr": 0.3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+    ],
+)
+def test_an_optimiser_is_torchs_own_with_its_usual_settings(name, kind, settings):
+    made = train.optimizer(name, 0.3)(list(slanted().parameters()))
+    assert type(made) is kind
+    assert {key: made.defaults[key] for key in settings} == settings
+
+
+@pytest.mark.parametrize("name", ["adam", "AdamW", "", None])
+def test_an_unknown_optimiser_names_those_there_are(name):
+    with pytest.raises(ValueError, match=f"optimiser is {name!r}; there is: SGD, momentum, Adam"):
+        train.optimizer(name, 0.1)
+
+
+@pytest.mark.parametrize("lr", [0, 0.0, -0.1, math.inf, math.nan])
+def test_a_learning_rate_that_is_not_above_zero_is_refused(lr):
+    with pytest.raises(ValueError, match="lr must be finite and above 0, got"):
+        train.optimizer("SGD", lr)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"every": 0}, "every must be a whole number from 1, got 0"),
+        ({"every": -2}, "every must be a whole number from 1, got -2"),
+        ({"every": 2.0}, "every must be a whole number from 1, got 2.0"),
+        ({"every": True}, "every must be a whole number from 1, got True"),
+        ({"clip": 0}, "clip must be above 0, got 0"),
+        ({"clip": -1.0}, "clip must be above 0, got -1.0"),
+        ({"clip": math.nan}, "clip must be above 0, got nan"),
+    ],
+)
+def test_a_recording_that_cannot_be_made_is_refused_before_a_step(bad, told):
+    net = slanted()
+    before = ParameterSpace(net).flatten()
+    with pytest.raises(ValueError, match=told):
+        descend(ParameterSpace(net), quadratic, train.optimizer("SGD", 0.1), SCALES, **bad)
+    assert torch.equal(ParameterSpace(net).flatten(), before)
+
+
+def test_a_rule_of_ones_own_gives_the_gradients():
+    seen = []
+
+    def uphill(space, loss_fn, batch):
+        seen.append(batch)
+        loss, gradients = train.single(space, loss_fn, batch)
+        return loss, [-g for g in gradients]
+
+    run = descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rule=uphill)
+    assert seen == list(SCALES)
+    x = torch.tensor([1.0, -2.0, 0.5])
+    for scale in SCALES:
+        x = x + 0.1 * 2 * scale * x
+    torch.testing.assert_close(run.points[-1], x)
+    assert run.losses[-1] > run.losses[0]
+
+
+def test_gradients_of_a_rule_are_clipped_too():
+    def steep(space, loss_fn, batch):
+        return torch.tensor(1.0), [torch.tensor([[3.0, 0.0, 4.0]])]
+
+    net = slanted()
+    run = descend(ParameterSpace(net), quadratic, train.optimizer("SGD", 1.0), [0], rule=steep, clip=1.0)
+    torch.testing.assert_close(run.displacement, torch.tensor([-0.6, 0.0, -0.8]))
+
+
+@pytest.mark.parametrize("name", ["SGD", "momentum", "Adam"])
+def test_the_same_seed_trains_a_transformer_to_the_same_bytes(name):
+    def once():
+        model = transformer.build(width=16, seed=2, length=3)
+        return descend(
+            ParameterSpace(model),
+            transformer.loss,
+            train.optimizer(name, 1e-2),
+            tasks.stream(["copy", "sort"], 16, 12, key=2, length=3),
+            rate=train.warm_and_decay(12, 4),
+            clip=1.0,
+            every=5,
+        )
+
+    one, two = once(), once()
+    assert torch.equal(one.points, two.points)
+    assert torch.equal(one.losses, two.losses)
+    assert one.steps.tolist() == two.steps.tolist() == [0, 5, 10, 12]

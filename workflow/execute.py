@@ -6,7 +6,10 @@ import argparse
 import os
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,32 @@ class Telling(NBClientEngine):
 papermill_engines.register("telling", Telling)
 
 
+@contextmanager
+def following(path: Path, label: str, pause: float = 1.0) -> Iterator[None]:
+    """While the body runs, print the lines that `lglib.progress` adds to a file; then remove it."""
+    done = threading.Event()
+
+    def show() -> None:
+        with path.open(encoding="utf-8") as file:
+            while True:
+                last = done.is_set()  # asked first, so that what was written before the end is still shown
+                for line in file:
+                    print(f"{label}    {line.rstrip()}", file=sys.stderr, flush=True)
+                if last:
+                    return
+                done.wait(pause)
+
+    path.write_text("", encoding="utf-8")
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+
+
 class UnfinishedError(ValueError):
     """A notebook that papermill takes for finished although a cell of it was not run to its end."""
 
@@ -74,10 +103,11 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     failed, scratch = folder / f"{chapter}.failed.ipynb", folder / f".{chapter}.records"
     shutil.rmtree(scratch, ignore_errors=True)
     failed.unlink(missing_ok=True)
-    os.environ.update(ENVIRONMENT, LG_RESULTS=str(scratch))
+    progress = folder / f".{chapter}.progress"
+    os.environ.update(ENVIRONMENT, LG_RESULTS=str(scratch), LG_PROGRESS=str(progress))
     expected = provenance.code_hash(chapter, root)
     label = f"[{chapter} seed {seed}]"
-    with log.open("w", encoding="utf-8") as stream:
+    with log.open("w", encoding="utf-8") as stream, following(progress, label):
         try:
             papermill.execute_notebook(
                 notebook,
