@@ -67,6 +67,7 @@ format: .venv/.test  ## format the code
 	@$(BIN)/python -m ruff format .
 
 bench: .venv/.test  ## measure the times
+	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

@@ -56,7 +56,9 @@ def tensors(
     if found is not None:
         return found
     told(f"{path.name}: {reason}; making it")
-    made = {k: v.detach().cpu().contiguous() for k, v in make(**settings).items()}
+    made = {
+        k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in make(**settings).items()
+    }
     root.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -72,8 +74,10 @@ def tensors(
 
 def _load(path: Path, manifest: Path, want: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor] | None, str]:
     """The tensors, or nothing and why."""
-    if not path.is_file() or not manifest.is_file():
+    if not path.is_file():
         return None, "not made yet"
+    if not manifest.is_file():
+        return None, "its manifest is missing"
     try:
         kept = json.loads(manifest.read_text(encoding="utf-8"))
         digest = kept.pop("sha256")
@@ -95,6 +99,16 @@ def _sha256(path: Path) -> str:
 
 def _json(settings: Mapping[str, Any]) -> Any:
     try:
-        return json.loads(json.dumps(settings, allow_nan=False))
+        plain = json.loads(json.dumps(settings, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"settings must be plain numbers, texts and lists: {error}") from None
+    if _listed(settings) != plain:  # keys that JSON turns into text
+        raise ValueError(f"settings must be plain numbers, texts and lists, got {settings!r}")
+    return plain
+
+
+def _listed(value: Any) -> Any:
+    """The same with lists for tuples, as JSON gives it back."""
+    if isinstance(value, Mapping):
+        return {key: _listed(one) for key, one in value.items()}
+    return [_listed(one) for one in value] if isinstance(value, list | tuple) else value

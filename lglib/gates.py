@@ -50,4 +50,4 @@ def _check(scores: Mapping[str, float], bar: float) -> None:
 
 
 def _shown(scores: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
+    return ", ".join(f"{name} {score:.5f}" for name, score in scores.items())

@@ -1,4 +1,4 @@
-"""Random generators by key: the same key gives the same numbers, and no two keys share a stream.
+"""Random generators by key: the same key gives the same numbers, another key gives others.
 
 Room: ground floor; whatever draws at random by name imports it.
 """
@@ -13,7 +13,8 @@ import torch
 def generator(*key: object) -> torch.Generator:
     """Return a CPU generator whose state follows from the key alone, for example (seed, candidate, name).
 
-    Parts are joined as text with "/", so ("1/2",) and (1, 2) are one key. Raises ValueError for no part.
+    Parts are joined as text with "/", so ("1/2",) and (1, 2) are one key. torch seeds its CPU generator with
+    32 bits, so two given keys share a stream with a chance of 2^-32. Raises ValueError for no part.
 
     >>> one, same = torch.rand(1, generator=generator(0, "a")), torch.rand(1, generator=generator(0, "a"))
     >>> bool(one == same), bool(one == torch.rand(1, generator=generator(0, "b")))

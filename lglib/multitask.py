@@ -34,6 +34,14 @@ def learn_and_forget(
     in equal parts. Forgetting: Adam 1e-3 at constant rate. Raises ValueError for an unknown task or a
     forgetting task that is also learned, Diverged when a loss is not finite.
     """
+    if isinstance(learn, str):
+        raise ValueError(f"learn must be a list of tasks, got the text {learn!r}")
+    for name in (*learn, forget_by):
+        if name not in tasks.TASKS:
+            raise ValueError(f"task is {name!r}; there is: {', '.join(tasks.TASKS)}")
+    for name, n in (("steps", steps), ("forget_steps", forget_steps)):
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"{name} must be a whole number from 1, got {n!r}")
     if forget_by in learn:
         raise ValueError(f"forget_by is {forget_by!r}, which is learned too; name another task")
     model = transformer.build(width=width, seed=seed, length=length, layers=layers)

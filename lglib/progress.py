@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 
 EVERY = 3.0  # seconds between two lines
 _last = time.monotonic()
@@ -33,7 +34,10 @@ def note(line: str) -> None:
     >>> note("model-0.safetensors: its content is not what was written; making it")
     """
     if path := os.environ.get("LG_PROGRESS"):
-        with open(path, "a", encoding="utf-8") as file:
+        with (
+            suppress(OSError),
+            open(path, "a", encoding="utf-8") as file,
+        ):  # a full disk must not end a training
             file.write(line + "\n")
     elif sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)

@@ -169,6 +169,8 @@ def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
     >>> library_hash(["theory"]) == library_hash(["theory"]) != library_hash(["stats"])
     True
     """
+    if not modules:
+        raise ValueError("modules is empty: name at least one")
     source = f"from lglib import {', '.join(modules)}"
     return hashlib.sha256("".join(_sources(source, root or project_root())).encode()).hexdigest()[:16]
 

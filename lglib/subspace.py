@@ -225,12 +225,12 @@ def _check(name: str, x: Tensor, ndims: tuple[int, ...], *, like: Tensor | None 
     if like is not None and (x.shape[-1], x.dtype, x.device) != (len(like), like.dtype, like.device):
         got = f"{name}: got d = {x.shape[-1]}, {x.dtype}, {x.device}"
         raise ValueError(f"{got}, want d = {len(like)}, {like.dtype}, {like.device}")
-    if not x.isfinite().all():
+    if not torch.linalg.vector_norm(x.detach(), ord=float("inf")).isfinite():  # one pass and no copy of x
         raise ValueError(f"{name}: got non-finite values, want finite ones")
 
 
 def _unit_rows(name: str, x: Tensor) -> Tensor:
-    size = x.abs().amax(1, keepdim=True)  # (n, 1)
+    size = torch.linalg.vector_norm(x, ord=float("inf"), dim=1, keepdim=True)  # (n, 1)
     if zeros := (size[:, 0] == 0).nonzero()[:, 0].tolist():
         raise ValueError(f"{name}: got zero at {zeros[:10]}, want non-zero vectors")
     x = x / size  # first, so that no square over- or underflows

@@ -24,6 +24,7 @@ TOKENS = {name: DIGITS + i for i, name in enumerate(TASKS)}  # the task's own to
 SEP = DIGITS + len(TASKS)
 VOCABULARY = SEP + 1
 PARTS = {"train": range(0, 8), "validation": range(8, 9), "test": range(9, 10)}  # buckets of ten
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 LONGEST = 9  # beyond it the number of an input leaves 64 bits when it is hashed
 
 
@@ -105,7 +106,7 @@ def _known(task: str) -> str:
 
 
 def _digits(x: Tensor) -> Tensor:
-    whole = isinstance(x, Tensor) and not x.is_floating_point() and x.dtype != torch.bool
+    whole = isinstance(x, Tensor) and x.dtype in WHOLE
     if not whole or x.ndim != 2 or x.numel() == 0 or x.min() < 0 or x.max() >= DIGITS:
         got = f"{tuple(x.shape)} {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x must be rows (n, L) of whole digits 0 to 9, got {got}")

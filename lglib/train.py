@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 
 from lglib import progress
 from lglib.params import LossFn, ParameterSpace
@@ -70,6 +69,8 @@ def warm_and_decay(steps: int, warm: int) -> Callable[[int], float]:
     >>> [warm_and_decay(100, 10)(step) for step in (0, 9, 50, 99)]
     [0.1, 0.91, 0.5, 0.05]
     """
+    if steps < 1 or warm < 1:
+        raise ValueError(f"steps and warm must be at least 1, got {steps} and {warm}")
     return lambda step: min(1.0, (step + 1) / warm) * max(0.05, 1 - step / steps)
 
 
@@ -115,7 +116,7 @@ def descend(
     parameters = space.parameters()
     stepper = optimizer(parameters)
     settings = f"{type(stepper).__name__} {stepper.defaults}"
-    scheduler = None if rate is None else LambdaLR(stepper, rate)
+    rates = [group["lr"] for group in stepper.param_groups]
     theta, total = space.flatten(), len(batches) if isinstance(batches, Sized) else None
     points, steps, losses = [theta], [0], list[float]()
 
@@ -126,18 +127,21 @@ def descend(
     for step, batch in enumerate(batches):
         loss, gradients = rule(space, loss_fn, batch)
         if not torch.isfinite(loss):
+            if steps[-1] != step:  # keep the last good point
+                points, steps = [*points, theta], [*steps, step]
             raise diverged(f"loss is {loss.item()}", step)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(parameters, clip)
+        if rate is not None:
+            for group, lr in zip(stepper.param_groups, rates, strict=True):
+                group["lr"] = lr * rate(step)
         stepper.step()
         stepper.zero_grad(set_to_none=True)
-        if scheduler is not None:
-            scheduler.step()
         last, theta = theta, space.flatten()
         if not theta.isfinite().all():
-            if steps[-1] != step:  # keep the last good point
+            if steps[-1] != step:
                 points, steps = [*points, last], [*steps, step]
             raise diverged("theta is not finite after the step", step)
         losses.append(loss.item())

@@ -28,6 +28,8 @@ def build(*, width: int, seed: int, length: int = 6, layers: int = 2, heads: int
         raise ValueError(
             f"width must be a positive multiple of heads, and layers >= 1; got {width}, {heads}, {layers}"
         )
+    if length < 1:
+        raise ValueError(f"length must be at least 1, got {length!r}")
     config = GPT2Config(
         vocab_size=tasks.VOCABULARY,
         n_positions=2 * length + 1,  # the last token of y is predicted, never read
@@ -42,11 +44,11 @@ def build(*, width: int, seed: int, length: int = 6, layers: int = 2, heads: int
         use_cache=False,
         bos_token_id=tasks.SEP,
         eos_token_id=tasks.SEP,
-        pad_token_id=tasks.SEP,
+        pad_token_id=None,  # rows have one length; with a pad token the inputs are searched for it each time
     )
     config._attn_implementation = "eager"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed every GPU
         return GPT2LMHeadModel(config).eval()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -300,12 +301,10 @@ def test_settings_that_json_cannot_hold_are_refused(make, tmp_path, value):
 
 
 def test_settings_that_json_would_confuse_do_not_share_a_file(make, tmp_path):
-    for value in ({1: 0}, {"1": 0}):
-        try:
-            cache.tensors("model", make, folder=tmp_path, told=str, value=value)
-        except ValueError as error:  # to refuse is as good
-            assert "settings must be" in str(error)
-    assert {repr(call) for call in make.calls} >= {repr({"value": {"1": 0}})}
+    with suppress(ValueError):  # to refuse a key that is no text is as good as to tell them apart
+        cache.tensors("model", make, folder=tmp_path, told=str, value={1: 0})
+    cache.tensors("model", make, folder=tmp_path, told=str, value={"1": 0})
+    assert {"value": {"1": 0}} in make.calls
 
 
 def test_tensors_that_share_memory_or_lie_across_it_are_kept(make, tmp_path):

@@ -74,4 +74,4 @@ def test_a_bar_that_is_no_share_is_refused(gate, bar):
 def test_a_score_that_just_fails_is_not_shown_as_the_bar(gate, score, bar):
     with pytest.raises(gates.GateError) as caught:
         gate({"copy": score}, bar)
-    assert f"copy {bar:.3f}" not in str(caught.value)
+    assert f"copy {score:.5f}" in str(caught.value)

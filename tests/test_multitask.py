@@ -73,6 +73,13 @@ def test_forgetting_does_not_reach_back_into_base_training(made):
     assert other["forget_losses"].shape == (3,)
 
 
+def test_the_number_of_layers_is_that_of_the_model():
+    one = multitask.learn_and_forget(**{**TINY, "steps": 1, "forget_steps": 1, "layers": 1})
+    model = transformer.build(width=32, seed=4, length=3, layers=1)
+    assert torch.equal(one["initial"], ParameterSpace(model).flatten())
+    assert one["theta_f"].shape == one["initial"].shape
+
+
 def test_a_forgetting_task_that_is_learned_too_is_refused():
     with pytest.raises(ValueError, match="forget_by is 'sort', which is learned too; name another task"):
         multitask.learn_and_forget(**{**TINY, "forget_by": "sort"})

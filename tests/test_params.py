@@ -1,11 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lglib import tasks, transformer
 from lglib.params import ParameterSpace
 from lglib.subspace import Subspace
 
@@ -367,6 +369,40 @@ def test_functional_of_gpt2_has_the_slope_of_its_gradient(gpt2):
     theta, g, loss = space.flatten(), space.gradient(token_loss, TOKENS), gpt2_loss(space)
     torch.testing.assert_close(torch.func.grad(loss)(theta), g)
     torch.testing.assert_close(torch.func.jvp(loss, (theta,), (g,))[1], g @ g)
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_the_krylov_space_of_a_small_transformer_is_the_one_numpy_spans(k):
+    model = transformer.build(width=8, length=2, layers=2, heads=2, seed=0).double()
+    space = ParameterSpace(model, where=lambda name, _: "h.0.attn" in name)  # d = 288: a dense H is cheap
+    assert 200 < space.d <= 300
+    batch = tasks.draw(["reverse", "sort"], 16, part="train", key=0, length=2)
+    hessian, g = (
+        space.hessian(transformer.loss, batch).numpy(),
+        space.gradient(transformer.loss, batch).numpy(),
+    )
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-12)
+    columns = [g / np.linalg.norm(g)]
+    for _ in range(k - 1):
+        after = hessian @ columns[-1]
+        columns.append(after / np.linalg.norm(after))  # its length changes no span
+    powers = np.linalg.qr(np.stack(columns, 1))[0]
+    product = space.hvp_operator(transformer.loss, batch)
+    krylov = Subspace.krylov(product, torch.from_numpy(g), k).basis.numpy()
+    np.testing.assert_allclose(krylov @ krylov.T, powers @ powers.T, atol=1e-7)
+
+
+def test_a_gradient_step_of_a_small_transformer_leads_into_its_krylov_space():
+    model = transformer.build(width=8, length=2, layers=1, heads=2, seed=0).double()
+    space = ParameterSpace(model)
+    batch = tasks.draw("copy", 16, part="train", key=0, length=2)
+    g, theta, lr = space.gradient(transformer.loss, batch), space.flatten(), 1e-4
+    krylov = Subspace.krylov(space.hvp_operator(transformer.loss, batch), g, 2)
+    with space.at(theta - lr * g):
+        after = space.gradient(transformer.loss, batch)
+    change = g - after  # lr H g, to first order
+    assert krylov.capture(change) == pytest.approx(1, abs=1e-5)
+    assert Subspace(krylov.basis[:, :1]).capture(change) < 0.99  # and not along g alone
 
 
 # --- refusals

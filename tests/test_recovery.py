@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lglib import recovery
+from lglib.params import ParameterSpace
 from lglib.subspace import Subspace
 from lglib.train import Trajectory, descend, optimizer
 
@@ -158,21 +159,17 @@ def test_a_prefix_of_steps_that_were_not_recorded_is_refused(measure):
 
 
 def test_a_run_of_descend_with_every_is_refused_where_its_prefix_has_gaps():
-    net = torch.nn.Linear(6, 1)
-    from lglib.params import ParameterSpace
-
     run = descend(
-        ParameterSpace(net),
+        ParameterSpace(torch.nn.Linear(6, 1)),
         lambda m, x: m(x).square().mean(),
         optimizer("SGD", 0.1),
         list(torch.randn(9, 4, 6, generator=torch.Generator().manual_seed(0))),
         every=2,
     )
     assert run.steps.tolist() == [0, 2, 4, 6, 8, 9]
-    assert recovery.captures({"r": Subspace.random(7, 2, 0, dtype=torch.float32)}, run, [1], [9])[
-        "r"
-    ].shape == (1, 1)
-    with pytest.raises(ValueError, match="step 9 was not recorded|not recorded"):
+    basis = Subspace.random(7, 2, 0, dtype=torch.float32)
+    assert recovery.captures({"r": basis}, run, [1], [9])["r"].item() > 0
+    with pytest.raises(ValueError, match="not recorded"):
         recovery.energy_share(run, [2], [9])
 
 

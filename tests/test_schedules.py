@@ -313,9 +313,7 @@ def test_in_sequence_the_last_task_wins_and_together_both_do():
     ends = {}
     for name in ("sequential A then B", "sequential B then A", "raw gradient sum"):
         how = dict(optimizer=train.optimizer("SGD", 0.1), steps=200, examples=2)
-        run = schedules.run(
-            name, ParameterSpace(model()), evaluate, lambda which, *_: tasks[which[0]], **how
-        )
+        run = schedules.run(name, ParameterSpace(model()), evaluate, lambda which, *_: tasks[which[0]], **how)
         ends[name] = run.points[-1]
     torch.testing.assert_close(ends["sequential A then B"], centres[1], atol=1e-3, rtol=0)
     torch.testing.assert_close(ends["sequential B then A"], centres[0], atol=1e-3, rtol=0)
@@ -326,7 +324,7 @@ def test_in_sequence_the_last_task_wins_and_together_both_do():
 
 
 def test_an_unknown_schedule_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="schedule is 'best'; there is: raw gradient sum, .*B then A"):
+    with pytest.raises(ValueError, match=r"schedule is 'best'; there is: raw gradient sum, .*B then A"):
         record("best", 4)
     for name in ("best", "alternating"):  # weights are of simultaneous ones
         with pytest.raises(ValueError, match=f"schedule is '{name}'; simultaneous ones are: .*Aligned-MTL$"):
@@ -335,14 +333,14 @@ def test_an_unknown_schedule_is_refused_with_those_there_are():
 
 @pytest.mark.parametrize(("steps", "examples"), [(1, 8), (0, 8), (4, 7), (4, 0), (4, 1), (4, -2)])
 def test_too_few_steps_or_an_odd_number_of_examples_is_refused(steps, examples):
-    told = f"steps must be >= 2 and examples even and >= 2, got {steps} and {examples}"
+    told = f"steps must be .* and examples .*, got {steps} and {examples}"
     with pytest.raises(ValueError, match=told):
         record("alternating", steps, examples)
 
 
 @pytest.mark.parametrize(("steps", "examples"), [(2.5, 8), (4, 8.0)])
 def test_steps_and_examples_are_whole_numbers(steps, examples):
-    with pytest.raises(ValueError, match="steps must be .*and examples"):
+    with pytest.raises(ValueError, match=r"steps must be .*and examples"):
         record("joint mixed", steps, examples)
 
 

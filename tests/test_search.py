@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lglib import search, theory
+from lglib import search, tasks, theory, transformer
 from lglib.params import ParameterSpace
 
 
@@ -87,6 +87,92 @@ def test_the_model_is_left_bit_for_bit_as_it_was(space, fail_at):
     except RuntimeError:
         assert fail_at is not None
     assert torch.equal(space.flatten(), before)
+
+
+METHODS = ["auto", "loop", "functional", "vmap"]
+
+
+def test_the_methods_of_evaluating_candidates_agree():
+    model = transformer.build(width=32, length=3, seed=0)
+    batches = [tasks.draw(task, 8, part="train", key=0, length=3) for task in ("copy", "sort")]
+    how = dict(sigmas=[1e-3, 0.1], candidates=5, seed=0)
+    found = {
+        m: search.gains(ParameterSpace(model), transformer.loss, batches, method=m, **how) for m in METHODS
+    }
+    assert found["loop"].shape == (5, 2, 2)
+    np.testing.assert_array_equal(found["auto"], found["loop"])  # on a CPU
+    for method in ("functional", "vmap"):
+        np.testing.assert_allclose(found[method], found["loop"], rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_candidate_whose_loss_is_not_finite_has_the_gain_minus_infinity(method):
+    line = ParameterSpace(torch.nn.Linear(1, 1, bias=False))
+    line.load(torch.ones(1))
+    steps = [-0.5, -1.0, -3.0, 1e20]  # the loss: finite, log 0 = -inf, log of a negative = nan, overflow
+
+    def loss(net, batch):
+        return net.weight.sum().log() + net.weight.sum() ** batch
+
+    found = search.gains(
+        line,
+        loss,
+        [1, 2],
+        sigmas=[1.0],
+        candidates=4,
+        seed=0,
+        direction=lambda i: torch.tensor([steps[i]]),
+        method=method,
+    )
+    assert np.isfinite(found[0]).all()
+    assert (found[1:3] == -np.inf).all()
+    assert np.isfinite(found[3, 0, 0])
+    assert found[3, 0, 1] == -np.inf
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [torch.full((4800,), np.nan), torch.ones(3)], ids=["nan", "shape"])
+def test_the_model_is_left_as_it_was_after_a_bad_direction_for_every_method(space, method, bad):
+    before = space.flatten()
+    with pytest.raises(ValueError, match=r"direction\(2\) must be a finite vector"):
+        search.gains(
+            space,
+            linear,
+            [1],
+            sigmas=[1.0],
+            candidates=4,
+            seed=0,
+            direction=lambda i: bad if i == 2 else torch.ones(4800),
+            method=method,
+        )
+    assert torch.equal(space.flatten(), before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_direction_may_be_read_from_the_model(method):
+    # the gradient at theta, not at the candidate that happens to be evaluated just then
+    line = ParameterSpace(torch.nn.Linear(3, 1, bias=False).double())
+    line.load(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64))
+
+    def loss(net, _):
+        return net.weight.square().sum() / 2
+
+    found = search.gains(
+        line,
+        loss,
+        [None],
+        sigmas=[0.5],
+        candidates=3,
+        seed=0,
+        direction=lambda i: -line.gradient(loss),
+        method=method,
+    )
+    np.testing.assert_allclose(found.ravel(), [7 * 0.75] * 3, rtol=1e-12)
+
+
+def test_an_unknown_method_is_refused_with_those_there_are(space):
+    with pytest.raises(ValueError, match="method is 'batched'; there is: auto, loop, functional, vmap"):
+        search.gains(space, linear, [1], sigmas=[1.0], candidates=1, seed=0, method="batched")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,41 @@ def test_mean_interval_is_centred_on_the_mean_and_widens_with_level(values, leve
 def test_equal_values_give_an_interval_of_width_zero():
     for interval in (stats.mean_interval([0.3] * 3), stats.bootstrap_interval([0.3] * 3, seed=0)):
         assert interval.low == interval.high == interval.estimate == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "level"), [(3, 10, 0.95), (50, 64, 0.8), (1, 2, 0.99), (7, 7, 0.9)]
+)
+def test_proportion_interval_is_wilsons_closed_form(successes, n, level):
+    found = stats.proportion_interval(successes, n, level)
+    share, z = successes / n, scipy.stats.norm.ppf((1 + level) / 2)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), rel=1e-9)
+    assert (found.estimate, found.level, found.n) == (share, level, n)
+
+
+@pytest.mark.parametrize("n", [1, 5, 512])
+def test_no_success_and_only_success_have_an_end_at_the_estimate_and_room_on_the_other_side(n):
+    none, every, z = stats.proportion_interval(0, n), stats.proportion_interval(n, n), 1.959963984540054
+    assert (none.estimate, none.low) == (0, 0)
+    assert none.high == pytest.approx(z**2 / (n + z**2))
+    assert (every.estimate, every.high) == (1, 1)
+    assert every.low == pytest.approx(n / (n + z**2))
+
+
+@given(
+    st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.999)
+)
+def test_proportion_interval_holds_its_estimate_within_the_unit_interval(counts, level):
+    found = stats.proportion_interval(*counts, level)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+    mirrored = stats.proportion_interval(counts[1] - counts[0], counts[1], level)
+    assert (mirrored.low, mirrored.high) == pytest.approx((1 - found.high, 1 - found.low), abs=1e-9)
+
+
+def test_proportion_interval_takes_numpys_whole_numbers():
+    assert stats.proportion_interval(np.int64(9), np.int64(10)) == stats.proportion_interval(9, 10)
 
 
 def test_bootstrap_interval_repeats_with_its_seed():
@@ -174,6 +210,13 @@ def test_capture_p_value_is_the_upper_tail_of_the_null():
         ),
         (lambda: stats.permutation_test(SEEDS, SEEDS, seed=0.5), "seed must be a whole number"),
         (lambda: stats.permutation_test(SEEDS, SEEDS, seed=0, resamples=True), "resamples must be a whole"),
+        (lambda: stats.proportion_interval(11, 10), "successes must be a whole number from 0 to 10, got 11"),
+        (lambda: stats.proportion_interval(-1, 10), "successes must be a whole number from 0 to 10, got -1"),
+        (lambda: stats.proportion_interval(0.5, 10), "successes must be a whole number .* got 0.5"),
+        (lambda: stats.proportion_interval(True, 10), "successes must be a whole number .* got True"),
+        (lambda: stats.proportion_interval(0, 0), "n must be a whole number >= 1, got 0"),
+        (lambda: stats.proportion_interval(1, 2.0), "n must be a whole number >= 1, got 2.0"),
+        (lambda: stats.proportion_interval(1, 2, 1.0), "level must be strictly between 0 and 1, got 1.0"),
         (lambda: stats.beta_null(5, 5), "k must be below d"),
         (lambda: stats.beta_null(2, 5, level=0), "level must be strictly between 0 and 1, got 0"),
         (lambda: stats.capture_p_value(1.1, 2, 5), r"capture must lie in \[0, 1\], got 1.1"),

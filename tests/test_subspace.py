@@ -54,6 +54,21 @@ def test_a_single_vector_gives_python_floats_that_match_the_batch():
         assert measure(x[1]) == pytest.approx(measure(x)[1].item(), rel=1e-14)
 
 
+def test_coordinates_are_the_products_with_the_basis():
+    s, x = Subspace.random(20, 3, seed=0), gaussian(5, 20, seed=1)
+    np.testing.assert_allclose(s.coordinates(x), x.numpy() @ s.basis.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(s.coordinates(x[2]), s.basis.numpy().T @ x[2].numpy(), rtol=1e-12)
+    assert s.coordinates(x).shape == (5, 3)
+    torch.testing.assert_close(s.coordinates(x) @ s.basis.T, s.project(x), rtol=1e-12, atol=1e-14)
+    z = gaussian(4, 3, seed=2)
+    torch.testing.assert_close(s.coordinates(z @ s.basis.T), z, rtol=1e-12, atol=1e-14)
+
+
+def test_squared_coordinates_add_up_to_the_mass():
+    s, x = Subspace.random(20, 3, seed=0), gaussian(5, 20, seed=1)
+    torch.testing.assert_close(s.coordinates(x).square().sum(1), s.mass(x), rtol=1e-12, atol=0)
+
+
 def test_overlap_and_principal_angles_agree_with_scipy():
     a, b = Subspace.random(15, 4, seed=0), Subspace.random(15, 6, seed=1)
     expected = np.sort(scipy.linalg.subspace_angles(a.basis.numpy(), b.basis.numpy()))
@@ -245,6 +260,17 @@ def test_sums_over_ten_million_float32_terms_keep_their_digits():
     assert s.capture(x[1]) == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_coordinates_over_millions_of_float32_terms_keep_their_digits():
+    d = 3 * 10**6
+    x = torch.rand(2, d, generator=torch.Generator().manual_seed(0))
+    s = Subspace.from_vectors(x[:1])
+    expected = x.double() @ s.basis.double()
+    found = s.coordinates(x)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(s.coordinates(x[1]), found[1])
+
+
 def test_nearly_parallel_updates_are_told_from_dependent_ones():
     step, turn = EYE[0], EYE[1]
     assert Subspace.from_vectors(torch.stack([step, step + 1e-10 * turn])).k == 2
@@ -328,7 +354,7 @@ def test_constructors_refuse_what_they_cannot_build_from():
             build()
 
 
-@pytest.mark.parametrize("method", ["project", "capture", "norm_ratio", "mass", "density"])
+@pytest.mark.parametrize("method", ["coordinates", "project", "capture", "norm_ratio", "mass", "density"])
 def test_every_method_refuses_vectors_of_another_space(method):
     measure = getattr(Subspace(EYE[:, :2]), method)
     for x, message in [

@@ -252,11 +252,9 @@ def test_a_point_that_is_no_number_keeps_all_that_was_recorded(every):
     def slope(module, scale):
         return scale * module.weight.sum()
 
+    space, batches = ParameterSpace(torch.nn.Linear(1, 1, bias=False)), [1e-37] * 5 + [1e2]
     with pytest.raises(Diverged) as caught:
-        net = torch.nn.Linear(1, 1, bias=False)
-        descend(
-            ParameterSpace(net), slope, train.optimizer("momentum", 1e37), [1e-37] * 5 + [1e2], every=every
-        )
+        descend(space, slope, train.optimizer("momentum", 1e37), batches, every=every)
     for told in ("theta is not finite after the step", "at step 5", "SGD", "'lr': 1e+37", "'momentum': 0.9"):
         assert told in str(caught.value)
     kept = caught.value.trajectory
