@@ -234,7 +234,8 @@ def _unit_rows(name: str, x: Tensor) -> Tensor:
     if zeros := (size[:, 0] == 0).nonzero()[:, 0].tolist():
         raise ValueError(f"{name}: got zero at {zeros[:10]}, want non-zero vectors")
     x = x / size  # first, so that no square over- or underflows
-    return x / torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float64).to(x)
+    parts = [torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in x.split(BLOCK, dim=1)]
+    return x.div_(torch.linalg.vector_norm(torch.stack(parts), dim=0)[:, None].to(x))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
