@@ -29,7 +29,10 @@ class _Losses(nn.Module):
         self.module, self.loss_fn = module, loss_fn
 
     def forward(self, batch: Any) -> Tensor:
-        return self.loss_fn(self.module, batch)
+        loss = self.loss_fn(self.module, batch)
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise ValueError(f"loss_fn: returned {getattr(loss, 'shape', type(loss))}, want a scalar tensor")
+        return loss
 
 
 def pick(method: str, device: torch.device) -> str:
@@ -72,10 +75,10 @@ def losses(
     if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
         raise ValueError(f"chunk must be a whole number from 1, got {chunk!r}")
     if way == "loop":
-        with space.at(space.flatten()):
-            for theta in points:
-                space.load(theta)
-                yield [space.loss(loss_fn, batch) for batch in batches]
+        for theta in points:  # back at its own theta before the next one is made
+            with space.at(theta):
+                row = [space.loss(loss_fn, batch) for batch in batches]
+            yield row
         return
     whole = _Losses(space.module, loss_fn)
 

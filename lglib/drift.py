@@ -62,10 +62,7 @@ def measure(steps: Sequence[int], estimates: Sequence[Sequence[Subspace]], floor
     0 by definition. `floor` is the overlap of unrelated bases, k / d or more. Raises ValueError for fewer
     than two estimates, steps that do not rise from 0, or a ceiling that is not above the floor.
     """
-    if len(steps) < 2 or steps[0] != 0 or list(steps) != sorted(set(steps)):
-        raise ValueError(f"steps must rise from 0, got {list(steps)}")
-    if len(estimates) != len(steps) or min(map(len, estimates)) < 2:
-        raise ValueError("estimates must hold at least two bases for each step")
+    _check(steps, estimates)
     return _drift(steps, *_overlaps(estimates), floor)
 
 
@@ -76,16 +73,26 @@ def jackknife(
 
     Their mean and Student-t interval estimate the reading and its spread over sets of batches.
     """
-    n = len(estimates[0])
+    n = len(estimates[0]) if estimates else 0
     if n < 3 or any(len(one) != n for one in estimates):
         raise ValueError("estimates must hold the same three or more sets at each step")
-    whole = np.asarray(read(measure(steps, estimates, floor)))
+    _check(steps, estimates)
     across, within = _overlaps(estimates)
+    whole = np.asarray(read(_drift(steps, across, within, floor)))
+    if not np.isfinite(whole).all():
+        raise ValueError(f"read must return finite numbers, got {whole}: cap a half-life at the run's length")
     left = []
     for i in range(n):
         rest = np.ix_(range(len(steps)), *[[j for j in range(n) if j != i]] * 2)
         left.append(np.asarray(read(_drift(steps, across[rest], within[rest], floor))))
     return np.stack([n * whole - (n - 1) * one for one in left])
+
+
+def _check(steps: Sequence[int], estimates: Sequence[Sequence[Subspace]]) -> None:
+    if len(steps) < 2 or steps[0] != 0 or list(steps) != sorted(set(steps)):
+        raise ValueError(f"steps must rise from 0, got {list(steps)}")
+    if len(estimates) != len(steps) or min(map(len, estimates)) < 2:
+        raise ValueError("estimates must hold at least two bases for each step")
 
 
 def _overlaps(estimates: Sequence[Sequence[Subspace]]) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ def learn_and_forget(
         rate=train.warm_and_decay(steps, WARM),
         clip=CLIP,
         every=steps,
-        label="base model",
+        label=f"base model, {steps} steps",
     )
     lost = train.descend(
         space,
@@ -62,7 +62,7 @@ def learn_and_forget(
         train.optimizer("Adam", RATE),
         tasks.stream(forget_by, BATCH, forget_steps, key=f"{seed}/forget", length=length, device=device),
         every=forget_steps,
-        label="forgetting",
+        label=f"forgetting, {forget_steps} steps",
     )
     return {
         "initial": base.points[0],

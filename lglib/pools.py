@@ -70,9 +70,17 @@ def draw(
     """
     if not spaces:
         raise ValueError("spaces is empty: name at least one subspace to draw from")
-    if candidates < 2:
-        raise ValueError(f"candidates must be at least 2 a subspace, got {candidates}")
+    if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 2:
+        raise ValueError(f"candidates must be at least 2 a subspace, got {candidates!r}")
+    for name, one in {"static": static, **spaces}.items():
+        if one is not None and (one.d, one.basis.dtype) != (space.d, space.dtype):
+            raise ValueError(
+                f"subspace {name!r} is one of R^{one.d} in {one.basis.dtype}, "
+                f"the model has d = {space.d} in {space.dtype}"
+            )
     gradient = space.gradient(loss_fn, batch)
+    if not gradient.any():
+        raise ValueError("the gradient is zero at this point: slope and alignment say nothing")
     product = space.hvp_operator(loss_fn, batch)  # before any candidate is written into the model
     proposed: dict[str, proposals.Proposal] = {}
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # slope, alignment, overlap, curvature

@@ -31,6 +31,8 @@ def captures(
     """
     _check(ks, horizons)
     deltas = torch.stack([point(run, t) - point(run, 0) for t in horizons])  # (T's, d)
+    if not deltas.any(dim=1).all():
+        raise ValueError("the displacement is zero at a horizon: it has no capture")
     found = {}
     for name, basis in bases.items():
         share = basis.coordinates(deltas).double().square().cumsum(1)  # (T's, k): nested subspaces
@@ -39,7 +41,7 @@ def captures(
             share[:, k - 1].clamp(max=1) if k <= basis.k else share.new_full([len(horizons)], torch.nan)
             for k in ks
         ]
-        found[name] = torch.stack(column).numpy()
+        found[name] = torch.stack(column).cpu().numpy()
     return found
 
 
@@ -49,6 +51,7 @@ def still_to_come(run: Trajectory, ks: Sequence[int], horizons: Sequence[int]) -
     Shape (len(ks), len(horizons)); nan where k = T. Raises ValueError as `captures` does.
     """
     _check(ks, horizons)
+    _unbroken(run, max(ks))
     found = np.full((len(ks), len(horizons)), np.nan)
     for i, k in enumerate(ks):
         prefix = Subspace.prefix(run.points[: k + 1], k)
@@ -69,7 +72,7 @@ def energy_share(run: Trajectory, ks: Sequence[int], horizons: Sequence[int]) ->
     array([[0.36]])
     """
     _check(ks, horizons)
-    point(run, max(horizons))
+    _unbroken(run, max(horizons))
     energy = run.points.diff(dim=0).double().square().sum(1).cumsum(0)  # (T,)
     return np.array([[(energy[k - 1] / energy[t - 1]).item() for t in horizons] for k in ks])
 
@@ -80,6 +83,12 @@ def point(run: Trajectory, step: int) -> torch.Tensor:
     if not len(row):
         raise ValueError(f"step {step} was not recorded; the run has {len(run.losses)} steps")
     return run.points[int(row[0, 0])]
+
+
+def _unbroken(run: Trajectory, last: int) -> None:
+    point(run, last)
+    if not torch.equal(run.steps[: last + 1].cpu(), torch.arange(last + 1)):
+        raise ValueError(f"some of the steps 0 to {last} were not recorded: record every one (every=1)")
 
 
 def _check(ks: Sequence[int], horizons: Sequence[int]) -> None:

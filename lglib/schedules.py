@@ -24,7 +24,7 @@ Batches = Callable[[Sequence[int], int, int], Any]  # (tasks, examples, step) ->
 def _equal_decrease(gramian: Tensor, losses: Tensor, *, relative: bool) -> Tensor:
     """Weights w with (G w)_i equal, or proportional to the loss; the result is as long as the plain sum."""
     target = losses if relative else torch.ones_like(losses)
-    w = torch.linalg.lstsq(gramian, target[:, None], driver="gelsd").solution[:, 0]
+    w = torch.linalg.lstsq(gramian, target[:, None], rcond=1e-13, driver="gelsd").solution[:, 0]
     length = (w @ gramian @ w).clamp(min=0).sqrt()
     if not length > 0:
         return torch.ones_like(losses)
@@ -36,10 +36,16 @@ def _normalised(gramian: Tensor, losses: Tensor) -> Tensor:
     return torch.where(norms > 0, 1 / norms, 0.0)
 
 
+def _pcgrad(gramian: Tensor, losses: Tensor) -> Tensor:
+    with torch.random.fork_rng(devices=[]):  # torchjd draws an order of tasks: of two it changes nothing
+        torch.default_generator.manual_seed(0)
+        return PCGradWeighting()(gramian)
+
+
 SIMULTANEOUS: Mapping[str, Weights] = {
     "raw gradient sum": lambda gramian, losses: SumWeighting()(gramian),
     "normalised gradient sum": _normalised,
-    "PCGrad-lite": lambda gramian, losses: PCGradWeighting()(gramian),
+    "PCGrad-lite": _pcgrad,
     "equal loss decrease": partial(_equal_decrease, relative=False),
     "equal relative decrease": partial(_equal_decrease, relative=True),
     "loss balanced": lambda gramian, losses: 1 / losses.clamp(min=1e-8),
@@ -88,7 +94,10 @@ def combined(name: str) -> train.GradientRule:
         if not losses.isfinite().all():
             return losses.sum(), []
         rows = torch.stack([torch.cat([g.reshape(-1) for g in gradients]) for _, gradients in found])
-        gradient = weights(name, (rows @ rows.T).double(), losses.double()).to(rows) @ rows  # (d,)
+        gramian = rows.double() @ rows.double().T  # float32 would leave noise where gradients are parallel
+        if not gramian.isfinite().all():  # the step makes theta not finite, and `descend` says so
+            return losses.mean(), list(space.split(rows.sum(0)).values())
+        gradient = weights(name, gramian.cpu(), losses.double().cpu()).to(rows) @ rows  # (d,)
         return losses.mean(), list(space.split(gradient).values())
 
     return rule
@@ -113,8 +122,11 @@ def run(
     """
     if name not in SCHEDULES:
         raise ValueError(f"schedule is {name!r}; there is: {', '.join(SCHEDULES)}")
-    if steps < 2 or examples < 2 or examples % 2:
-        raise ValueError(f"steps must be >= 2 and examples even and >= 2, got {steps} and {examples}")
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (steps, examples))
+    if not whole or steps < 2 or examples < 2 or examples % 2:
+        raise ValueError(
+            f"steps must be a whole number >= 2 and examples an even one >= 2, got {steps} and {examples}"
+        )
 
     def in_turn() -> Iterator[Any]:
         for step in range(steps):

@@ -1,6 +1,6 @@
 """Spectrum and rank of a set of gradients, from their n x n Gram matrix: the d x d one is never formed.
 
-Room: ground floor; chapters import it. Claims S1 and L1; definitions: PAPER.md, our reading of gradient rank.
+Room: on `keys`; chapters import it. Claims S1 and L1; definitions: PAPER.md, our reading of gradient rank.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lglib import keys
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,16 @@ def spectrum(vectors: Tensor, *, centre: bool = False) -> Spectrum:
     if not vectors.isfinite().all():
         raise ValueError("vectors must be finite")
     gram = torch.zeros(len(vectors), len(vectors), dtype=torch.float64)
-    mean = vectors.mean(0) if centre else None
+    mean = vectors.mean(0, dtype=torch.float64) if centre else None
+    energy = 0.0
     for start in range(0, vectors.shape[1], 2**16):  # by blocks of coordinates: memory n^2, not n d
         block = vectors[:, start : start + 2**16].double()
+        energy += block.square().sum().item()
         if mean is not None:
-            block = block - mean[start : start + 2**16].double()
+            block = block - mean[start : start + 2**16]
         gram += (block @ block.T).cpu()
     values = torch.linalg.eigvalsh(gram).flip(0).clamp(min=0)
-    if not values[0] > 1e-12 * vectors.double().square().sum().item():
+    if not values[0] > (8 * torch.finfo(vectors.dtype).eps) ** 2 * energy:  # what rounding can leave
         raise ValueError(f"vectors must not be all {'equal' if centre else 'zero'}")
     return Spectrum(values)
 
@@ -75,6 +79,8 @@ def same_norms(vectors: Tensor, seed: int) -> Tensor:
     >>> same_norms(torch.diag(torch.tensor([1.0, 2.0])), seed=0).norm(dim=1).round(decimals=4)
     tensor([1., 2.])
     """
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype).to(vectors.device)
-    return noise * (vectors.norm(dim=1) / noise.norm(dim=1))[:, None]
+    noise = torch.randn(vectors.shape, generator=keys.generator(seed, "same norms"), dtype=vectors.dtype).to(
+        vectors.device
+    )
+    want, have = (torch.linalg.vector_norm(x, dim=1, dtype=torch.float64) for x in (vectors, noise))
+    return noise * (want / have)[:, None].to(noise)

@@ -126,6 +126,7 @@ def test_the_relative_overlap_of_step_zero_is_one_by_definition():
     [
         ([1, 0.9, 0.5, 0.4, 0.3], 3),  # exactly half at a recorded step
         ([1, 0.5, 0.4, 0.3, 0.2], 1),
+        ([1, 0.9, 0.8, 0.7, 0.5], 30),
         ([1, 0.9, 0.75, 0.25, 0.1], np.sqrt(4 * 11) - 1),  # half way between 1 + 3 and 1 + 10
         ([1, 0.9, 0.8, 0.7, 0.3], np.sqrt(11 * 31) - 1),
         ([1, 0.9, 0.6, 0.3, 0.9], 4 ** (2 / 3) * 11 ** (1 / 3) - 1),  # the first time counts

@@ -139,6 +139,18 @@ def test_a_point_is_found_by_its_step_and_not_by_its_row():
         assert torch.equal(recovery.point(sparse, step), whole.points[step])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_run_on_a_gpu_is_measured_like_one_on_a_cpu():
+    run = walk()
+    there = Trajectory(run.points.cuda(), run.losses, run.steps)
+    for measure in (recovery.still_to_come, recovery.energy_share):
+        np.testing.assert_allclose(measure(there, [2, 3], [5]), measure(run, [2, 3], [5]), rtol=1e-9)
+    here, far = (
+        recovery.captures({"p": Subspace.prefix(r.points, 3)}, r, [2, 3], [5])["p"] for r in (run, there)
+    )
+    np.testing.assert_allclose(far, here, rtol=1e-9)
+
+
 # --- runs of which not every point was recorded
 
 

@@ -191,6 +191,18 @@ def test_weights_are_those_of_the_combined_gradient(name):
     np.testing.assert_allclose(w @ rows, combine(name, a, b)[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", schedules.SIMULTANEOUS)
+def test_weights_leave_the_global_generator_alone_and_do_not_depend_on_it(name):
+    rows = torch.randn(3, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    rows[2] = -rows[0] - rows[1] + 0.1  # conflicts with both, so for three tasks the order matters
+    found = []
+    for seed in range(8):
+        before = torch.manual_seed(seed).get_state()
+        found.append(schedules.weights(name, rows @ rows.T, torch.ones(3, dtype=torch.float64)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(w, found[0]) for w in found)
+
+
 # --- gradients at the edge
 
 
@@ -225,6 +237,23 @@ def test_equal_decrease_of_parallel_float32_gradients_is_as_long_as_the_raw_sum(
     _, (gradient,) = schedules.combined(name)(space, lambda m, g: m.weight[0] @ g + 10, slopes)
     assert gradient.norm().item() == pytest.approx((1 + factor) * v.norm().item(), rel=1e-3)
     assert torch.cosine_similarity(gradient[0], v, dim=0).item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("name", schedules.SIMULTANEOUS)
+def test_a_schedule_combines_on_a_gpu_what_it_combines_on_a_cpu(name):
+    a, b = PAIRS["conflicting"]
+    net = model().cuda()
+    slopes = [torch.tensor(g, dtype=torch.float64, device="cuda") for g in (a, b)]
+    losses = iter(LOSSES)
+
+    def loss(module, slope):
+        theta = torch.cat([module.weight[0], module.bias])
+        return (theta - theta.detach()) @ slope + next(losses)
+
+    _, gradients = schedules.combined(name)(ParameterSpace(net), loss, slopes)
+    found = torch.cat([g.reshape(-1) for g in gradients]).cpu()
+    np.testing.assert_allclose(found, combine(name, a, b)[0], rtol=1e-9)
 
 
 # --- runs: who is trained when, and on how much
