@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -346,6 +347,26 @@ def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project,
         notebook = jupytext.read(project / "runs" / "smoke" / "seed0" / f"{name}.ipynb")
         streams = [o for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
         assert streams == []
+
+
+def test_a_chapter_stops_with_the_scores_when_its_base_model_never_learned(project, monkeypatch):
+    monkeypatch.setenv("LG_RESULTS", "")
+    monkeypatch.chdir(project)
+    shutil.rmtree(project / "results" / "smoke", ignore_errors=True)
+    smoke = project / "config" / "smoke.yml"
+    smoke.write_text(smoke.read_text().replace("bar: 0.0", "bar: 0.9"))
+    with pytest.raises(SystemExit) as stopped:
+        execute.execute("02_synthetic_transformer", profile="smoke", seed=0, root=project)
+    assert "never reached the bar of 0.9: copy 0." in str(stopped.value)
+    assert not list((project / "results" / "smoke").rglob("02_*.json"))
+
+
+def test_progress_within_a_cell_reaches_the_terminal_and_leaves_no_file(tmp_path, capsys):
+    path = tmp_path / ".progress"
+    with execute.following(path, "[x seed 0]", pause=0.01), path.open("a") as file:
+        file.write("base model: 10 of 500\n")
+    assert capsys.readouterr().err == "[x seed 0]    base model: 10 of 500\n"
+    assert not path.exists()
 
 
 def test_papermill_and_jupyter_book_work_by_hand(mini):
