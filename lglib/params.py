@@ -242,7 +242,7 @@ class ParameterSpace:
 
     @property
     def _first(self) -> Tensor:
-        return self.parameters()[0].detach()
+        return self.module.get_parameter(self.names[0]).detach()
 
     @torch.no_grad()
     def _copy(self, theta: Tensor) -> None:

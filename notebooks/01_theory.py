@@ -58,6 +58,7 @@ from lglib import (
     stats,
     theory,
     train,
+    verdicts,
 )
 from lglib.params import ParameterSpace
 from lglib.results import Record
@@ -709,13 +710,9 @@ for shift, stop in zip((0.85, 1, 1.18), stops, strict=True):
     value, low, high = np.array([(e.estimate, e.low, e.high) for e in found]).T
     plots.points(axes, sizes * shift, value, low, high, label=f"training loss {stop:g}")
 axes.plot(sizes, sizes, color=plots.NULL, label="bends alike: D = d")
-axes.set(
-    xscale="log",
-    yscale="log",
-    xlabel="number of parameters d",
-    ylabel="effective dimension D",
-    ylim=(2, 3e6),
-)
+names = dict(xlabel="number of parameters d", ylabel="effective dimension D")
+log_axes = dict(xscale="log", yscale="log", ylim=(2, 3e6), **names)
+axes.set(**log_axes)
 _ = axes.legend()
 
 # %% tags=["hide-input"]
@@ -1327,13 +1324,7 @@ for w in widths:
         plots.PALETTE[2],
     )
 bottom.plot(sizes, sizes, color=plots.NULL, label="D = d")
-bottom.set(
-    xscale="log",
-    yscale="log",
-    xlabel="number of parameters d",
-    ylabel="effective dimension D",
-    ylim=(2, 3e6),
-)
+bottom.set(**log_axes)
 _ = bottom.legend()
 
 # %% [markdown]
@@ -1351,30 +1342,34 @@ _ = bottom.legend()
 rules = {
     "T1": [
         *(
-            (f"synthetic gain / law, d = {d}", results.agrees, 0.05)
+            (f"synthetic gain / law, d = {d}", verdicts.agrees, 0.05)
             for d in (10, 1_000, 1_000_000)
         ),
         *(
-            (f"digits gain / linear law at 0.1 sigma*, width {w}", results.agrees, 0.10)
+            (
+                f"digits gain / linear law at 0.1 sigma*, width {w}",
+                verdicts.agrees,
+                0.10,
+            )
             for w in widths
         ),
     ],
     "T2": [
-        ("rank correlation of gain with density", results.exceeds, 0.9),
-        ("rank correlation of gain with mass", results.falls_below, 0.9),
+        ("rank correlation of gain with density", verdicts.exceeds, 0.9),
+        ("rank correlation of gain with mass", verdicts.falls_below, 0.9),
     ],
     "T3": [
         (
             "distance from the Krylov space, gradient descent",
-            results.falls_below,
+            verdicts.falls_below,
             1e-10,
         ),
-        ("distance from the Krylov space, heavy ball", results.falls_below, 1e-10),
+        ("distance from the Krylov space, heavy ball", verdicts.falls_below, 1e-10),
     ],
-    "T4": [("order of the pushforward error", results.agrees, 0.05)],
+    "T4": [("order of the pushforward error", verdicts.agrees, 0.05)],
 }
 judged = [
-    results.row(runs.record(claim, quantity), rule, bar)
+    verdicts.row(runs.record(claim, quantity), rule, bar)
     for claim, rows in rules.items()
     for quantity, rule, bar in rows
 ]
@@ -1387,17 +1382,7 @@ statements = {
     "T3": "recovery lies in the Krylov space",
     "T4": "an activation shift is the pushforward of the step",
 }
-plots.table(
-    [
-        {
-            "claim": c,
-            "statement": text,
-            "verdict": results.overall(r["verdict"] for r in judged if r["claim"] == c),
-        }
-        for c, text in statements.items()
-    ],
-    index="claim",
-)
+plots.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the curvature law {eq}`eq-linear-winner` at the optimal noise scale, where Theorem 1 alone would say $1$; the distance of the held-out gain at a small
@@ -1406,16 +1391,17 @@ plots.table(
 # %%
 ours = [f"digits gain / linear law at 1 sigma*, width {w}" for w in widths]
 rows = [
-    results.row(runs.record("T1", quantity), results.agrees, 0.25) for quantity in ours
+    verdicts.row(runs.record("T1", quantity), verdicts.agrees, 0.25)
+    for quantity in ours
 ]
 for w in widths:
     name = f"distance of the held-out gain from its law at 0.1 sigma*, width {w}"
-    rows.append(results.row(runs.record("T1", name), results.falls_below, 0.1))
+    rows.append(verdicts.row(runs.record("T1", name), verdicts.falls_below, 0.1))
 for w in widths:
     record = runs.record(
         "T1", f"effective dimension at training loss {stops[-1]:g}, width {w}"
     )
-    rows.append(results.row(record, results.falls_below, record.null / 10))
+    rows.append(verdicts.row(record, verdicts.falls_below, record.null / 10))
 plots.table(rows, index="measured").drop(columns="claim")
 
 # %% [markdown]

@@ -74,6 +74,7 @@ from lglib import (
     tasks,
     train,
     transformer,
+    verdicts,
 )
 from lglib.params import ParameterSpace
 from lglib.results import Record
@@ -1107,7 +1108,7 @@ simultaneous = [
     "PCGrad-lite",
 ]
 simultaneous += ["equal loss decrease", "loss balanced", "joint mixed"]
-below, above = results.falls_below, results.exceeds
+below, above = verdicts.falls_below, verdicts.exceeds
 largest = "largest capture of the six runs: {}, {}".format
 correlated = [
     f"correlation, {p}, pool all seven, norm {share:g} |Delta|"
@@ -1134,7 +1135,7 @@ rules = {
     + [(f"mean worst-task exact match, {name}", above, 0.5) for name in simultaneous],
 }
 judged = [
-    results.row(runs.record(claim, q), rule, edge)
+    verdicts.row(runs.record(claim, q), rule, edge)
     for claim, rows in rules.items()
     for q, rule, edge in rows
 ]
@@ -1150,15 +1151,7 @@ statements = {
     "S6": "overlap with the static plane does not",
     "S8": "sequential is brittle, simultaneous robust",
 }
-rows = [
-    {
-        "claim": c,
-        "statement": s,
-        "verdict": results.overall(r["verdict"] for r in judged if r["claim"] == c),
-    }
-    for c, s in statements.items()
-]
-plots.table(rows, index="claim")
+plots.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the controls. Is the untrained network low-rank too? Is the rank still low with the mean taken off? Does the prefix capture more than the prefix of another order, and more than its energy share? Does
@@ -1179,7 +1172,7 @@ for name in ("other order", "energy share"):
     ]
 beyond.append(("S3", largest("still to come", spread), above, 0.5))
 rows = [
-    results.row(runs.record(claim, q), rule, edge) for claim, q, rule, edge in beyond
+    verdicts.row(runs.record(claim, q), rule, edge) for claim, q, rule, edge in beyond
 ]
 plots.table(rows, index="claim")
 

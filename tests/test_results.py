@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lglib import across, provenance, results, stats
+from lglib import across, provenance, results, stats, verdicts
 from lglib.results import Record
 
 RECORD = Record("T1", "gain / law", 1.0, 0.9, 1.1, 50, "1", 0.0, "one draw", predicted=1.0)
@@ -43,28 +43,28 @@ def test_a_record_with_something_missing_or_impossible_is_refused(field, value, 
 )
 def test_agreement_asks_where_the_interval_lies_beside_the_prediction(low, high, verdict):
     record = replace(RECORD, value=(low + high) / 2, low=low, high=high)
-    assert results.agrees(record, 0.05) == verdict
+    assert verdicts.agrees(record, 0.05) == verdict
 
 
 def test_exceeding_and_falling_below_a_bar_are_mirror_images():
     record = replace(RECORD, value=0.5, low=0.4, high=0.6)
     for bar, above, below in [(0.3, "reproduced", "not reproduced"), (0.5, "partly", "partly")]:
-        assert results.exceeds(record, bar) == above
-        assert results.falls_below(record, bar) == below
+        assert verdicts.exceeds(record, bar) == above
+        assert verdicts.falls_below(record, bar) == below
 
 
 def test_a_claim_has_one_verdict_only_when_its_records_agree():
-    assert results.overall(["reproduced", "reproduced"]) == "reproduced"
-    assert results.overall(["reproduced", "not reproduced"]) == "partly"
+    assert verdicts.overall(["reproduced", "reproduced"]) == "reproduced"
+    assert verdicts.overall(["reproduced", "not reproduced"]) == "partly"
     with pytest.raises(ValueError, match="no verdict"):
-        results.overall([])
+        verdicts.overall([])
 
 
 def test_a_verdict_needs_a_prediction_and_a_tolerance():
     with pytest.raises(ValueError, match="no prediction"):
-        results.agrees(replace(RECORD, predicted=None), 0.1)
+        verdicts.agrees(replace(RECORD, predicted=None), 0.1)
     with pytest.raises(ValueError, match="tolerance"):
-        results.agrees(RECORD, 0)
+        verdicts.agrees(RECORD, 0)
 
 
 def test_results_are_read_back_as_written_with_their_origin(tmp_path):
@@ -241,7 +241,7 @@ def test_what_cannot_be_filed_is_named(tmp_path, changes, told):
 
 
 def test_a_row_tells_the_verdict_early_and_the_rule_exactly():
-    row = results.row(replace(RECORD, value=1.00049), results.agrees, 0.125)
+    row = verdicts.row(replace(RECORD, value=1.00049), verdicts.agrees, 0.125)
     assert list(row) == ["claim", "measured", "verdict", "value [interval] (n)", "prediction", "null", "rule"]
     assert row["rule"] == "within 12.5% of prediction"
     assert row["value [interval] (n)"] == "1 [0.9, 1.1] (50)"
@@ -250,12 +250,12 @@ def test_a_row_tells_the_verdict_early_and_the_rule_exactly():
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: results.exceeds(RECORD, math.nan), "bar must be finite"),
-        (lambda: results.falls_below(RECORD, math.inf), "bar must be finite"),
-        (lambda: results.agrees(RECORD, math.inf), "tolerance must be finite"),
-        (lambda: results.agrees(replace(RECORD, predicted=0), 0.1), "use falls_below"),
-        (lambda: results.overall("partly"), "must be a list"),
-        (lambda: results.overall(["reproduced", "yes"]), r"has \['yes'\]"),
+        (lambda: verdicts.exceeds(RECORD, math.nan), "bar must be finite"),
+        (lambda: verdicts.falls_below(RECORD, math.inf), "bar must be finite"),
+        (lambda: verdicts.agrees(RECORD, math.inf), "tolerance must be finite"),
+        (lambda: verdicts.agrees(replace(RECORD, predicted=0), 0.1), "use falls_below"),
+        (lambda: verdicts.overall("partly"), "must be a list"),
+        (lambda: verdicts.overall(["reproduced", "yes"]), r"has \['yes'\]"),
         (
             lambda: Record.of("T1", "q", stats.Interval(1, 0, 2, 0.9, 5), unit="1", null=0, null_means="x"),
             "level is 0.9, want 0.95",
@@ -280,3 +280,12 @@ def test_seeds_that_describe_a_quantity_differently_are_refused(tmp_path, field,
     results.write([replace(RECORD, **{field: value})], root=tmp_path, seed=1, **RUN)
     with pytest.raises(ValueError, match="seed 0 and seed 1"):
         across.seeds(mine, root=tmp_path)
+
+
+def test_a_table_by_claim_wants_words_for_each_claim_and_a_line_for_each_word():
+    lines = [{"claim": "S1", "verdict": "reproduced"}, {"claim": "S1", "verdict": "partly"}]
+    assert verdicts.by_claim(lines, {"S1": "low rank"})[0]["verdict"] == "partly"
+    with pytest.raises(ValueError, match="statements has no words for S1"):
+        verdicts.by_claim(lines, {"S2": "static"})
+    with pytest.raises(ValueError, match="no verdict was given"):
+        verdicts.by_claim(lines, {"S1": "low rank", "S2": "static"})
