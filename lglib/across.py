@@ -63,7 +63,7 @@ class Seeds:
         text = f"{len(self.runs)} seed{plural} ({used})"
         if len(self.runs) == 1:
             text += (
-                "; with one seed there is no interval over seeds, so intervals are over the run's own draws"
+                "; with one seed there is no interval over seeds: those shown are over the run's own draws"
             )
         for seed, reason in sorted(self.left_out.items()):
             text += f"\nseed {seed} left out: {reason}"

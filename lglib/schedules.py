@@ -17,6 +17,7 @@ from torchjd.aggregation import AlignedMTLWeighting, MGDAWeighting, PCGradWeight
 from lglib import train
 from lglib.params import LossFn, ParameterSpace
 
+BLOCKS = 8
 Weights = Callable[[Tensor, Tensor], Tensor]  # (gramian (m, m), losses (m,)) -> weights (m,)
 Batches = Callable[[Sequence[int], int, int], Any]  # (tasks, examples, step) -> a batch
 
@@ -54,7 +55,7 @@ SIMULTANEOUS: Mapping[str, Weights] = {
 }
 IN_TURN: Mapping[str, Callable[[int, int], Sequence[int]]] = {  # (step, steps) -> which of two tasks
     "alternating": lambda step, steps: [step % 2],
-    "alternating, blocks of 25": lambda step, steps: [step // 25 % 2],
+    "alternating, 8 blocks": lambda step, steps: [step * BLOCKS // steps % 2],
     "joint mixed": lambda step, steps: [0, 1],
     "sequential A then B": lambda step, steps: [int(step >= steps / 2)],
     "sequential B then A": lambda step, steps: [int(step < steps / 2)],
@@ -117,8 +118,9 @@ def run(
 
     `batches(tasks, examples, step)` makes a batch of that many examples of the tasks with these numbers
     (0 for A, 1 for B). Each step uses `examples` examples: all of one task, or of a mixture, or half of
-    each task. The first and last points are recorded. Raises ValueError for an unknown schedule, steps <
-    2 or an odd number of examples; Diverged as `descend`.
+    each task. The first, the middle and the last point are recorded. Raises ValueError for an
+    unknown schedule, steps < 2, steps that do not fill 8 blocks where blocks are asked for, or an odd number
+    of examples; Diverged as `descend`.
     """
     if name not in SCHEDULES:
         raise ValueError(f"schedule is {name!r}; there is: {', '.join(SCHEDULES)}")
@@ -127,6 +129,9 @@ def run(
         raise ValueError(
             f"steps must be a whole number >= 2 and examples an even one >= 2, got {steps} and {examples}"
         )
+
+    if "blocks" in name and steps % BLOCKS:
+        raise ValueError(f"steps must be a multiple of {BLOCKS} for {name!r}, got {steps}")
 
     def in_turn() -> Iterator[Any]:
         for step in range(steps):
@@ -143,6 +148,6 @@ def run(
         optimizer,
         together() if simultaneous else in_turn(),
         rule=combined(name) if simultaneous else train.single,
-        every=steps,
+        every=max(1, steps // 2),
         label=name,
     )

@@ -106,12 +106,12 @@ def _verdict(low: float, high: float, wanted_low: float, wanted_high: float) -> 
 
 
 def by_claim(judged: Sequence[Mapping[str, str]], statements: Mapping[str, str]) -> list[dict[str, str]]:
-    """One line a claim, from the lines of `row`: its statement in words and its overall verdict.
+    """One line a claim, from the lines of `row`: its statement, its overall verdict, how many lines agree.
 
     Raises ValueError for a claim that has no line, or a line whose claim has no statement.
 
     >>> by_claim([{"claim": "T1", "verdict": "partly"}], {"T1": "the law holds"})
-    [{'claim': 'T1', 'statement': 'the law holds', 'verdict': 'partly'}]
+    [{'claim': 'T1', 'statement': 'the law holds', 'verdict': 'partly', 'reproduced': '0 of 1'}]
     """
     if extra := sorted({line["claim"] for line in judged} - set(statements)):
         raise ValueError(f"statements has no words for {', '.join(extra)}")
@@ -119,7 +119,8 @@ def by_claim(judged: Sequence[Mapping[str, str]], statements: Mapping[str, str])
         {
             "claim": claim,
             "statement": words,
-            "verdict": overall(line["verdict"] for line in judged if line["claim"] == claim),
+            "verdict": overall(found := [line["verdict"] for line in judged if line["claim"] == claim]),
+            "reproduced": f"{found.count('reproduced')} of {len(found)}",
         }
         for claim, words in statements.items()
     ]

@@ -275,7 +275,7 @@ def record(name, steps, examples=8, start=START):
     ("name", "steps", "seen"),
     [
         ("alternating", 5, [[0], [1], [0], [1], [0]]),
-        ("alternating, blocks of 25", 60, [[0]] * 25 + [[1]] * 25 + [[0]] * 10),
+        ("alternating, 8 blocks", 16, [[0], [0], [1], [1]] * 4),
         ("sequential A then B", 4, [[0], [0], [1], [1]]),
         ("sequential A then B", 5, [[0], [0], [0], [1], [1]]),
         ("sequential B then A", 4, [[1], [1], [0], [0]]),
@@ -294,13 +294,13 @@ def test_each_step_of_a_simultaneous_schedule_sees_half_a_batch_of_each_task(nam
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
 def test_every_schedule_has_the_same_budget(name):
-    calls, run = record(name, 100, examples=6)
-    assert sum(n for _, n, _ in calls) == 600
-    assert sorted({step for _, _, step in calls}) == list(range(100))
-    assert len(run.losses) == 100
-    assert run.steps.tolist() == [0, 100]
+    calls, run = record(name, 104, examples=6)
+    assert sum(n for _, n, _ in calls) == 624
+    assert sorted({step for _, _, step in calls}) == list(range(104))
+    assert len(run.losses) == 104
+    assert run.steps.tolist() == [0, 52, 104]
     of_task = [sum(n / len(tasks) for tasks, n, _ in calls if task in tasks) for task in (0, 1)]
-    assert of_task == [300, 300]
+    assert of_task == [312, 312]
 
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
@@ -311,7 +311,7 @@ def test_a_run_starts_at_the_model_and_leaves_it_at_its_last_point(name):
         points.append(ParameterSpace(net).flatten())
         return linear([1.0, 0.5], 5.0)
 
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=4, examples=2)
+    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
     run = schedules.run(name, ParameterSpace(net), evaluate, batches, **how)
     assert torch.equal(run.points[0], START)
     assert torch.equal(run.points[-1], ParameterSpace(net).flatten())
@@ -396,7 +396,7 @@ def test_a_loss_that_stops_being_finite_is_told_as_divergence(name, bad):
         return linear([1.0, 1.0], bad if worse else 5.0)
 
     net = model()
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=4, examples=2)
+    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
     with pytest.raises(train.Diverged, match=r"loss is (nan|inf) at step 2") as caught:
         schedules.run(name, ParameterSpace(net), evaluate, batches, **how)
     assert len(caught.value.trajectory.losses) == 2
@@ -408,6 +408,11 @@ def test_a_gradient_that_is_not_finite_is_told_as_divergence(name):
     def slope(theta):
         return theta.sub(START).abs().sqrt().sum() + 1  # finite at START, and its slope there is not
 
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=4, examples=2)
+    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
     with pytest.raises(train.Diverged, match="at step 0"):
         schedules.run(name, ParameterSpace(model()), evaluate, lambda *_: slope, **how)
+
+
+def test_blocks_that_do_not_fill_the_budget_evenly_are_refused():
+    with pytest.raises(ValueError, match="steps must be a multiple of 8 for 'alternating, 8 blocks', got 12"):
+        record("alternating, 8 blocks", 12)
