@@ -945,7 +945,7 @@ SETUPS = {
 
 
 def train_by(name, setup):
-    """Exact match of both tasks after half of the training by a schedule, and after all."""
+    """Exact match of both tasks after training by a schedule; if in sequence, at the switch too."""
     pair, start, steps = SETUPS[setup]
     space.load(points[start])
 
@@ -957,13 +957,14 @@ def train_by(name, setup):
 
     how = dict(optimizer=train.optimizer("Adam", 2e-3), steps=steps, examples=64)
     run = schedules.run(name, space, transformer.loss, draw, **how)
-    return [list(scores(theta, pair).values()) for theta in run.points[1:]]
+    ends = run.points[1:] if name.startswith("sequential") else run.points[-1:]
+    return [list(scores(theta, pair).values()) for theta in ends]
 
 
-halfway, exact = {}, {}
+at_switch, exact = {}, {}
 for name in schedules.SCHEDULES:
     for setup in SETUPS:
-        halfway[name, setup], exact[name, setup] = train_by(name, setup)
+        *at_switch[name, setup], exact[name, setup] = train_by(name, setup)
 
 # %% [markdown]
 # The third set-up starts from a trained base, $\theta_f$: a model that knows the new task, and once knew these two. It gets half the steps.
@@ -1008,7 +1009,7 @@ plots.table(rows, index="schedule", digits=2)
 # %%
 for setup in SETUPS:
     for name, which in (("sequential A then B", 0), ("sequential B then A", 1)):
-        before, after = halfway[name, setup][which], exact[name, setup][which]
+        before, after = at_switch[name, setup][0][which], exact[name, setup][which]
         print(
             f"{setup:22s} {name}: first task {before:.2f} at the switch, {after:.2f} at the end"
         )
