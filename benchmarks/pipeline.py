@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {  # seconds
     "install": 180,
     "chapter 01_theory, one seed": 90,
+    "chapter 02_synthetic_transformer, one seed": 240,
+    "chapter 02_synthetic_transformer, smoke": 20,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
     "make test": 480,
@@ -60,8 +62,10 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         found = {"install": measure(["make", "setup"], clone)}
         python = str(clone / ".venv" / "bin" / "python")
-        chapter = [python, "-m", "workflow.execute", "01_theory"]
-        found["chapter 01_theory, one seed"] = measure(chapter, clone)
+        for name in ("01_theory", "02_synthetic_transformer"):
+            chapter = [python, "-m", "workflow.execute", name]
+            found[f"chapter {name}, one seed"] = measure(chapter, clone)
+        found["chapter 02_synthetic_transformer, smoke"] = measure([*chapter, "--profile", "smoke"], clone)
         found["make book, first time after the install"] = measure(["make", "book"], clone)
         found["make book, nothing to do"] = measure(["make", "book"], clone)
         page = clone / "notebooks" / "01_theory.py"
