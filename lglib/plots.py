@@ -26,6 +26,7 @@ def style() -> None:
     >>> style()
     """
     pd.set_option("display.max_colwidth", None)  # a table of the page is never cut with dots
+    pd.set_option("display.max_rows", None)
     sns.set_theme(style="ticks", palette="colorblind", font="DejaVu Sans")
     plt.rcParams.update(
         {

@@ -275,7 +275,8 @@ index = np.arange(1, gradients + 1)
 def energies(key, which):
     """Mean over sets of the share of energy by direction."""
     values = torch.stack([x.eigenvalues for x in both[key][which]])
-    return (values / values.sum(1, keepdim=True)).mean(0)
+    share = (values / values.sum(1, keepdim=True)).mean(0)
+    return torch.where(share > 1e-6, share, torch.nan)  # centring leaves one at zero
 
 
 for panel, name in zip(axes, points, strict=True):
@@ -304,9 +305,9 @@ for panel, task in zip(axes, (A1, A2), strict=True):
 axes[1].set_xlabel("participation ratio / null")
 plots.legend_below(axes[1], columns=3)
 # %% [markdown]
-# **What we see.** At $\theta_f$ raw gradients are far below the null, so the claim holds there as it is worded. It holds just as well at random initialisation. At $\theta^\ast$ it does not hold: there the few inputs that are still hard give a few long
-# gradients, the null has the same lengths, and little is left of the difference. The share of the mean says why. Where the model is wrong everywhere, at initialisation and at $\theta_f$, most of each minibatch gradient is the *mean* gradient, which
-# all of them have in common. At $\theta^\ast$ the mean is hardly more than what noise leaves. Centred, the participation ratio is about half to two thirds of its null or more, and the rank at 90 % is hardly below it.
+# **What we see.** At $\theta_f$ raw gradients are far below the null, so the claim holds there as it is worded. It holds just as well at random initialisation. At $\theta^\ast$ much less of it is left. There the few inputs that are still hard give a few long
+# gradients, and the null has the same lengths. The share of the mean says why. Where the model is wrong everywhere, at initialisation and at $\theta_f$, most of each minibatch gradient is the *mean* gradient, which
+# all of them have in common. At $\theta^\ast$ it is not far above what noise leaves. Centred, the participation ratio at $\theta_f$ is around half to three quarters of its null, and the rank at 90 % not far below it.
 #
 # **What low rank at random initialisation means for the claim.** A property that a network has before it has seen any data cannot be a trace of what it learned. Here it is mostly one direction, the full gradient of a model that is wrong
 # everywhere. That is real, and useful to a descending optimiser. It is not evidence of task structure.
@@ -484,7 +485,7 @@ for panel, task, names in zip(
     panel.minorticks_off()
     panel.set_ylim(-0.03, 1.0)
 axes[2].set(yscale="log", ylim=(2e-6, 2), xlabel="dimension k")
-_ = axes[0].legend(ncols=2, fontsize=8, loc="upper left")
+plots.legend_below(axes[1])
 plots.legend_below(axes[2])
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-horizon", "caption": "The capture of a ten-step prefix depends on when one stops, on the task and on the optimiser. The longer the recovery runs, the less of it the first ten steps hold. Grey, at the bottom: the Beta null; dashed and dotted: the paper's value for LoRA, as energy and as length."}, "image": {"alt": "Capture of the prefix against the horizon T for two tasks and three optimisers; every line falls."}}
 figure, (axes,) = plots.panels(1, height=3.4)
@@ -510,15 +511,15 @@ axes.set_xticks(horizons, horizons)
 axes.minorticks_off()
 plots.legend_below(axes)
 # %% [markdown]
-# **What we see.** *Static.* The static planes capture from a tenth of a percent to a few percent of the energy, which at this $k$ is many times the null (at $k=1$ and $2$ it need not be). As a length that is up to a fifth. We do not know whether the $0.15$ of
-# the secondary source is an energy or a length. If it is an energy, our planes miss the recovery more clearly than the paper's; if it is a length, they are of the same size.
+# **What we see.** *Static.* The static planes capture from a tenth of a percent to a few percent of the energy, rarely more, which at this $k$ is many times the null (at $k=1$ and $2$ it need not be). As a length that is up to a fifth in this run. We do not know whether the $0.15$ of
+# the secondary source is an energy or a length. If it is an energy, our planes miss the recovery more clearly than the paper's; if it is a length, they are of about the same size.
 #
 # *Local.* Gradients and curvature at $\theta_f$ itself do several times better than the best static plane, up to thirty times.
 #
-# *Prefix.* It is the best basis in every run: four to five times better than Krylov with Adam, but with momentum only slightly better. Now its controls. The prefix of *another data order* captures nearly as much. So most of what a
-# prefix captures is not the particular steps: it is the common descent that any run from this $\theta_f$ makes at first. And in most of the runs the *energy share* is as large or larger at $k=10$: the first updates are long, and they would hold
+# *Prefix.* It is the best basis in every run: several times better than the next best with Adam, by a smaller margin with momentum. It captures about half of the displacement. Now its controls. The prefix of *another data order* captures most of that too. So most of what a
+# prefix captures is not the particular steps: it is the common descent that any run from this $\theta_f$ makes at first. And the *energy share* is of the same size, larger in some runs and smaller in others: the first updates are long, and they would hold
 # this share even if they pointed in unrelated directions. (A capture below the energy share means that later updates partly undo one another or the first ones.) Of the part that is *still to come* the prefix holds
-# a small share.
+# a smaller share. At the shortest $T$ some runs have not recovered yet, and there the prefix holds more.
 #
 # **Is the recovery special?** As a last control we train from random initialisation, where there is nothing to recover, and ask how much the first ten steps capture of *that* run.
 
@@ -536,7 +537,7 @@ for optimiser in RATES:
 # Ordinary training from nothing shows a prefix capture of the same order. A high capture does not show that something was *recovered*.
 #
 # **What this does not show.** That a prefix is useless: it is the best of these bases. But it can be had only by running the recovery, and what it then adds about the rest of the way is
-# modest. Nor are two captures comparable across set-ups: see {ref}`ex-batch`.
+# modest. And single captures scatter: see {ref}`ex-batch`.
 
 # %% tags=["hide-input"]
 null = dict(unit="1", null_means="random k-dimensional subspace")
@@ -794,7 +795,7 @@ for point, whole in pool.items():
                 told = dict(unit="1", null=0.0, null_means="unrelated", predicted=law)
                 records.append(Record.of(claim, what, r, **told))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-correlations", "caption": "Correlation of a candidate's gain with its alignment to the gradient (upper two) and with its overlap with the static plane (lower two), against the length of the step, for three pools. Dots: measured, 95 % intervals over candidates; lines: what the quadratic expansion predicts for the same candidates; grey: unrelated; dashed: the paper's values, at a norm and for a pool that we do not know. The second correlation is zero for short steps. For long ones its sign is not that of the task but that of the point."}, "image": {"alt": "Four panels of correlation against step length. In the upper two all curves fall from one; in the lower two they start at zero and rise at the forgetful point, and fall halfway."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-correlations", "caption": "Correlation of a candidate's gain with its alignment to the gradient (upper two) and with its overlap with the static plane (lower two), against the length of the step, for three pools. Dots: measured, 95 % intervals over candidates; lines: what the quadratic expansion predicts for the same candidates; grey: unrelated; dashed: the paper's values, at a norm and for a pool that we do not know. The second correlation is close to zero for the shortest steps. For long ones its sign is not that of the task but that of the point."}, "image": {"alt": "Four panels of correlation against step length. In the upper two all curves fall from one; in the lower two they start at zero and rise at the forgetful point, and fall halfway."}}
 figure, axes = plots.panels(4, height=2.6)
 cases = [(c, p) for c in ("S5", "S6") for p in pool]
 for panel, (claim, point) in zip(axes, cases, strict=True):
@@ -835,7 +836,7 @@ plots.table(rows, index="point", digits=2)
 
 # %% [markdown]
 # **What we see.** S5: for short steps the correlation is close to $1$, as it must be, and it falls with the length of the step. Were the loss quadratic, a value like the paper's $0.52$ would mark the length at which curvature varies $1/0.52^2-1=2.7$ times as much as
-# slope. S6: for the shortest steps the correlation is zero within its interval. For longer ones it is positive from $\theta_f$ and negative halfway. In the two smaller pools the quadratic law gives the sign and nearly the size. In the pool of all seven it predicts
+# slope. S6: for the shortest steps the correlation is close to zero. For longer ones it is positive from $\theta_f$ and negative halfway. In the two smaller pools the quadratic law gives the sign and nearly the size. In the pool of all seven it predicts
 # hardly anything, since local and Krylov directions are the most curved of all and do not overlap with the static plane; there the sign at long steps is decided by higher orders. In every pool the correlation is almost entirely a matter *between families*: the candidates of the static
 # plane have overlap $1$, those of the normalised plane about a third, all others little.
 #
@@ -880,9 +881,12 @@ for i, j in enumerate((1, 2, 4)):
         label=rf"$\rho={SHARES[j]:g}\,\|\Delta\|$",
     )
     if j == 4:
-        look = dict(textcoords="offset points", fontsize=7, rotation=35)
-        for name, a, b in zip(p.density, x, y, strict=True):
-            axes.annotate(name, (a, b), (-4, 7), **look)
+        look = dict(textcoords="offset points", fontsize=7, rotation=30)
+        by_density = sorted(zip(x, y, p.density, strict=True))
+        for turn, (a, b, name) in enumerate(by_density):
+            place = dict(xytext=(-2, 6)) if turn % 2 else dict(xytext=(2, -6), va="top")
+            place["ha"] = "left" if turn % 2 else "right"
+            axes.annotate(name, (a, b), **place, **look)
     line = np.array([x.min(), x.max()])
     axes.loglog(
         line,
@@ -1076,7 +1080,7 @@ def of_run(name, task, optimiser):
     return over_seeds(claim, f"capture: {name}, {task}, {optimiser}, k = {K}, T = {T}")
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures-seeds", "caption": "Captures of the recovery displacement at k = 10 and T = 100, over seeds, for two tasks and three optimisers. The prefix is far above the Beta null (grey), a little above the prefix of another data order, and about as large as the energy share. The static planes capture a few percent at most. Dashed and dotted: the paper's value for LoRA, as energy and as length. Dots: means, 95 % intervals over seeds."}, "image": {"alt": "Two dot plots with nine bases as rungs on a logarithmic axis, from the prefix near one half down to the random subspace near the null of one in ten thousand."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures-seeds", "caption": "Captures of the recovery displacement at k = 10 and T = 100, over seeds, for two tasks and three optimisers. The prefix is far above the Beta null (grey), a little above the prefix of another data order, and about as large as the energy share. The static planes capture a few percent. Bars that leave a panel on the left reach zero. Dashed and dotted: the paper's value for LoRA, as energy and as length. Dots: means, 95 % intervals over seeds."}, "image": {"alt": "Two dot plots with nine bases as rungs on a logarithmic axis, from the prefix near one half down to the random subspace near the null of one in ten thousand."}}
 figure, axes = plots.panels(2, height=4.3)
 names = ["prefix", "other order", "energy share", "still to come", "Krylov", "local"]
 names += ["static, own task", "static, normalised", "static", "random"]
@@ -1094,7 +1098,7 @@ for panel, task in zip(axes, (A1, A2), strict=True):
     panel.set(xscale="log", xlim=(2e-5, 1.3), title=task)
 axes[1].set_xlabel("capture")
 _ = axes[1].legend(loc="upper center", bbox_to_anchor=(0.3, -0.16), ncols=2)
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-differences-seeds", "caption": "What the prefix captures beyond its controls, over seeds, at k = 10 and T = 100. Beyond the prefix of another data order it captures little; beyond the energy share mostly nothing, or less than nothing. Grey: no difference. Dots: means of paired differences, 95 % intervals over seeds."}, "image": {"alt": "Dot plot of two differences for six runs. The difference to another order is small and mostly positive; the difference to the energy share lies on both sides of zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-differences-seeds", "caption": "What the prefix captures beyond its controls, over seeds, at k = 10 and T = 100. Beyond the prefix of another data order it captures about a tenth of the displacement or less. Beyond the energy share it captures something with SGD on sorting; elsewhere the intervals hold zero or lie below it. Grey: no difference. Dots: means of paired differences, 95 % intervals over seeds."}, "image": {"alt": "Dot plot of two differences for six runs. The difference to another order is small and positive on average; the difference to the energy share lies on both sides of zero."}}
 figure, (axes,) = plots.panels(1, height=3.6)
 labels = [f"{a}, {o}" for a, o in grid]
 series = {}
@@ -1107,7 +1111,7 @@ plots.ladder(axes, labels, series)
 axes.axvline(0, color=plots.NULL, label="no difference", zorder=0)
 axes.set_xlabel("capture of the prefix, minus its control")
 _ = axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=2)
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-schedules-seeds", "caption": "Worst-task exact match over seeds, mean over the three set-ups. Alternating step by step, mixing, summing and PCGrad are robust; training in sequence and in blocks is brittle; and so are equal decrease, MGDA and loss balancing, although they see both tasks in every step. Small dots: seeds; grey line: guessing; grey band: the noise floor, the mean gap between two schedules that are the same mathematics, around the raw sum."}, "image": {"alt": "Dot plot of thirteen schedules ordered by their mean; the upper ones lie between 0.7 and 0.9, the lower ones near zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-schedules-seeds", "caption": "Worst-task exact match over seeds, mean over the three set-ups. Alternating step by step, mixing, summing and PCGrad are robust; training in sequence and in blocks is brittle; and so, mostly, are equal decrease, MGDA and loss balancing, although they see both tasks in every step. Small dots: seeds; grey line: guessing; grey band: the noise floor, the mean gap between two schedules that are the same mathematics, around the raw sum."}, "image": {"alt": "Dot plot of thirteen schedules ordered by their mean; the upper ones lie between 0.7 and 0.9, the lower ones near zero."}}
 figure, (axes,) = plots.panels(1, height=5.2)
 quantity = "mean worst-task exact match, {}".format
 found = {n: over_seeds("S8", quantity(n)) for n in schedules.SCHEDULES}
@@ -1426,8 +1430,8 @@ for size in (16, 32, 64):
     print(f"batch {size:3d}: capture {captured:.2f}, energy share {energy:.2f}")
 
 # %% [markdown]
-# The batch of 64 differs from the run of the chapter by its data order only, so the difference between those two captures shows the scatter of single runs. What is larger than that is the batch size: a choice that has nothing
-# to do with the task. Compare captures only at equal settings, and next to their controls.
+# The batch of 64 differs from the run of the chapter by its data order only, so the difference between those two captures shows the scatter of single runs. Read the differences between batch sizes against it: a prediction about a capture needs several
+# runs to be tested. Compare captures only at equal settings, with intervals, and next to their controls.
 #
 # ```{solution-end}
 # ```
