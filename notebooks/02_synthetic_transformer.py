@@ -458,7 +458,7 @@ rows = [
 plots.table(rows, index="basis", digits=2)
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures", "caption": "Captures against the dimension k, one run with Adam for each task. Top and middle: the prefix and its controls. The prefix of another data order, which shares no step with this run, captures nearly as much; the energy share, which is what a blind walk would show, is of the same size; what is still to come is captured much less. Bottom: bases on a logarithmic axis, with the Beta null in grey (in the upper panels it lies on the axis). The paper's 0.77 is for LoRA; dashed if it is a share of energy, dotted if it is a length."}, "image": {"alt": "Three panels of capture against k. In the upper two, prefix, other order and energy share rise together while still to come stays low. In the lowest, Krylov and local lie well below the prefix, the static planes far below them, within the null at small k."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures", "caption": "Captures against the dimension k, one run with Adam for each task. Top and middle: the prefix and its controls. The prefix of another data order, which shares no step with this run, captures most of that too; the energy share, which is what a blind walk would show, is of the same size; what is still to come is captured much less. Bottom: bases on a logarithmic axis, with the Beta null in grey (in the upper panels it lies on the axis). The paper's 0.77 is for LoRA; dashed if it is a share of energy, dotted if it is a length."}, "image": {"alt": "Three panels of capture against k. In the upper two, prefix, other order and energy share rise together while still to come stays low. In the lowest, Krylov and local lie well below the prefix, the static planes far below them, within the null at small k."}}
 def papers_value(line):
     """The paper's 0.77, once as a share of energy, once as a length."""
     look = dict(color=plots.PAPER, lw=1.2, zorder=0)
@@ -706,7 +706,7 @@ _ = lower.legend()
 # \operatorname{Cov}(G,S)&=\rho\operatorname{Var}S,\\
 # \operatorname{Cov}(G,O)&=-\tfrac12\rho^2\operatorname{Cov}(C,O).
 # \end{aligned}
-# $$ (eq-overlap-covariance)
+# $$
 #
 # So with $v=\rho^2\operatorname{Var}S+\tfrac14\rho^4\operatorname{Var}C$ the correlations are
 #
@@ -795,7 +795,7 @@ for point, whole in pool.items():
                 told = dict(unit="1", null=0.0, null_means="unrelated", predicted=law)
                 records.append(Record.of(claim, what, r, **told))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-correlations", "caption": "Correlation of a candidate's gain with its alignment to the gradient (upper two) and with its overlap with the static plane (lower two), against the length of the step, for three pools. Dots: measured, 95 % intervals over candidates; lines: what the quadratic expansion predicts for the same candidates; grey: unrelated; dashed: the paper's values, at a norm and for a pool that we do not know. The second correlation is close to zero for the shortest steps. For long ones its sign is not that of the task but that of the point."}, "image": {"alt": "Four panels of correlation against step length. In the upper two all curves fall from one; in the lower two they start at zero and rise at the forgetful point, and fall halfway."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-correlations", "caption": "Correlation of a candidate's gain with its alignment to the gradient (upper two) and with its overlap with the static plane (lower two), against the length of the step, for three pools. Dots: measured, 95 % intervals over candidates; lines: what the quadratic expansion predicts for the same candidates; grey: unrelated; dashed: the paper's values, at a norm and for a pool that we do not know. The second correlation is close to zero for the shortest steps. For long ones its sign differs between the two points."}, "image": {"alt": "Four panels of correlation against step length. In the upper two all curves fall from one; in the lower two they start at zero and rise at the forgetful point, and fall halfway."}}
 figure, axes = plots.panels(4, height=2.6)
 cases = [(c, p) for c in ("S5", "S6") for p in pool]
 for panel, (claim, point) in zip(axes, cases, strict=True):
@@ -1276,7 +1276,7 @@ plots.table(rows, index="claim")
 # ## What this chapter shows, and what it does not
 #
 # - Low rank of raw gradients is real where the loss is high, and it is there before anything is learned: it is mostly the shared mean gradient. At the trained point there is little of it.
-# - The static plane misses the recovery, as claimed if the $0.15$ is an energy. The trajectory prefix captures more than any basis that can be had beforehand. But another run's prefix captures nearly as much, the
+# - The static plane misses the recovery, as claimed if the $0.15$ is an energy. The trajectory prefix captures more than any basis that can be had beforehand. But another run's prefix captures most of that too, the
 #   lengths of the updates alone would explain a share of the same size, and training from nothing shows it as well. The prefix is a good description of where a run has *begun* to go.
 # - Gradient bases drift within a few steps. This is the claim that stands most firmly.
 # - A correlation of gain with static overlap is zero for short steps. For long ones it is a matter of curvature, higher orders and the pool, and it changes sign between two points of one run.
