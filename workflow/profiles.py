@@ -69,7 +69,8 @@ def load(profile: str, root: Path) -> dict[str, dict[str, Any]]:
             wrong.append(f"unknown key {key!r}; {_known_keys(chapter, schema)}")
             continue
         errors = list(_Validator(schema[key]).iter_errors(value))
-        if errors:
+        falls = schema[key].get("rising") and not errors and value != sorted(set(value))  # our own keyword
+        if errors or falls:
             got = f"{parameter} of chapter {chapter} is {value!r}{_hint(value)}"
             wrong.append(f"{got}; allowed: {allowed(schema[key])}")
         by_chapter.setdefault(chapter, {})[parameter] = value
@@ -90,7 +91,12 @@ def allowed(rule: dict[str, Any]) -> str:
         "boolean": "true or false",
     }
     if rule["type"] == "array":
-        return f"a list of {rule.get('minItems', 0)} or more, each {allowed(rule['items'])}"
+        least = rule.get("minItems", 0)
+        count = least if rule.get("maxItems") == least else f"{least} or more"
+        text = f"a list of {count}, each {allowed(rule['items'])}"
+        if "contains" in rule:
+            text += f", {rule['contains']['const']} among them"
+        return text + (", rising" if rule.get("rising") else "")
     text = kinds[rule["type"]]
     if "minimum" in rule:
         text += f" from {rule['minimum']}"
@@ -98,6 +104,8 @@ def allowed(rule: dict[str, Any]) -> str:
         text += f" above {rule['exclusiveMinimum']}"
     if "maximum" in rule:
         text += f" to {rule['maximum']}"
+    if "multipleOf" in rule:
+        text += f", a multiple of {rule['multipleOf']}"
     return text
 
 
