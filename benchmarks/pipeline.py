@@ -33,7 +33,8 @@ BUDGETS = {  # seconds
 def measure(command: list[str], folder: Path) -> dict[str, float]:
     """Seconds and peak memory (MB) of a command; stops the benchmark when it fails."""
     started, peak, done = time.monotonic(), [0], threading.Event()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = (folder.parent / "log.txt").open("w+")
+    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
 
     def watch() -> None:
         while not done.wait(0.25):
@@ -51,8 +52,11 @@ def measure(command: list[str], folder: Path) -> dict[str, float]:
     done.set()
     watcher.join()
     if status:
-        sys.exit(f"{' '.join(command)} failed with status {status}")
-    return {"seconds": round(time.monotonic() - started, 1), "peak MB": round(peak[0] / 2**20)}
+        log.seek(0)
+        sys.exit(f"{log.read()[-4000:]}\n{' '.join(command)} failed with status {status}")
+    found = {"seconds": round(time.monotonic() - started, 1), "peak MB": round(peak[0] / 2**20)}
+    print(" ".join(command[-4:]), found, file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> None:
