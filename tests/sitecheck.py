@@ -261,7 +261,8 @@ def opened(
     page.on("response", lambda r: problems.append(f"answer {r.status}: {r.url}") if r.status >= 400 else None)
     try:
         page.goto(url, wait_until="load")
-        page.wait_for_load_state("networkidle")  # also past a page that only sends the reader on
+        # Also past a page that only sends the reader on; a busy machine may need its time.
+        page.wait_for_load_state("networkidle", timeout=90_000)
         yield page, problems
     finally:
         context.close()
