@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 NULL, PAPER = "0.55", "#444444"
 WIDTH = 4.5  # inches: at phone width a letter of 10 points is still about 11 pixels high
+DOTS: dict[str, Any] = {"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2}  # values with bars
 PALETTE = sns.color_palette("colorblind")
 
 
@@ -89,9 +90,7 @@ def points(
     """Draw measured values as dots, with their intervals as bars where they are given."""
     y = np.asarray(y, dtype=float)
     bars = None if low is None or high is None else np.abs(np.stack([y - low, np.asarray(high) - y]))
-    axes.errorbar(
-        x, y, yerr=bars, **{"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2, **kwargs}
-    )
+    axes.errorbar(x, y, yerr=bars, **{**DOTS, **kwargs})
 
 
 def ladder(
@@ -109,8 +108,7 @@ def ladder(
     for shift, (name, rows) in zip(shifts, series.items(), strict=True):
         value, low, high = np.array(rows, dtype=float).T
         bars = np.abs(np.stack([value - low, high - value]))
-        style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "elinewidth": 1.2, **kwargs}
-        axes.errorbar(value, rungs + shift, xerr=bars, label=name, **style)
+        axes.errorbar(value, rungs + shift, xerr=bars, label=name, **{**DOTS, **kwargs})
     axes.set_yticks(rungs, labels)
     axes.set_ylim(-0.6, len(labels) - 0.4)
 
