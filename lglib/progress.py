@@ -41,3 +41,12 @@ def note(line: str) -> None:
             file.write(line + "\n")
     elif sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether someone sees a terminal directly: then bars of other libraries may be drawn.
+
+    >>> isinstance(on_terminal(), bool)
+    True
+    """
+    return not os.environ.get("LG_PROGRESS") and sys.stderr.isatty()

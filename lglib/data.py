@@ -1,0 +1,259 @@
+"""Where items come from: the micro-world, BoolQ, or a file of one's own; what was cut or left out is counted.
+
+Room: on `hub`, `items`, `microskills`, `microworld` and `progress`; chapters import it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lglib import hub, microskills, microworld, progress
+from lglib.items import YES_NO, Item
+
+BOOLQ, BOOLQ_REVISION = "google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5"
+TEMPLATE = "{passage} Question: {question}? Answer:"
+SHOWN = 5  # bad lines that an error shows
+
+
+class BadData(ValueError):
+    """A data file with lines that are not items; the message has their numbers and what is wrong."""
+
+
+def micro(n: int, kind: str = "yes-no", *, part: str = "test", key: object = 0) -> list[Item]:
+    """Return n items of the micro-world: `yes-no`, `claim`, `open`, or a skill such as `sort`.
+
+    `part` is train, validation or test of the micro-world: the shipped models were trained on train
+    and gated on validation. Raises ValueError for an unknown kind or part.
+
+    >>> [item.answer for item in micro(3, "plural")]
+    [' a', ' b', ' c']
+    """
+    if kind in microskills.SKILLS:
+        return microskills.questions(n, kind, part=part, key=key)
+    if kind not in microworld.KINDS:
+        raise ValueError(f"kind is {kind!r}; there is: {', '.join((*microworld.KINDS, *microskills.SKILLS))}")
+    return microworld.questions(n, kind, part=part, key=key)
+
+
+def boolq(
+    split: str = "validation",
+    *,
+    revision: str = BOOLQ_REVISION,
+    allow_download: bool = False,
+    limit: int | None = None,
+    template: str = TEMPLATE,
+) -> list[Item]:
+    """BoolQ (Clark et al., 2019): naturally asked yes-no questions, each with a passage of Wikipedia.
+
+    `split` is train (9,427) or validation (3,270). The revision is pinned; nothing is downloaded unless
+    `allow_download`. Raises Unreachable when the data set is neither cached nor to be had, ValueError for
+    an unknown split or a template without its fields.
+    """
+    if split not in ("train", "validation"):
+        raise ValueError(f"split is {split!r}; BoolQ has train and validation")
+    rows = _parquet(hub.fetch(BOOLQ, revision, allow_download=allow_download, kind="dataset"), split)
+    return list(_items(_first(enumerate(rows, 1), limit), _question, f"{BOOLQ} {split}", template))
+
+
+def read_questions(path: str | Path, *, template: str = TEMPLATE) -> list[Item]:
+    """Yes-no questions from a JSON-lines file with `question`, `passage` and `answer` (true or false) a line.
+
+    That is the format of BoolQ's own files. Empty lines are passed over. Raises BadData with line numbers,
+    FileNotFoundError, and ValueError for a template without its fields.
+    """
+    return list(_items(_lines(path), _question, Path(path).name, template))
+
+
+def read_statements(
+    path: str | Path, *, template: str = "{passage} Claim: {statement} Answer:"
+) -> list[Item]:
+    """Claims from a JSON-lines file with `statement`, `label` (true or false) and perhaps `passage` a line.
+
+    Without a passage the prompt starts at the claim. Raises as `read_questions` does.
+    """
+    return list(_items(_lines(path), _statement, Path(path).name, template))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Items that fit a context, and what it took: how many were cut, how many left out, of how many."""
+
+    items: list[Item]
+    cut: int
+    left_out: int
+    given: int
+    context: int
+
+    def __str__(self) -> str:
+        """One line for the page.
+
+        >>> print(Fitted([], 2, 1, 300, 128))
+        of 300 prompts 2 were cut on the left to 128 tokens, 1 left out
+        """
+        return (
+            f"of {self.given} prompts {self.cut} were cut on the left to {self.context} tokens, "
+            f"{self.left_out} left out"
+        )
+
+
+def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True) -> Fitted:
+    """Make every prompt, with its longest answer, fit a context of so many tokens.
+
+    A prompt that is too long loses words at its start, so that the question stays; with `cut=False` the
+    item is left out. One that is nothing but question and still too long is left out too. Both are
+    counted, for the page to say.
+
+    >>> from lglib import lexicon
+    >>> long = Item("red " * 40 + "Question: Is it red? Answer:", YES_NO, 0)
+    >>> fitted = fit([long], lexicon.tokenizer(), 16)
+    >>> fitted.items[0].prompt, fitted.cut
+    ('x', 1)
+    """
+    if isinstance(context, bool) or not isinstance(context, int) or context < 2:
+        raise ValueError(f"context must be a whole number of tokens, at least 2, got {context!r}")
+    kept: list[Item] = []
+    shortened = 0
+    for item in items:
+        room = context - max(len(tokenizer(a, add_special_tokens=False).input_ids) for a in item.answers)
+        prompt = _shortened(item.prompt, tokenizer, room)
+        if prompt == item.prompt:
+            kept.append(item)
+        elif cut and prompt:
+            kept.append(replace(item, prompt=prompt, group=item.group or item.prompt))
+            shortened += 1
+    return Fitted(kept, shortened, len(items) - len(kept), len(items), context)
+
+
+def _shortened(prompt: str, tokenizer: Any, room: int) -> str:
+    """The prompt, or as many of its last words as fit the room; empty when the question does not."""
+    length = len(tokenizer(prompt).input_ids)
+    start = 0
+    while length > room:
+        kept = prompt[start:]
+        spans = tokenizer(kept, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+        over = min(length - room, len(spans) - 1)
+        space = kept.find(" ", spans[over][0])
+        if space < 0 or start + space >= max(prompt.rfind("Question:"), prompt.rfind("Claim:"), 0) > 0:
+            return ""
+        start += space + 1
+        length = len(tokenizer(prompt[start:]).input_ids)
+    return prompt[start:]
+
+
+Row = tuple[int, Mapping[str, Any]]
+
+
+def _question(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
+    fields = {
+        "question": _text(row, "question").strip().rstrip("?"),
+        "passage": _text(row, "passage").strip(),
+    }
+    return fields, _truth(row, "answer")
+
+
+def _statement(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
+    passage = _text(row, "passage").strip() if "passage" in row else ""
+    return {"statement": _text(row, "statement").strip(), "passage": passage}, _truth(row, "label")
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    found = row.get(name)
+    if not isinstance(found, str) or not found.strip():
+        raise ValueError(f"{name!r} must be text, got {found!r}" if name in row else f"{name!r} is missing")
+    return found
+
+
+def _truth(row: Mapping[str, Any], name: str) -> bool:
+    found = row.get(name)
+    if not isinstance(found, bool):
+        raise ValueError(
+            f"{name!r} must be true or false, got {found!r}" if name in row else f"{name!r} is missing"
+        )
+    return found
+
+
+def _items(rows: Iterable[Row], read: Any, source: str, template: str) -> Iterator[Item]:
+    wanted = read({"question": "x", "passage": "x", "statement": "x", "answer": True, "label": True})[0]
+    try:
+        template.format(**wanted)
+        missing = [name for name in wanted if "{" + name + "}" not in template and name != "passage"]
+    except (KeyError, IndexError, ValueError) as error:
+        missing = [str(error)]
+    if missing:
+        raise ValueError(
+            f"template {template!r} must have the fields {sorted(wanted)} and no others: {missing}"
+        )
+    bad: list[str] = []
+    found = 0
+    for number, row in rows:
+        try:
+            if isinstance(row, Exception):
+                raise row
+            if not isinstance(row, Mapping):
+                raise ValueError(f"a line must be a JSON object, got {type(row).__name__}")
+            fields, true = read(row)
+        except ValueError as error:
+            bad.append(f"line {number}: {error}")
+            continue
+        found += 1
+        if not bad:
+            prompt = template.format(**fields).strip()
+            group = fields["passage"] or prompt
+            yield Item(prompt, YES_NO, 0 if true else 1, kind="yes-no", source=source, group=group)
+    if bad:
+        more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise BadData(
+            f"{source}: {len(bad)} of {len(bad) + found} lines are no items: {'; '.join(bad[:SHOWN])}{more}"
+        )
+    if not found:
+        raise BadData(f"{source} holds no items")
+
+
+def _parquet(folder: Path, split: str) -> Iterable[Mapping[str, Any]]:
+    """Rows of the Parquet files of a split, from exactly this folder.
+
+    `load_dataset(repository, revision=...)` would do, but offline it takes the latest cached revision,
+    whichever was asked for (datasets 5.2).
+    """
+    import datasets
+
+    files = sorted(str(path) for path in (folder / "data").glob(f"{split}-*.parquet"))
+    if not files:
+        raise BadData(f"{folder} holds no data/{split}-*.parquet")
+    shown = datasets.is_progress_bar_enabled()
+    if not progress.on_terminal():
+        datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset("parquet", data_files=files, split="train")
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, Any]]:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                if text:
+                    yield number, json.loads(text)
+            except ValueError as error:  # not UTF-8, or not JSON
+                yield (
+                    number,
+                    ValueError(
+                        f"{'not UTF-8' if isinstance(error, UnicodeDecodeError) else f'not JSON ({error})'}"
+                    ),
+                )
+
+
+def _first(rows: Iterable[Row], limit: int | None) -> Iterator[Row]:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"limit must be a whole number, at least 1, or None, got {limit!r}")
+    for number, row in rows:
+        if limit is not None and number > limit:
+            return
+        yield number, row

@@ -1,0 +1,88 @@
+"""The models that come with the project: where they lie, and that they are what was shipped.
+
+Room: on `provenance`; `models` and the script that makes them import it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lglib import provenance
+
+NAMES = ("micro-gpt2", "micro-qwen2", "micro-olmo2")
+MANIFEST = "manifest.json"
+
+
+class Altered(ValueError):
+    """A shipped file is not, byte for byte, what was shipped."""
+
+
+def root() -> Path:
+    """Folder of the shipped models, one folder each.
+
+    >>> root().name
+    'models'
+    """
+    return provenance.project_root() / "models"
+
+
+def manifest(name: str) -> Mapping[str, Any]:
+    """What is known of a shipped model: files and their sha256, recipe, seconds, accuracies.
+
+    Raises Altered when it is missing or cannot be read.
+
+    >>> manifest("micro-gpt2")["family"]
+    'gpt2'
+    """
+    path = root() / name / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Altered(f"{path} cannot be read ({type(error).__name__}). {_restore(name)}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        raise Altered(f"{path} lists no files. {_restore(name)}")
+    return found
+
+
+def folder(name: str) -> Path:
+    """Folder of a shipped model, after checking every file against its sha256.
+
+    Raises Altered, with how to restore it, when a file is missing or differs.
+
+    >>> folder("micro-gpt2").name
+    'micro-gpt2'
+    """
+    own = root() / name
+    for file, want in manifest(name)["files"].items():
+        if not (own / file).is_file():
+            raise Altered(f"{own / file} is missing. {_restore(name)}")
+        if (got := sha256(own / file)) != want:
+            raise Altered(
+                f"{own / file} is not what was shipped: sha256 {got[:12]}..., want {want[:12]}.... "
+                f"{_restore(name)}"
+            )
+    return own
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, read in pieces.
+
+    >>> len(sha256(provenance.project_root() / "README.md"))
+    64
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 22):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _restore(name: str) -> str:
+    return (
+        f"Restore it: git checkout -- models/{name}; or train it anew: make models NAMES={name} "
+        "(the weights will then differ in their last digits)"
+    )
