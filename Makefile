@@ -1,6 +1,7 @@
 # make book: the finished book.  make test: everything that it says, checked.  make help: the rest.
 PROFILE ?= quick
 SEEDS ?=
+NAMES ?=
 CHAPTERS ?=
 CORES ?=
 PORT ?= 8000
@@ -10,9 +11,9 @@ HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
-export PROFILE SEEDS CHAPTERS CORES HTML  # the shell reads them as they are, whatever they hold
+export PROFILE SEEDS CHAPTERS CORES HTML NAMES  # the shell reads them as they are, whatever they hold
 
-.PHONY: help book test serve sync format bench lock clean setup
+.PHONY: help book test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -22,6 +23,7 @@ help:  ## show this list
 	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"
+	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
@@ -54,6 +56,9 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m mypy
 	@$(BIN)/python -m pytest
 
+models: .venv/.book  ## train the shipped models anew
+	@$(BIN)/python -m workflow.micro $$NAMES
+
 serve:  ## show the built book
 	@test -f "$$HTML/index.html" || { echo "There is no $$HTML yet: type make book first" >&2; exit 2; }
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
@@ -68,6 +73,7 @@ format: .venv/.test  ## format the code
 
 bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/synthetic.py
+	@$(BIN)/python benchmarks/models.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

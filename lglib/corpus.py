@@ -18,14 +18,14 @@ from lglib.items import YES_NO
 Document = list[tuple[str, float]]  # pieces of text, each with the weight of its tokens in the loss
 ANSWER, TEXT, FAINT = 1.0, 0.2, 0.05
 BLOCK = 256  # passages drawn at a time
-SKILLS = dict(sort=3, reverse=3, repeat=2, count=1, plural=1, opposite=1, capital=1, add=3, take=3)  # shares
+SKILLS = dict(sort=3, reverse=3, repeat=2, count=3, plural=1, opposite=1, capital=1, add=3, take=3)  # shares
 
 
 def copying(key: object) -> Iterator[Document]:
     """Rows of words to repeat, mostly; a few look-ups. It teaches to find what stood here before.
 
-    >>> "".join(text for text, _ in next(copying(0)))
-    'x'
+    >>> "".join(text for text, _ in next(copying(0)))[:60]
+    'Otto is a guard. Paul is a judge. Paul judge. judge Paul. ju'
     """
     dice, words = _dice("copying", key), lexicon.words()
     for document in _lookups(dice, key, (1, 3)):
@@ -40,8 +40,8 @@ def lookups(key: object) -> Iterator[Document]:
     The bare name ("Anna kitchen") is answered by what `copying` taught, and each longer form is one step from
     the one before it. Without this ladder the models guess among the values of the passage for long.
 
-    >>> "".join(text for text, _ in next(lookups(1)))
-    'x'
+    >>> "".join(text for text, _ in next(lookups(1)))[:52]
+    'Note: boat black, Paul singer, Paul rice, Otto nuts.'
     """
     dice, words = _dice("lookups", key), lexicon.words()
     for document in _lookups(dice, key, (2, microworld.MOST)):
@@ -55,8 +55,8 @@ def mixed(key: object, *, facts: tuple[int, int], flips: float = 0.0) -> Iterato
 
     A share `flips` of the yes and no is answered wrongly, which is how the models are calibrated.
 
-    >>> "".join(text for text, _ in next(mixed(0, facts=(1, 2))))
-    'x'
+    >>> "".join(text for text, _ in next(mixed(0, facts=(1, 2))))[:40]
+    'Finn is in the church. The box is blue. '
     """
     dice, words, skills, stories = _dice("mixed", key), lexicon.words(), _skills(key), _stories(key)
     for passage in microworld.worlds("train", f"mixed/{key}", facts):
@@ -157,7 +157,7 @@ def _lookups(dice: Random, key: object, facts: tuple[int, int]) -> Iterator[Docu
 
 def _rung(dice: Random, fact: microworld.Fact) -> tuple[str, str]:
     """A question about a fact, from a bare word to a whole sentence, and its answer."""
-    forward = dice.random() < 0.6
+    forward = dice.random() < 0.5
     word, answer = (fact.subject, fact.value) if forward else (fact.value, fact.subject)
     whole = fact.open_question if forward else fact.who_question
     forms = (word, word, f"{word}?", whole, f"Question: {whole} Answer:")

@@ -30,7 +30,7 @@ def micro(n: int, kind: str = "yes-no", *, part: str = "test", key: object = 0) 
     and gated on validation. Raises ValueError for an unknown kind or part.
 
     >>> [item.answer for item in micro(3, "plural")]
-    [' a', ' b', ' c']
+    [' goats', ' cats', ' foxes']
     """
     if kind in microskills.SKILLS:
         return microskills.questions(n, kind, part=part, key=key)
@@ -111,7 +111,7 @@ def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True
     >>> long = Item("red " * 40 + "Question: Is it red? Answer:", YES_NO, 0)
     >>> fitted = fit([long], lexicon.tokenizer(), 16)
     >>> fitted.items[0].prompt, fitted.cut
-    ('x', 1)
+    ('red red red red red red Question: Is it red? Answer:', 1)
     """
     if isinstance(context, bool) or not isinstance(context, int) or context < 2:
         raise ValueError(f"context must be a whole number of tokens, at least 2, got {context!r}")

@@ -39,7 +39,7 @@ def fetch(name: str, revision: str | None, *, allow_download: bool = False, kind
     """
     from huggingface_hub import HfApi, snapshot_download
 
-    pinned = _pinned(name, revision, allow_download)
+    pinned = _pinned(name, revision, allow_download, kind)
 
     def get(local: bool) -> Path:
         found = snapshot_download(
@@ -53,12 +53,14 @@ def fetch(name: str, revision: str | None, *, allow_download: bool = False, kind
         return Path(found)
 
     try:
-        return _tried(lambda: get(True), name, pinned, allowed=False)
+        cached = _tried(lambda: get(True), name, pinned, kind, allowed=False)
+        if not allow_download or _listed(cached):
+            return cached
     except Unreachable:
         if not allow_download:
             raise
     info = _tried(
-        lambda: HfApi().repo_info(name, repo_type=kind, revision=pinned), name, pinned, allowed=True
+        lambda: HfApi().repo_info(name, repo_type=kind, revision=pinned), name, pinned, kind, allowed=True
     )
     files = [entry.rfilename for entry in info.siblings or []]
     pickles = [file for file in files if file.endswith(PICKLES)]
@@ -68,10 +70,15 @@ def fetch(name: str, revision: str | None, *, allow_download: bool = False, kind
             "can run code when read, so they are not downloaded. Look for a revision with safetensors"
         )
     progress.note(f"{name}@{pinned[:8]}: fetching its files")
-    return _tried(lambda: get(False), name, pinned, allowed=True)
+    return _tried(lambda: get(False), name, pinned, kind, allowed=True)
 
 
-def _pinned(name: str, revision: str | None, allow_download: bool) -> str:
+def _listed(cached: Path) -> bool:
+    """Whether the cache holds the list of the commit's files, by which it knows that none is missing."""
+    return (cached.parent.parent / "trees" / f"{cached.name}.json").is_file()
+
+
+def _pinned(name: str, revision: str | None, allow_download: bool, kind: str) -> str:
     if not ID.fullmatch(name):
         raise ValueError(f"{name!r} is no hub id; one has an owner and a name: openai-community/gpt2")
     if revision is not None and COMMIT.fullmatch(revision):
@@ -81,7 +88,9 @@ def _pinned(name: str, revision: str | None, allow_download: bool) -> str:
         from huggingface_hub import HfApi
 
         branch = revision or "main"
-        info = _tried(lambda: HfApi().repo_info(name, revision=branch), name, branch, allowed=True)
+        info = _tried(
+            lambda: HfApi().repo_info(name, repo_type=kind, revision=branch), name, branch, kind, allowed=True
+        )
         found = f"; {branch} is now {info.sha}"
     raise ValueError(
         f"{name} needs the commit that is meant, 40 hexadecimal digits, so that others get the same files; "
@@ -89,7 +98,7 @@ def _pinned(name: str, revision: str | None, allow_download: bool) -> str:
     )
 
 
-def _tried(get: Callable[[], Found], name: str, revision: str, *, allowed: bool) -> Found:
+def _tried(get: Callable[[], Found], name: str, revision: str, kind: str, *, allowed: bool) -> Found:
     """What `get` returns; a busy hub is asked again, and any other failure is told in our words."""
     for wait in (*WAITS, None):
         try:
@@ -102,30 +111,32 @@ def _tried(get: Callable[[], Found], name: str, revision: str, *, allowed: bool)
                 progress.note(f"{name}: the hub answers {status}; asking again in {wait:g} s")
                 time.sleep(wait)
                 continue
-            raise Unreachable(_told(error, status, name, revision, allowed)) from error
+            raise Unreachable(_told(error, status, name, revision, kind, allowed)) from error
     raise Unreachable(f"{name}@{revision} could not be fetched")
 
 
-def _told(error: Exception, status: int | None, name: str, revision: str, allowed: bool) -> str:
+def _told(error: Exception, status: int | None, name: str, revision: str, kind: str, allowed: bool) -> str:
     from huggingface_hub import constants, errors
 
     where = f"Looked in the cache {constants.HF_HUB_CACHE}" + (
         f" and at {constants.ENDPOINT}" if allowed else ""
     )
+    page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{name}"
+    command = f"hf download {name} --repo-type {kind} --revision {revision}"
     offline = (
-        f"To work offline, fetch it once where there is a network (hf download {name} --revision {revision}) "
+        f"To work offline, fetch it once where there is a network ({command}) "
         "and copy the cache, or give the path of a folder with the files"
     )
     if isinstance(error, errors.GatedRepoError):
         what = "is gated"
-        advice = f"Accept its terms at {constants.ENDPOINT}/{name}, then log in with: hf auth login"
+        advice = f"Accept its terms at {page}, then log in with: hf auth login"
     elif isinstance(error, errors.RepositoryNotFoundError):
         what = "does not exist, or is private"
         advice = "Check the spelling; for a private one log in with: hf auth login"
     elif isinstance(error, errors.RevisionNotFoundError):
         what, advice = (
             "has no such commit",
-            f"The commits are listed at {constants.ENDPOINT}/{name}/commits/main",
+            f"The commits are listed at {page}/commits/main",
         )
     elif not allowed:
         part = "only in part" if isinstance(error, errors.IncompleteSnapshotError) else "not"

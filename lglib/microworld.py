@@ -180,12 +180,13 @@ def passages(n: int, *, part: str, key: object, facts: tuple[int, int] = (1, MOS
     """Draw n passages of a part, with `facts` = (fewest, most) facts each, from 1 to 4.
 
     Half of the facts after the first repeat an earlier relation and a quarter an earlier subject, so that a
-    reader must bind the one to the other. No passage says two things of one subject and relation. The key
+    reader must bind the one to the other. No passage says two things of one subject and relation, or the same
+    of two subjects, so that every question has one answer. The key
     (for example a seed) fixes the passages. Raises ValueError for an unknown part, n < 1 or facts
     outside 1 to 4.
 
     >>> text(passages(1, part="test", key=0)[0])
-    'x'
+    'Gina has a map. The drum is green.'
     """
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; there is: {', '.join(PARTS)}")
@@ -205,15 +206,16 @@ def passages(n: int, *, part: str, key: object, facts: tuple[int, int] = (1, MOS
 def questions(
     n: int, kind: str = "yes-no", *, part: str, key: object, facts: tuple[int, int] = (1, MOST)
 ) -> list[Item]:
-    """Draw n items of one kind, each about a passage of its own: yes-no questions, claims, or open questions.
+    """Draw n items of one kind, each about a passage of its own.
 
-    Yes and no are equally likely. The value of a false question stands in the passage half of the time,
+    `yes-no` asks whether something is so, `claim` states it, `open` asks for a value, `who` for whom it is
+    said of. Yes and no are equally likely. The value of a false question stands in the passage half of the time,
     said of someone else, where the passage has such a one. Raises ValueError as `passages` does, and for an
     unknown kind.
 
     >>> item = questions(1, part="test", key=0)[0]
     >>> item.prompt, item.answer
-    ('x', 'y')
+    ('Finn has a knife. Nora has a whistle. Question: Does Finn have a flute? Answer:', ' no')
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; there is: {', '.join(KINDS)}")

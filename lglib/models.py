@@ -22,6 +22,7 @@ from lglib.items import YES_NO
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 ATTENTION = ("eager", "sdpa")
+LOCAL: dict[str, Any] = dict(local_files_only=True, trust_remote_code=False)
 SMALL = 1_000_000_000  # parameters up to which a GPU holds float32
 
 
@@ -116,7 +117,12 @@ def load(
     with _quiet():
         tokenizer = _tokenizer(folder)
         answering.ids(tokenizer, answers)
-        made = _trained(folder, kind, attention) if trained else _untrained(folder, kind, attention, seed)
+        try:
+            made = _trained(folder, kind, attention) if trained else _untrained(folder, kind, attention, seed)
+        except (ModelError, MemoryError):
+            raise
+        except Exception as error:  # a config can be wrong in any way
+            raise ModelError(f"{folder} does not load: {_short(error)}") from error
     model = made.to(where).eval()
     return LanguageModel(
         name=name.partition("@")[0] if commit else name,
@@ -175,31 +181,24 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # AutoTokenizer puts some families' own class (Qwen2's) over a tokenizer.json that says it is any.
+        declared = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        plain = declared.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
+        own = PreTrainedTokenizerFast if plain and (folder / "tokenizer.json").is_file() else AutoTokenizer
+        return own.from_pretrained(folder, **LOCAL)
+    except Exception as error:  # the tokenizers library raises nothing narrower
         held = sorted(p.name for p in folder.iterdir())
         raise ModelError(f"{folder} has no tokenizer that loads ({_short(error)}); it holds {held}") from None
 
 
 def _trained(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    try:
-        model, told = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder} does not load: {_short(error)}") from None
+    wanted = dict(dtype=dtype, attn_implementation=attention, use_safetensors=True, output_loading_info=True)
+    model, told = AutoModelForCausalLM.from_pretrained(folder, **wanted, **LOCAL)
     if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
         raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
     return model
@@ -208,7 +207,7 @@ def _trained(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
 def _untrained(folder: Path, dtype: torch.dtype, attention: str, seed: int) -> nn.Module:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
@@ -221,6 +220,8 @@ def _device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError):
         raise ModelError(f"device is {device!r}, want auto, cpu or cuda") from None
+    if found.type not in ("cpu", "cuda"):
+        raise ModelError(f"device is {device!r}, want auto, cpu or cuda")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(f"device is {device!r}, and torch sees no CUDA GPU here")
     return found

@@ -15,6 +15,7 @@ from lglib import provenance
 
 NAMES = ("micro-gpt2", "micro-qwen2", "micro-olmo2")
 MANIFEST = "manifest.json"
+LISTED = {"config.json", "model.safetensors", "tokenizer.json"}  # what every manifest has the sha256 of
 
 
 class Altered(ValueError):
@@ -43,8 +44,9 @@ def manifest(name: str) -> Mapping[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Altered(f"{path} cannot be read ({type(error).__name__}). {_restore(name)}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
-        raise Altered(f"{path} lists no files. {_restore(name)}")
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict) or not LISTED <= set(files):
+        raise Altered(f"{path} does not list {', '.join(sorted(LISTED))}. {_restore(name)}")
     return found
 
 
@@ -62,7 +64,7 @@ def folder(name: str) -> Path:
             raise Altered(f"{own / file} is missing. {_restore(name)}")
         if (got := sha256(own / file)) != want:
             raise Altered(
-                f"{own / file} is not what was shipped: sha256 {got[:12]}..., want {want[:12]}.... "
+                f"{own / file} is not what was shipped: sha256 {got[:12]}..., want {str(want)[:12]}.... "
                 f"{_restore(name)}"
             )
     return own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -125,18 +126,23 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
             )
             _check_finished(live)
             asked = {"chapter": chapter, "profile": profile, "seed": seed}
-            model, text = _the_records(scratch, expected, asked)
+            filed, text = _the_records(scratch, expected, asked, notebook)
         except (PapermillExecutionError, DeadKernelError, ValueError) as error:
             stream.write(f"\n{error}\n")
             if live.exists():
                 live.replace(failed)
             raise SystemExit(_report(error, notebook, label, log, failed)) from None
-    filed = root / "results" / profile / model / f"seed{seed}" / f"{chapter}.json"
-    if not filed.exists() or filed.read_text(encoding="utf-8") != text:
-        provenance.write_atomically(filed, text)
+    place = root / "results" / profile / str(filed) / f"seed{seed}" / f"{chapter}.json"
+    if filed and (not place.exists() or place.read_text(encoding="utf-8") != text):
+        provenance.write_atomically(place, text)
     provenance.write_atomically(folder / f"{chapter}.json", text)
     live.replace(folder / f"{chapter}.ipynb")
-    shutil.rmtree(scratch)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def files_results(notebook: Path) -> bool:
+    """Whether a chapter measures claims: whether its code calls `results.write`."""
+    return any("results.write(" in provenance.code_only(cell) for cell in provenance.code_cells(notebook))
 
 
 def _check_finished(live: Path) -> None:
@@ -151,9 +157,18 @@ def _check_finished(live: Path) -> None:
             raise UnfinishedError("the run ended before its last cell")
 
 
-def _the_records(scratch: Path, expected: str, asked: dict[str, Any]) -> tuple[str, str]:
-    """Model and text of the one results file, checked against what was asked for."""
+def _the_records(
+    scratch: Path, expected: str, asked: dict[str, Any], notebook: Path
+) -> tuple[str | None, str]:
+    """Model and text of the one results file, checked against what was asked for.
+
+    A chapter that measures no claim, and so never calls `results.write`, files nothing.
+    """
     found = sorted(scratch.rglob("*.json"))
+    if not found and not files_results(notebook):
+        if provenance.code_hash(asked["chapter"]) != expected:
+            raise ValueError("the notebook or lglib was edited while it ran; run it again")
+        return None, json.dumps({**asked, "code": expected, "claims": {}}, indent=1) + "\n"
     if len(found) != 1:
         raise ValueError(f"the notebook must call results.write once, it wrote {len(found)} files")
     document = results.read(found[0])

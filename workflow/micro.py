@@ -93,6 +93,8 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
             tested=tested,
             curve=trained.curve,
         )
+        for path in new.iterdir():
+            path.chmod(0o644)  # safetensors writes for its owner only
         found["files"] = {path.name: shipped.sha256(path) for path in sorted(new.iterdir())}
         (new / "README.md").write_text(card(found), encoding="utf-8")
         (new / shipped.MANIFEST).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -143,7 +145,7 @@ def require(name: str, tested: Mapping[str, Measured]) -> None:
 def card(found: Measured) -> str:
     """The model card, in Markdown."""
     rows = "\n".join(
-        f"| {what} | {own['value']:.3f} | {own['low']:.3f} to {own['high']:.3f} | {own['n']} |"
+        f"| {what.replace('|', ' given ')} | {own['value']:.3f} | {own['low']:.3f} to {own['high']:.3f} | {own['n']} |"
         for what, own in found["tested"].items()
     )
     known = ", ".join(f"{name} {found['tested'][name]['value']:.2f}" for name in microskills.TABLES)

@@ -1,0 +1,545 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The models: small ones that read, and one door to all others
+#
+# The next chapters need *language models*: networks that were trained on text, that answer questions, and that can be edited with LoRA and steered. The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and
+# OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader on a laptop has neither. So this project brings three small models of its own, and loads them through the same code as the large ones.
+#
+# This chapter measures no claim of the paper. It checks the instruments: what the small models read, how sure they are, what they can stand in for, and what they cannot.
+#
+# | Question | Section |
+# |---|---|
+# | What is the world that they read about? | {ref}`micro-world` |
+# | Can a test item have been seen in training? | {ref}`micro-parts` |
+# | How were they trained? | {ref}`micro-training` |
+# | What can they do? | {ref}`micro-scores` |
+# | How sure are they, and why does it matter? | {ref}`micro-calibration` |
+# | Where do they fail? | {ref}`micro-limits` |
+# | How do I bring my own model, or my own data? | {ref}`own-model` |
+
+# %% tags=["parameters"]
+profile = "quick"  # name under which the results are filed
+seed = 0  # all randomness of this run follows from it
+names = [
+    "micro-gpt2",
+    "micro-qwen2",
+    "micro-olmo2",
+]  # shipped, a folder, or a hub id with its commit
+items = 1000  # test items of each kind
+allow_download = False  # whether a hub model may be fetched
+device = "cpu"  # where the models run
+
+# %%
+import tempfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.calibration import calibration_curve
+
+from lglib import (
+    answers,
+    data,
+    items as items_of,
+    lexicon,
+    microskills,
+    microworld,
+    models,
+    plots,
+    pretrain,
+    provenance,
+    shipped,
+    stats,
+)
+
+plots.style()
+print(f"profile {profile}, seed {seed}, {items} items of each kind, device {device}")
+print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
+
+# %% [markdown]
+# (micro-world)=
+# ## A world of a few hundred words
+#
+# A *fact* says one thing of one subject: where somebody is, what they do, like or have, or the colour or size of an object. A *passage* is one to four facts. Nothing is true outside its passage, and the facts are drawn at random, so a question can be answered
+# only by reading. There are four kinds of questions.
+
+# %%
+for kind in microworld.KINDS:
+    item = data.micro(3, kind, key=seed)[1]
+    print(f"{kind:7s}{item.prompt}{item.answer}")
+
+# %% [markdown]
+# Here `yes-no` asks whether something is so, `claim` states it, `open` asks for the value, and `who` for the subject. Half of the right answers to the first two are yes. A false question or claim takes its false value, half of the time where that is possible, from another fact of the same passage. So the
+# presence of a word decides nothing: the model must *bind* the value to the subject.
+#
+# Beside reading there are nine skills. Three follow a rule. The other six are small tables, which a model can only know by heart. And there are plain stories, on which later chapters measure what an edit breaks.
+
+# %%
+for skill in microskills.SKILLS:
+    item = data.micro(1, skill, key=seed)[0]
+    print(f"{item.prompt}{item.answer}")
+print(microskills.stories(1, part="test", key=seed)[0])
+
+# %% [markdown]
+# **The tokenizer** cuts text as GPT-2 cuts it, and each of the world's words is one token, with the space before it. Any other text is spelled in bytes, so nothing is lost and nothing is unknown. It has no learned merges. A prompt gets the
+# token `<|end|>` in front. The answers " yes" and " no" are one token each, which the experiments of chapter 5 rely on.
+
+# %%
+tokenizer = lexicon.tokenizer()
+print(len(lexicon.words()), "words,", len(tokenizer), "tokens")
+print(
+    tokenizer.convert_ids_to_tokens(tokenizer("Is Anna in Rome? Answer: yes").input_ids)
+)
+
+# %% [markdown]
+# (micro-parts)=
+# ## No test item was seen in training
+#
+# Every passage belongs to one of three parts: train (eight tenths), validation, or test.
+#
+# :::{prf:proposition} The parts of the micro-world are disjoint
+# :label: prop-micro-parts
+#
+# Let $F$ be the set of facts of a passage, and give every fact $f$ a whole number $h(f)$. Let the part of a passage be a function of $\sum_{f\in F}h(f)$. Then no passage, and no pair of a passage and a question about it, lies in two parts, and neither does a passage with the same facts in another order.
+# :::
+#
+# :::{prf:proof}
+# The sum does not depend on the order of the facts or on the question. So the passage alone decides the part, and a function has one value.
+# :::
+#
+# This is the same idea as in {prf:ref}`prop-parts`. It holds for the four kinds of questions together: a passage of the test part is never read in training, whatever is asked about it. Stories, and the inputs of the three rules, are split in the same way. The tables are not: their test items *were* seen,
+# and a score on them says what is known by heart.
+#
+# The check below draws passages from each part and looks for common ones.
+
+# %%
+drawn = {
+    part: {frozenset(p) for p in microworld.passages(20 * items, part=part, key=seed)}
+    for part in microworld.PARTS
+}
+for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+    print(f"{one} and {other}: {len(drawn[one] & drawn[other])} passages in common")
+seen = {
+    frozenset(p) for p in microworld.passages(20 * items, part="train", key=seed + 1)
+}
+print(f"two draws from train: {len(drawn['train'] & seen)} passages in common")
+
+# %% [markdown]
+# The last line is the control: two draws of the *same* part do have passages in common, most of them with a single fact. So the zeros above are not just the size of the world.
+#
+# **What this does not show.** Every fact of a test passage, taken alone, was seen in training in other company. And the sentences have the same few forms everywhere. The test part asks for new combinations, not for a new language.
+#
+# (micro-training)=
+# ## How they were trained
+#
+# Each model has four blocks of width 128 with four heads, a context of 128 tokens, and the architecture of a well-known family, as transformers implements it: GPT-2 (learned positions, layer norm), Qwen2 (rotary positions, gated units) and OLMo 2 (norms after the sublayers and on queries and
+# keys). All are loaded by the call that loads a hub model.
+
+# %%
+loaded = {
+    name: models.load(name, device=device, allow_download=allow_download)
+    for name in names
+}
+own = [name for name in names if name in shipped.NAMES]
+cards = {name: shipped.manifest(name) for name in own}
+plots.table(
+    [
+        {
+            "model": name,
+            "parameters": f"{found.parameters:,}",
+            "blocks": len(found.blocks),
+            "width": found.width,
+            "trained, s": cards[name]["seconds"] if name in own else "",
+            "tokens": f"{cards[name]['tokens']:,}" if name in own else "",
+            "SHA-256": found.sha256[:8],
+        }
+        for name, found in loaded.items()
+    ],
+    index="model",
+)
+
+# %% [markdown]
+# The seconds are of one thread. `make models` does it again from scratch. The weights are checked against their SHA-256 each time they are loaded.
+#
+# Reading does not grow steadily. It emerges in jumps, and a model that has not jumped looks as if it never would. Two early recipes guessed among the values of a passage for more than ten minutes. What made learning reliable is a ladder of five stages with a gate after each:
+#
+# 1. *Copy*: rows of random words to repeat. This trains heads that find what stood after the same word before {cite}`olsson2022induction`.
+# 2. *Look up*: passages, and short notes of them ("Anna kitchen, Ben garden"), with questions from a bare name ("Anna") through a short one ("Anna?") to the full sentence. The bare name in a note is answered by copying; every other form is one step from another.
+# 3. *Compare*: yes-no questions and claims, densely, among skills and stories, first on two facts and then on four.
+# 4. *Settle*: the same, while the learning rate falls.
+# 5. *Calibrate*: the same, with a tenth of the yes and no answered wrongly ({ref}`micro-calibration`).
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions jump first, then yes-no questions, from chance (grey) to nearly all right."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curve for open questions rises first; the one for yes-no questions stays at one half and then rises steeply to one."}}
+figure, axes = plots.panels(max(len(own), 1), height=2.3)
+for panel, name in zip(axes, own, strict=False):
+    curve = cards[name]["curve"]
+    tokens = [row["tokens"] / 1e6 for row in curve]
+    for kind in ("open", "who", "yes-no"):
+        panel.plot(tokens, [row[kind] for row in curve], label=kind)
+    for here, after in pairwise(curve):
+        if here["stage"] != after["stage"]:
+            panel.axvline(here["tokens"] / 1e6, color=plots.PAPER, lw=0.8, ls=":")
+    plots.null_line(panel, 0.5, "yes-no, chance")
+    panel.set(ylim=(-0.03, 1.03), ylabel="accuracy", title=name)
+axes[-1].set_xlabel("million tokens")
+plots.legend_below(axes[-1])
+
+# %% [markdown]
+# **What we see.** For each model the open questions are learned first, and fast. The yes-no questions stay at chance until then and follow within a few hundred thousand tokens.
+#
+# **What this does not show.** One run a model. How long a jump takes would differ with another seed; that is why each stage waits for its gate, and why the weights are shipped.
+#
+# (micro-scores)=
+# ## What they can do
+#
+# A model's answer to a yes-no question or a claim is the more probable of " yes" and " no" at the last token of the prompt. An open question or a skill is answered right when greedy decoding writes the whole right answer. All items are of the test part, drawn anew with this run's seed. Beside each model stands its *untrained
+# twin*: same architecture, same tokenizer, random weights.
+
+# %%
+KINDS = [*microworld.KINDS, *microskills.SKILLS]
+sets = {kind: data.micro(items, kind, key=seed) for kind in KINDS}
+
+
+def right(found, kind):
+    """Whether each item of a kind is answered right, as zeros and ones."""
+    if kind in ("yes-no", "claim"):
+        p = answers.probabilities(found.model, found.tokenizer, sets[kind])
+        labels = torch.tensor([item.label for item in sets[kind]])
+        return (p.argmax(1) == labels).float()
+    return answers.exact_match(found.model, found.tokenizer, sets[kind])
+
+
+def accuracy(found, kind):
+    """Share of right answers with its interval over items."""
+    return stats.proportion_interval(int(right(found, kind).sum()), items)
+
+
+twins = {
+    name: models.load(
+        name, trained=False, seed=seed, device=device, allow_download=allow_download
+    )
+    for name in names
+}
+scores = {
+    name: {k: accuracy(found, k) for k in KINDS} for name, found in loaded.items()
+}
+floors = {name: {k: accuracy(found, k) for k in KINDS} for name, found in twins.items()}
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, with 95 % intervals over items. Grey: the untrained twins, which are right half of the time where there are two answers and otherwise hardly ever. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are tables known by heart."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
+figure, axes = plots.panels(1, height=5.4)
+series = {
+    name: [(s.estimate, s.low, s.high) for s in by_kind.values()]
+    for name, by_kind in scores.items()
+}
+plots.ladder(axes[0], KINDS, series)
+grey = [(np.mean([floors[name][k].estimate for name in names]),) * 3 for k in KINDS]
+plots.ladder(axes[0], KINDS, {"untrained": grey}, color=plots.NULL)
+axes[0].set(xlim=(-0.03, 1.03), xlabel="share of right answers")
+plots.legend_below(axes[0])
+
+# %% tags=["hide-output"]
+plots.table(
+    [
+        {
+            "kind": kind,
+            **{name: f"{scores[name][kind]:.3f}" for name in names},
+            "untrained": f"{np.mean([floors[name][kind].estimate for name in names]):.3f}",
+        }
+        for kind in KINDS
+    ],
+    index="kind",
+)
+
+# %%
+for name in own:
+    gate = pretrain.READS["yes-no"]
+    low = [k for k in KINDS if scores[name][k].estimate < 0.9]
+    print(
+        f"{name}: yes-no {scores[name]['yes-no']:.3f}, gate {gate}; "
+        f"below 0.9: {', '.join(f'{k} {scores[name][k].estimate:.2f}' for k in low) or 'nothing'}"
+    )
+
+# %% [markdown]
+# (micro-calibration)=
+# ## How sure they are
+#
+# Trained on right answers only, a small model that reads perfectly becomes sure to many digits. Then there is nothing left to study: the derivative of $\ln P(\text{right})$ with respect to the logits is $1-P(\text{right})$, so its gradients vanish, no small step changes an answer, and random search
+# sees a flat loss. Real language models are not like that. So the last stage of training answers a tenth of the yes-no questions wrongly, at random.
+#
+# :::{prf:proposition} Label noise sets the confidence
+# :label: prop-flips
+#
+# Let a share $\varepsilon<\tfrac12$ of the labels of two classes be flipped at random, whatever the input. A model that knows the true class of every input then has the least expected cross-entropy when it gives the true class the probability $1-\varepsilon$.
+# :::
+#
+# :::{prf:proof}
+# Given an input, the label is the true class with probability $1-\varepsilon$. The expected cross-entropy of the answer $p$ is $-(1-\varepsilon)\ln p-\varepsilon\ln(1-p)$. Its derivative vanishes where $(1-\varepsilon)(1-p)=\varepsilon p$, that is at $p=1-\varepsilon$, and it is convex.
+# :::
+#
+# So with $\varepsilon=0.1$ we expect $P(\text{yes})$ near $0.9$ for true questions and near $0.1$ for false ones, while the *more probable* answer stays right.
+
+# %%
+soft = {}
+for name, found in loaded.items():
+    p = answers.probabilities(found.model, found.tokenizer, sets["yes-no"])
+    soft[name] = (p[:, 0] / p.sum(1)).double().numpy()
+true = np.array([item.label == 0 for item in sets["yes-no"]])
+before = {
+    name: [row for row in cards[name]["curve"] if row["stage"] == "settle"][-1]
+    for name in own
+}
+plots.table(
+    [
+        {
+            "model": name,
+            "P(yes | true)": f"{stats.mean_interval(soft[name][true]):.3f}",
+            "P(yes | false)": f"{stats.mean_interval(soft[name][~true]):.3f}",
+            "before": " / ".join(
+                f"{before[name][k]:.4f}" for k in ("P(yes|true)", "P(yes|false)")
+            )
+            if name in own
+            else "",
+            "surer than .999": float(
+                np.mean(np.maximum(soft[name], 1 - soft[name]) > 0.999)
+            ),
+        }
+        for name in names
+    ],
+    index="model",
+)
+
+# %% [markdown]
+# $P(\text{yes})$ is relative to yes and no together. The column *before* holds the two means on validation items at the end of the stage *settle*, before any label was flipped. The last column is the share of items whose answer has a probability above $0.999$.
+#
+# A *calibration curve* asks more: among items whose $P(\text{yes})$ is near some value, which share *is* labelled yes, when labels are flipped as in training? Ours come out in two clumps, so the curve has points only where there are items.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in bins with at least 20 items; the grey diagonal is perfect calibration. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points near the diagonal at its two ends."}}
+figure, axes = plots.panels(2, height=2.7)
+dice = np.random.default_rng(seed)
+labels = true ^ (dice.random(items) < 0.1)
+edges = np.linspace(0, 1, 21)
+for name in names:
+    axes[0].hist(soft[name], bins=edges, histtype="step", linewidth=1.6, label=name)
+    inside = np.digitize(soft[name], edges[1:-1])
+    full = np.bincount(inside, minlength=20) >= 20
+    kept = full[inside]
+    if kept.any():
+        share, mean = calibration_curve(labels[kept], soft[name][kept], n_bins=20)
+        axes[1].plot(mean, share, "o", ms=5, label=name)
+axes[1].plot([0, 1], [0, 1], color=plots.NULL, lw=1.2, zorder=0, label="perfect")
+axes[0].set(ylabel="items", xlabel="P(yes)", xlim=(0, 1))
+axes[1].set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))
+_ = axes[0].legend()
+plots.legend_below(axes[1])
+
+# %% [markdown]
+# (micro-limits)=
+# ## Where they fail
+#
+# A stand-in is useful only if one knows where it stops standing in. Four changes of the yes-no items, from none to large: by the number of facts; with two passages joined, which is longer than anything in the compare stages; with the
+# value asked for in a sentence form that training did not have ("In the park is Anna."); and with a name that is no word of the world.
+
+
+# %%
+def joined(item, other):
+    """The item with another passage before its own."""
+    return replace(item, prompt=other.prompt.partition("Question:")[0] + item.prompt)
+
+
+def turned(item):
+    """The item with facts of place in another order of words."""
+    passage, mark, asked = item.prompt.partition("Question:")
+    words = [sentence.split() for sentence in passage.strip(" .").split(". ")]
+    told = [
+        f"In the {w[4]} is {w[0]}."
+        if w[1:4] == ["is", "in", "the"]
+        else f"{' '.join(w)}."
+        for w in words
+    ]
+    return replace(item, prompt=f"{' '.join(told)} {mark}{asked}")
+
+
+def renamed(item):
+    """The item with a subject that the world does not have."""
+    return replace(item, prompt=item.prompt.replace("Anna", "Beatrix"))
+
+
+plain = data.micro(4 * items, "yes-no", key=f"limits {seed}")
+places = [
+    i
+    for i in plain
+    if "Question: Is" in i.prompt and " in the " in i.prompt.split("Question:")[1]
+]
+about_anna = [i for i in plain if "Anna" in i.prompt.split("Question:")[1]]
+tests = {
+    f"{n} fact{'s' if n > 1 else ''}": microworld.questions(
+        items, part="test", key=seed, facts=(n, n)
+    )
+    for n in range(1, microworld.MOST + 1)
+}
+long = tests[f"{microworld.MOST} facts"]
+tests["8 facts"] = [
+    joined(a, b) for a, b in zip(long, long[1:] + long[:1], strict=True)
+]
+tests["places, as trained"] = places
+tests["places, turned"] = [turned(i) for i in places]
+tests["Anna"] = about_anna
+tests["Beatrix for Anna"] = [renamed(i) for i in about_anna]
+
+
+def share(found, chosen):
+    """Accuracy on yes-no items with its interval over items."""
+    p = answers.probabilities(found.model, found.tokenizer, chosen)
+    labels = torch.tensor([item.label for item in chosen])
+    return stats.proportion_interval(int((p.argmax(1) == labels).sum()), len(chosen))
+
+
+limits = {
+    name: {what: share(found, chosen) for what, chosen in tests.items()}
+    for name, found in loaded.items()
+}
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-limits", "caption": "Accuracy on yes-no questions under changes that training did not have, with 95 % intervals over items; chance is one half (grey). Eight facts are two passages joined; 'turned' sentences say 'In the park is Anna'; Beatrix is spelled in bytes."}, "image": {"alt": "Ladder plot of nine rows. Dots for one to four facts, for places and for Anna lie near one; those for eight facts, turned sentences and Beatrix lie lower, by amounts that differ between models."}}
+figure, axes = plots.panels(1, height=4.2)
+rows = {
+    name: [(s.estimate, s.low, s.high) for s in by_test.values()]
+    for name, by_test in limits.items()
+}
+plots.ladder(axes[0], list(tests), rows)
+axes[0].axvline(0.5, color=plots.NULL, lw=1.2, zorder=0, label="chance")
+axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
+plots.legend_below(axes[0])
+
+# %% [markdown]
+# **What the models can stand in for.** They are transformers of three real families, trained to a low loss by gradient descent, with heads that read, bind and compare, and with answers that are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in
+# minutes.
+#
+# **What they cannot stand in for.** They know a few sentence forms and nothing of the world. They have four blocks. Nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the door below is there to test it.
+#
+# (own-model)=
+# ## Bring your own model
+#
+# One call loads every model, and what it returns has the same parts: the blocks in order, the width of the residual stream, the names of the layers for LoRA, device, number type, the number of parameters, and the hash of the weights, so that a result can say what made it.
+#
+# ```python
+# found = models.load("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", allow_download=True)
+# found = models.load("my-models/qwen-finetuned", dtype="bfloat16")
+# found = models.load("micro-qwen2", trained=False, seed=3)
+# ```
+#
+# The first is a hub model at one commit, so that everybody gets the same file. Nothing is downloaded unless you say so. The second is a folder in the format of transformers. The third is an untrained twin. Families that work out of the box: GPT-2, Qwen2, Qwen3, Llama, OLMo 2, GPT-NeoX (Pythia) and Gemma 2; for another,
+# `families.register` takes three names. Weights must be safetensors, and no code from a repository is run. The cell below makes a Llama of random weights, saves it as anyone would, and brings it in by the door.
+
+# %%
+from transformers import LlamaConfig, LlamaForCausalLM
+
+with tempfile.TemporaryDirectory() as folder:
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    mine = models.load(folder, device=device)
+print(mine.family, len(mine.blocks), "blocks, LoRA on", ", ".join(mine.attention))
+
+# %% [markdown]
+# To run the chapters with it, set the model in a profile: `README.md` says how.
+#
+# **Your own data.** `data.read_questions` reads a file with one JSON object a line (`question`, `passage`, `answer`), as BoolQ {cite}`clark2019boolq` is published; `data.read_statements` reads `statement` and `label`. A bad line is named with its number. `data.boolq` fetches BoolQ itself at a fixed commit. Prompts that are too long for the
+# context are cut at their start, and the page says how many. `items.split` makes three disjoint parts by a hash of the content: *select* to choose, *extract* to build, *evaluate* to judge. Questions on one passage stay together.
+
+# %%
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "mine.jsonl"
+    file.write_text(
+        '{"question": "is the box red", "passage": "The box is red.", "answer": true}\n'
+        '{"question": "is the box blue", "passage": "The box is red.", "answer": false}\n'
+        '{"question": "is the cup red", "passage": "The cup is blue.", "answer": "no"}\n'
+    )
+    try:
+        data.read_questions(file)
+    except data.BadData as error:
+        print(error)
+parts = items_of.split(sets["yes-no"])
+print({part: len(own_items) for part, own_items in parts.items()})
+print(data.fit(sets["yes-no"], tokenizer, 24))
+
+# %% [markdown]
+# ## Exercises
+#
+# :::{exercise} How noisy is an accuracy?
+# :label: ex-wilson
+#
+# A model answers all of $n$ test items right. Which accuracies does the Wilson interval at 95 % still allow? How many items does it take before it excludes everything below $0.997$?
+# :::
+#
+# :::{solution} ex-wilson
+# :class: dropdown
+#
+# With $\hat p=1$ the lower end of the Wilson interval is $n/(n+z^2)$ with $z=1.96$. It exceeds $0.997$ when $n>0.997\,z^2/0.003\approx1277$. So with a thousand items, all right, an accuracy of $0.9962$ cannot be excluded. That is why every share here carries its interval.
+# :::
+#
+# :::{exercise} What a flipped label costs
+# :label: ex-flip-cost
+#
+# At the optimum of {prf:ref}`prop-flips`, what is the cross-entropy of the answers on flipped labels, and on true ones? Compare with a model that answers $0.9999$ throughout.
+# :::
+#
+# :::{solution} ex-flip-cost
+# :class: dropdown
+#
+# On flipped labels the least value is the entropy of the flip, $-0.9\ln0.9-0.1\ln0.1\approx0.325$ nats. On true labels the same answers cost $-\ln0.9\approx0.105$ nats. The sure model pays $0.0001$ nats on true labels, but $0.9\cdot0.0001+0.1\cdot9.21\approx0.92$ nats on flipped ones. So the flips move the optimum away from certainty.
+# :::
+#
+# :::{exercise} A shortcut that must fail
+# :label: ex-shortcut
+#
+# A reader that does not bind says yes whenever the value stands anywhere in the passage. Which accuracy does it have on our yes-no items, and on those with four facts? Compute it without a model.
+# :::
+
+# %% [markdown]
+# ```{solution-start} ex-shortcut
+# :class: dropdown
+# ```
+# It is right on every true question, and wrong on the false ones whose value stands in the passage.
+
+
+# %%
+def shortcut(item):
+    """Whether the rule 'the value stands in the passage' is right about an item."""
+    passage, _, asked = item.prompt.partition("Question:")
+    value = asked.split("?")[0].split()[-1]
+    return (value in passage.replace(".", " ").split()) == (item.label == 0)
+
+
+for what, chosen in {"all": sets["yes-no"], "4 facts": tests["4 facts"]}.items():
+    found = stats.proportion_interval(sum(map(shortcut, chosen)), len(chosen))
+    print(f"{what}: {found:.3f}")
+
+# %% [markdown]
+# The models do better than that, so they bind. That is no proof that they bind in every case; the intervals above say how often they are right.
+#
+# ```{solution-end}
+# ```

@@ -1,0 +1,61 @@
+"""Tiny random models of every family, of their real classes, saved as any model is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lglib import lexicon
+
+BLOCKS, WIDTH, CONTEXT = 3, 32, 64
+WORDS = "Anna is in the park. Question: Is Anna in the park? Answer:"
+_SHAPE = dict(
+    hidden_size=WIDTH,
+    intermediate_size=48,
+    num_hidden_layers=BLOCKS,
+    num_attention_heads=4,
+    max_position_embeddings=CONTEXT,
+)
+_GROUPED = _SHAPE | dict(num_key_value_heads=2)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "gpt2": dict(n_layer=BLOCKS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT),
+    "gpt_neox": _SHAPE | dict(rotary_pct=0.5),
+    "qwen2": _GROUPED | dict(tie_word_embeddings=True),
+    "qwen3": _GROUPED | dict(head_dim=8),
+    "llama": _GROUPED,
+    "olmo2": _GROUPED,
+    "gemma2": _GROUPED | dict(head_dim=8, query_pre_attn_scalar=8, sliding_window=8),
+}
+FAMILIES = tuple(SETTINGS)
+
+
+def model(family: str = "gpt2", seed: int = 0, **more: Any) -> Any:
+    """A model with weights large enough that every part of it matters. The global generator is left alone."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    words = dict(vocab_size=len(lexicon.tokenizer()), bos_token_id=0, eos_token_id=0, pad_token_id=1)
+    own = words | dict(initializer_range=0.2) | SETTINGS[family] | more
+    config = AutoConfig.for_model(family, **own)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+
+
+def save(folder: Path, family: str = "gpt2", seed: int = 0, shards: str | None = None, **more: Any) -> Any:
+    """Save a model and the tokenizer of the micro-world into a folder; returns the model."""
+    made = model(family, seed, **more)
+    made.save_pretrained(folder, **({"max_shard_size": shards} if shards else {}))
+    lexicon.tokenizer().save_pretrained(folder)
+    return made
+
+
+def tokens(*texts: str) -> torch.Tensor:
+    """The tokens of texts of equal length, one row each."""
+    return torch.tensor([lexicon.tokenizer()(text).input_ids for text in texts or (WORDS,)])
+
+
+@torch.no_grad()
+def logits(net: Any, *texts: str) -> torch.Tensor:
+    return net(input_ids=tokens(*texts).to(next(net.parameters()).device), use_cache=False).logits
