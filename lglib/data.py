@@ -6,6 +6,9 @@ Room: on `hub`, `items`, `microskills`, `microworld` and `progress`; chapters im
 from __future__ import annotations
 
 import json
+import re
+import reprlib
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +125,7 @@ def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True
         prompt = _shortened(item.prompt, tokenizer, room)
         if prompt == item.prompt:
             kept.append(item)
-        elif cut and prompt:
+        elif cut and prompt.strip():
             kept.append(replace(item, prompt=prompt, group=item.group or item.prompt))
             shortened += 1
     return Fitted(kept, shortened, len(items) - len(kept), len(items), context)
@@ -131,15 +134,16 @@ def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True
 def _shortened(prompt: str, tokenizer: Any, room: int) -> str:
     """The prompt, or as many of its last words as fit the room; empty when the question does not."""
     length = len(tokenizer(prompt).input_ids)
+    question = max(prompt.rfind("Question:"), prompt.rfind("Claim:"))
     start = 0
     while length > room:
         kept = prompt[start:]
         spans = tokenizer(kept, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
         over = min(length - room, len(spans) - 1)
-        space = kept.find(" ", spans[over][0])
-        if space < 0 or start + space >= max(prompt.rfind("Question:"), prompt.rfind("Claim:"), 0) > 0:
+        space = re.compile(r"\s").search(kept, spans[over][0])
+        if not space or 0 <= question <= start + space.start():
             return ""
-        start += space + 1
+        start += space.end()
         length = len(tokenizer(prompt[start:]).input_ids)
     return prompt[start:]
 
@@ -149,29 +153,37 @@ Row = tuple[int, Mapping[str, Any]]
 
 def _question(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
     fields = {
-        "question": _text(row, "question").strip().rstrip("?"),
-        "passage": _text(row, "passage").strip(),
+        "question": _text(row, "question", "? "),
+        "passage": _text(row, "passage"),
     }
     return fields, _truth(row, "answer")
 
 
 def _statement(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
-    passage = _text(row, "passage").strip() if "passage" in row else ""
-    return {"statement": _text(row, "statement").strip(), "passage": passage}, _truth(row, "label")
+    passage = _text(row, "passage") if "passage" in row else ""
+    return {"statement": _text(row, "statement"), "passage": passage}, _truth(row, "label")
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
+def _text(row: Mapping[str, Any], name: str, end: str = "") -> str:
+    """The text of a field, without spaces around it and without these characters at its end."""
     found = row.get(name)
-    if not isinstance(found, str) or not found.strip():
-        raise ValueError(f"{name!r} must be text, got {found!r}" if name in row else f"{name!r} is missing")
-    return found
+    text = found.strip().rstrip(end or None).strip() if isinstance(found, str) else ""
+    if not text:
+        raise ValueError(
+            f"{name!r} must be text, got {reprlib.repr(found)}" if name in row else f"{name!r} is missing"
+        )
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON can write half a character
+        raise ValueError(f"{name!r} is not valid Unicode")
+    return text
 
 
 def _truth(row: Mapping[str, Any], name: str) -> bool:
     found = row.get(name)
     if not isinstance(found, bool):
         raise ValueError(
-            f"{name!r} must be true or false, got {found!r}" if name in row else f"{name!r} is missing"
+            f"{name!r} must be true or false, got {reprlib.repr(found)}"
+            if name in row
+            else f"{name!r} is missing"
         )
     return found
 
@@ -179,9 +191,10 @@ def _truth(row: Mapping[str, Any], name: str) -> bool:
 def _items(rows: Iterable[Row], read: Any, source: str, template: str) -> Iterator[Item]:
     wanted = read({"question": "x", "passage": "x", "statement": "x", "answer": True, "label": True})[0]
     try:
+        named = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        missing = sorted(set(wanted) - named - {"passage"}) + sorted(named - set(wanted))
         template.format(**wanted)
-        missing = [name for name in wanted if "{" + name + "}" not in template and name != "passage"]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         missing = [str(error)]
     if missing:
         raise ValueError(
@@ -241,7 +254,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, Any]]:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 if text:
                     yield number, json.loads(text)
-            except ValueError as error:  # not UTF-8, or not JSON
+            except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
                 yield (
                     number,
                     ValueError(

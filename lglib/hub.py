@@ -59,7 +59,7 @@ def fetch(name: str, revision: str | None, *, allow_download: bool = False, kind
     except Unreachable:
         if not allow_download:
             raise
-    info = _tried(
+    info: Any = _tried(
         lambda: HfApi().repo_info(name, repo_type=kind, revision=pinned), name, pinned, kind, allowed=True
     )
     files = [entry.rfilename for entry in info.siblings or []]
@@ -174,8 +174,8 @@ def _bar(what: str) -> Any:
     """A bar that is drawn on a terminal and else told line by line, so that none ends on a page."""
     from tqdm.auto import tqdm
 
-    class Told(tqdm):  # type: ignore[misc, type-arg]
-        told = 0
+    class Told(tqdm):
+        told = 0.0
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "disable": not progress.on_terminal()})

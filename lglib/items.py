@@ -6,6 +6,7 @@ Room: ground floor; the sources of items and whatever scores them import it. It 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ class Item:
     An answer starts with its space, as it stands in the text. An open question has one answer, label 0.
     `kind` says what is asked, `source` where the item is from; items of one `group` (a passage) must not be
     parted, and it is the prompt where nothing else is said. Raises ValueError for an empty prompt, no
-    answer, two equal ones, or a label that is no index.
+    answer, two equal ones, a label that is no index, or a field that is no text.
 
     >>> Item("Is Anna in the park? Answer:", YES_NO, 1, kind="yes-no").answer
     ' no'
@@ -41,6 +42,9 @@ class Item:
             raise ValueError(f"answers must be a tuple of at least one text, got {answers!r}")
         if len(set(answers)) < len(answers) or not all(a.strip() for a in answers):
             raise ValueError(f"answers must differ and not be empty, got {answers!r}")
+        own = (self.kind, self.source, self.group)
+        if not all(isinstance(text, str) for text in own):
+            raise ValueError(f"kind, source and group must be text, got {own!r}")
         whole = isinstance(self.label, int) and not isinstance(self.label, bool)
         if not whole or not 0 <= self.label < len(answers):
             raise ValueError(f"label must be the index of one of {answers!r}, got {self.label!r}")
@@ -58,15 +62,15 @@ class Item:
 def part_of(text: str, parts: Sequence[str] = PARTS) -> str:
     """Part that a text falls into: a function of its words alone, so no text can be in two parts.
 
-    Capitals and the number of spaces do not count: two items that read the same never part company. The
-    same on every machine, for ever. Raises ValueError for no part or a part named twice.
+    Capitals, the number of spaces and how accents are encoded do not count: two items that read the same
+    never part company. The same on every machine, for ever. Raises ValueError for no part or a part named twice.
 
     >>> part_of("Is it so?") == part_of("  is it   SO?")
     True
     """
     if not parts or len(set(parts)) < len(parts):
         raise ValueError(f"parts must be different names, at least one, got {list(parts)!r}")
-    words = " ".join(text.casefold().split())
+    words = " ".join(unicodedata.normalize("NFC", text).casefold().split())
     number = int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big")
     return parts[number % len(parts)]
 

@@ -192,7 +192,8 @@ def passages(n: int, *, part: str, key: object, facts: tuple[int, int] = (1, MOS
         raise ValueError(f"part is {part!r}; there is: {', '.join(PARTS)}")
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
-    if len(facts) != 2 or not all(isinstance(f, int) for f in facts) or not 1 <= facts[0] <= facts[1] <= MOST:
+    pair = isinstance(facts, tuple | list) and len(facts) == 2 and all(type(f) is int for f in facts)
+    if not pair or not 1 <= facts[0] <= facts[1] <= MOST:
         raise ValueError(f"facts must be (fewest, most) with 1 <= fewest <= most <= {MOST}, got {facts!r}")
     generator = keys.generator("microworld", part, key)
     share = len(PARTS[part]) / 10
@@ -209,9 +210,9 @@ def questions(
     """Draw n items of one kind, each about a passage of its own.
 
     `yes-no` asks whether something is so, `claim` states it, `open` asks for a value, `who` for whom it is
-    said of. Yes and no are equally likely. The value of a false question stands in the passage half of the time,
-    said of someone else, where the passage has such a one. Raises ValueError as `passages` does, and for an
-    unknown kind.
+    said of. Yes and no are equally likely. The value of a false question stands in the passage half of the
+    time, said of someone else, where the passage has such a one. Raises ValueError as `passages` does, and
+    for an unknown kind.
 
     >>> item = questions(1, part="test", key=0)[0]
     >>> item.prompt, item.answer
@@ -234,6 +235,8 @@ def ask(passage: Passage, kind: str, roll: Sequence[float]) -> tuple[str, str, b
     >>> ask(passage, "claim", (0.0, 0.9, 0.0, 0.0))
     ('Claim: Anna is in the attic. Answer:', ' no', False)
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; there is: {', '.join(KINDS)}")
     fact = passage[int(roll[0] * len(passage))]
     if kind == "open":
         return f"Question: {fact.open_question} Answer:", f" {fact.value}", True

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import isdir  # false for a name that no folder can have, where Path.is_dir raises
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lglib.items import YES_NO
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 ATTENTION = ("eager", "sdpa")
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # a tokenizer that is all in tokenizer.json
 LOCAL: dict[str, Any] = dict(local_files_only=True, trust_remote_code=False)
 SMALL = 1_000_000_000  # parameters up to which a GPU holds float32
 
@@ -117,12 +119,7 @@ def load(
     with _quiet():
         tokenizer = _tokenizer(folder)
         answering.ids(tokenizer, answers)
-        try:
-            made = _trained(folder, kind, attention) if trained else _untrained(folder, kind, attention, seed)
-        except (ModelError, MemoryError):
-            raise
-        except Exception as error:  # a config can be wrong in any way
-            raise ModelError(f"{folder} does not load: {_short(error)}") from error
+        made = _made(folder, kind, attention, None if trained else seed)
     model = made.to(where).eval()
     return LanguageModel(
         name=name.partition("@")[0] if commit else name,
@@ -147,7 +144,7 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
     """Where the model's files are, and the commit that they are of."""
     if not isinstance(name, str) or not name.strip():
         raise ModelError(f"name must be a text that is not empty, got {name!r}")
-    if name in shipped.NAMES or Path(name).is_dir():
+    if name in shipped.NAMES or isdir(name):
         if revision is not None:
             raise ModelError(f"{name} is a folder and has no revision, got {revision!r}")
         return (shipped.folder(name) if name in shipped.NAMES else Path(name)), ""
@@ -183,34 +180,40 @@ def _config(folder: Path) -> Mapping[str, Any]:
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    own: Any = AutoTokenizer
+    path, held = folder / "tokenizer_config.json", sorted(p.name for p in folder.iterdir())
     try:
-        # AutoTokenizer puts some families' own class (Qwen2's) over a tokenizer.json that says it is any.
-        declared = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        plain = declared.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-        own = PreTrainedTokenizerFast if plain and (folder / "tokenizer.json").is_file() else AutoTokenizer
+        if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(held):
+            raise FileNotFoundError("none of its files is there")  # some classes are content with no word
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if told.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file():
+            own = PreTrainedTokenizerFast  # AutoTokenizer would cut a Qwen2's text its own way nevertheless
         return own.from_pretrained(folder, **LOCAL)
     except Exception as error:  # the tokenizers library raises nothing narrower
-        held = sorted(p.name for p in folder.iterdir())
         raise ModelError(f"{folder} has no tokenizer that loads ({_short(error)}); it holds {held}") from None
 
 
-def _trained(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
-    from transformers import AutoModelForCausalLM
+def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) -> Any:
+    """The model with its weights, or with new ones drawn from a seed."""
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    wanted = dict(dtype=dtype, attn_implementation=attention, use_safetensors=True, output_loading_info=True)
-    model, told = AutoModelForCausalLM.from_pretrained(folder, **wanted, **LOCAL)
+    kind: Any = AutoModelForCausalLM
+    wanted = dict(dtype=dtype, attn_implementation=attention)
+    told: Mapping[str, Any] = {}
+    try:
+        if seed is None:
+            read = dict(use_safetensors=True, output_loading_info=True)
+            model, told = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
+        else:
+            config = AutoConfig.from_pretrained(folder, **LOCAL)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                model = kind.from_config(config, **wanted)
+    except Exception as error:  # a config can be wrong in any way
+        raise ModelError(f"{folder} does not load: {_short(error)}") from error
     if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
         raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
     return model
-
-
-def _untrained(folder: Path, dtype: torch.dtype, attention: str, seed: int) -> nn.Module:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(folder, **LOCAL)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -21,6 +21,7 @@ CONTEXT = 128  # tokens
 FAMILIES = ("gpt2", "qwen2", "olmo2")
 EVERY = 100  # steps between two looks at the validation items
 LOOKED_AT = 256  # validation items of each kind
+ROTARY = {"rope_type": "default", "rope_theta": 500.0}  # wavelengths that a short context can tell apart
 MUON, ADAM = 0.02, 2e-3  # learning rates of the matrices of the blocks, and of all else
 KINDS = ("yes-no", "claim", "open", "who")
 
@@ -122,6 +123,7 @@ def untrained(
             num_attention_heads=heads,
             num_key_value_heads=heads,  # a small model learns more slowly when heads share keys
             max_position_embeddings=CONTEXT,
+            **({"rope_parameters": ROTARY} if family == "qwen2" else {}),
             **both,
         )
     with torch.random.fork_rng(devices=[]):

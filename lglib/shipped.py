@@ -45,7 +45,7 @@ def manifest(name: str) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise Altered(f"{path} cannot be read ({type(error).__name__}). {_restore(name)}") from None
     files = found.get("files") if isinstance(found, dict) else None
-    if not isinstance(files, dict) or not LISTED <= set(files):
+    if not isinstance(files, dict) or not set(files) >= LISTED:
         raise Altered(f"{path} does not list {', '.join(sorted(LISTED))}. {_restore(name)}")
     return found
 
