@@ -1,8 +1,9 @@
 """The costs behind the models chapter, measured: `make bench` writes benchmarks/models.json.
 
-Items a second of the micro-world, seconds to load a shipped model, tokens a second of training and yes-no items a
-second of scoring, each beside plain transformers code that does the same, in one run. The floor is the number
-of operations over the rate at which this machine multiplies matrices. One thread; `--device cuda` on a GPU.
+Items a second of the micro-world, seconds to load a shipped model, tokens a second of training and yes-no
+items a second of scoring, each beside plain transformers code that does the same, in one run. The floor is
+the number of operations over the rate at which this machine multiplies matrices. One thread; `--device cuda`
+on a GPU.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The text that the micro models learn from: streams of documents, packed into rows of weighted tokens.
 
-Room: on `keys`, `lexicon`, `microskills` and `microworld`; `pretrain` imports it.
+Room: on `facts`, `items`, `keys`, `lexicon`, `microskills` and `microworld`; `pretrain` imports it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor
+from tokenizers import Tokenizer, pre_tokenizers
 
 from lglib import keys, lexicon, microskills, microworld
+from lglib.facts import Fact, Passage, note, text
 from lglib.items import YES_NO
 
 Document = list[tuple[str, float]]  # pieces of text, each with the weight of its tokens in the loss
@@ -24,8 +25,8 @@ SKILLS = dict(sort=3, reverse=3, repeat=2, count=3, plural=1, opposite=1, capita
 def copying(key: object) -> Iterator[Document]:
     """Rows of words to repeat, mostly; a few look-ups. It teaches to find what stood here before.
 
-    >>> "".join(text for text, _ in next(copying(0)))[:60]
-    'Otto is a guard. Paul is a judge. Paul judge. judge Paul. ju'
+    >>> "".join(piece for piece, _ in next(copying(0)))[:60]
+    'Otto is a guard. Paul is a judge. judge Paul. Paul judge. Pa'
     """
     dice, words = _dice("copying", key), lexicon.words()
     for document in _lookups(dice, key, (1, 3)):
@@ -34,17 +35,18 @@ def copying(key: object) -> Iterator[Document]:
         yield document
 
 
-def lookups(key: object) -> Iterator[Document]:
+def lookups(key: object, *, back: float = 0.5) -> Iterator[Document]:
     """Passages and notes, then questions from a bare name to a whole sentence; some rows to repeat.
 
     The bare name ("Anna kitchen") is answered by what `copying` taught, and each longer form is one step from
-    the one before it. Without this ladder the models guess among the values of the passage for long.
+    the one before it. Without this ladder the models guess among the values of the passage for long. A share
+    `back` of the questions asks from the value to the subject.
 
-    >>> "".join(text for text, _ in next(lookups(1)))[:52]
+    >>> "".join(piece for piece, _ in next(lookups(1)))[:52]
     'Note: boat black, Paul singer, Paul rice, Otto nuts.'
     """
     dice, words = _dice("lookups", key), lexicon.words()
-    for document in _lookups(dice, key, (2, microworld.MOST)):
+    for document in _lookups(dice, key, (2, microworld.MOST), back):
         if dice.random() < 0.2:
             yield _repeat(dice, words, 4, 24)
         yield document
@@ -55,7 +57,7 @@ def mixed(key: object, *, facts: tuple[int, int], flips: float = 0.0) -> Iterato
 
     A share `flips` of the yes and no is answered wrongly, which is how the models are calibrated.
 
-    >>> "".join(text for text, _ in next(mixed(0, facts=(1, 2))))[:40]
+    >>> "".join(piece for piece, _ in next(mixed(0, facts=(1, 2))))[:40]
     'Finn is in the church. The box is blue. '
     """
     dice, words, skills, stories = _dice("mixed", key), lexicon.words(), _skills(key), _stories(key)
@@ -77,7 +79,7 @@ def mixed(key: object, *, facts: tuple[int, int], flips: float = 0.0) -> Iterato
 
 def reading(
     dice: Random,
-    passage: microworld.Passage,
+    passage: Passage,
     questions: tuple[int, int],
     kinds: Sequence[str],
     flips: float = 0.0,
@@ -87,7 +89,7 @@ def reading(
 
     What goes on depends on the answer, so that something after an answer token reads it.
     """
-    pieces: Document = [(microworld.text(passage), weight)]
+    pieces: Document = [(text(passage), weight)]
     for _ in range(dice.randint(*questions)):
         kind = dice.choice(kinds)
         asked, answer, _ = microworld.ask(passage, kind, [dice.random() for _ in range(4)])
@@ -101,9 +103,9 @@ def reading(
     return pieces
 
 
-def restated(dice: Random, passage: microworld.Passage) -> Document:
+def restated(dice: Random, passage: Passage) -> Document:
     """A passage, and its facts again in another order."""
-    pieces: Document = [(f"{microworld.text(passage)} Again:", TEXT)]
+    pieces: Document = [(f"{text(passage)} Again:", TEXT)]
     for fact in dice.sample(passage, len(passage)):
         start, _, _ = fact.text.rpartition(" ")
         pieces += [(f" {start}", TEXT), (f" {fact.value}", ANSWER), (".", TEXT)]
@@ -112,7 +114,7 @@ def restated(dice: Random, passage: microworld.Passage) -> Document:
 
 def batches(
     tokenizer: Any, documents: Iterator[Document], *, rows: int, length: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Tokens and weights, (rows, length) each, without end. The last document of a row is cut.
 
     Every document starts with the token that ends a text.
@@ -121,7 +123,8 @@ def batches(
     >>> tokens.shape, bool((weights > 0).all())
     (torch.Size([2, 32]), True)
     """
-    bos, core = tokenizer.bos_token_id, tokenizer.backend_tokenizer
+    bos, core = tokenizer.bos_token_id, Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # a piece goes on where one ended
     while True:
         tokens = torch.full((rows, length), bos)
         weights = torch.zeros(rows, length)
@@ -130,7 +133,8 @@ def batches(
             while at < length:
                 pieces = next(documents)
                 ids, own = [bos], [pieces[0][1]]
-                found = core.encode_batch([text for text, _ in pieces], add_special_tokens=False)
+                texts = [" " + pieces[0][0].lstrip(), *(piece for piece, _ in pieces[1:])]
+                found = core.encode_batch(texts, add_special_tokens=False)
                 for encoding, (_, weight) in zip(found, pieces, strict=True):
                     ids += encoding.ids
                     own += [weight] * len(encoding.ids)
@@ -141,31 +145,36 @@ def batches(
         yield tokens, weights
 
 
-def _lookups(dice: Random, key: object, facts: tuple[int, int]) -> Iterator[Document]:
+def _lookups(dice: Random, key: object, facts: tuple[int, int], back: float = 0.5) -> Iterator[Document]:
     for passage in microworld.worlds("train", f"lookups/{key}", facts):
         if dice.random() < 0.12:
             yield restated(dice, passage)
             continue
-        told = microworld.note(passage) if dice.random() < 0.45 else microworld.text(passage)
+        told = note(passage) if dice.random() < 0.45 else text(passage)
         pieces: Document = [(told, FAINT)]
         for _ in range(dice.randint(3, 6)):
             fact = dice.choice(passage)
-            asked, answer = _rung(dice, fact)
+            asked, answer = _rung(dice, fact, passage, back)
             pieces += [(f" {asked}", FAINT), (f" {answer}", ANSWER), (".", FAINT)]
         yield pieces
 
 
-def _rung(dice: Random, fact: microworld.Fact) -> tuple[str, str]:
+def _rung(dice: Random, fact: Fact, passage: Passage, back: float) -> tuple[str, str]:
     """A question about a fact, from a bare word to a whole sentence, and its answer."""
-    forward = dice.random() < 0.5
+    forward = dice.random() >= back
     word, answer = (fact.subject, fact.value) if forward else (fact.value, fact.subject)
     whole = fact.open_question if forward else fact.who_question
-    forms = (word, word, f"{word}?", whole, f"Question: {whole} Answer:")
+    forms = [word, word, f"{word}?", whole, f"Question: {whole} Answer:"]
+    if forward and sum(other.subject == word for other in passage) > 1:
+        forms = forms[3:]  # a bare name would have two right answers
     return dice.choice(forms), answer
 
 
 def _repeat(dice: Random, words: Sequence[str], fewest: int, most: int) -> Document:
-    own = " ".join(dice.choice(words) for _ in range(dice.randint(fewest, most)))
+    while True:
+        own = " ".join(dice.choice(words) for _ in range(dice.randint(fewest, most)))
+        if microskills.part_of(f"Repeat: {own}") == "train":
+            break
     return [(f"Repeat: {own}. Answer:", TEXT), (f" {own}", ANSWER), (".", TEXT)]
 
 

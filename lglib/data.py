@@ -135,15 +135,16 @@ def _shortened(prompt: str, tokenizer: Any, room: int) -> str:
     """The prompt, or as many of its last words as fit the room; empty when the question does not."""
     length = len(tokenizer(prompt).input_ids)
     question = max(prompt.rfind("Question:"), prompt.rfind("Claim:"))
+    last = question if question >= 0 else len(prompt)  # nothing behind it is cut
     start = 0
     while length > room:
+        if start >= last:
+            return ""
         kept = prompt[start:]
         spans = tokenizer(kept, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
         over = min(length - room, len(spans) - 1)
         space = re.compile(r"\s").search(kept, spans[over][0])
-        if not space or 0 <= question <= start + space.start():
-            return ""
-        start += space.end()
+        start = min(start + space.end(), last) if space else last
         length = len(tokenizer(prompt[start:]).input_ids)
     return prompt[start:]
 

@@ -5,9 +5,11 @@ Room: on `progress`; `models` and `data` import it. Safetensors, Parquet and tex
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +104,8 @@ def _tried(get: Callable[[], Found], name: str, revision: str, kind: str, *, all
     """What `get` returns; a busy hub is asked again, and any other failure is told in our words."""
     for wait in (*WAITS, None):
         try:
-            return get()
+            with _noted():
+                return get()
         except Exception as error:
             if not _of_the_network(error):
                 raise
@@ -113,6 +116,22 @@ def _tried(get: Callable[[], Found], name: str, revision: str, kind: str, *, all
                 continue
             raise Unreachable(_told(error, status, name, revision, kind, allowed)) from error
     raise Unreachable(f"{name}@{revision} could not be fetched")
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """Warnings of huggingface_hub as lines of progress: it would print them, and a page keep them."""
+
+    class Noted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            progress.note(record.getMessage().partition("\n")[0][:160])
+
+    own = logging.getLogger("huggingface_hub")
+    kept, own.handlers = own.handlers, [Noted()]
+    try:
+        yield
+    finally:
+        own.handlers = kept
 
 
 def _told(error: Exception, status: int | None, name: str, revision: str, kind: str, allowed: bool) -> str:

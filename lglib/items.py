@@ -63,7 +63,8 @@ def part_of(text: str, parts: Sequence[str] = PARTS) -> str:
     """Part that a text falls into: a function of its words alone, so no text can be in two parts.
 
     Capitals, the number of spaces and how accents are encoded do not count: two items that read the same
-    never part company. The same on every machine, for ever. Raises ValueError for no part or a part named twice.
+    never part company. The same on every machine, for ever. Raises ValueError for no part or a part named
+    twice.
 
     >>> part_of("Is it so?") == part_of("  is it   SO?")
     True

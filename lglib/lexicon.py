@@ -42,7 +42,7 @@ COLOURS = _listed("""
     red blue green yellow black white brown grey pink purple silver golden
 """)
 SIZES = _listed("""
-    tiny small large huge long short wide narrow
+    tiny small medium large huge giant
 """)
 LETTERS = _listed("""
     b c d f g h k m p t
@@ -80,7 +80,7 @@ def words() -> list[str]:
     """Every word that is one token, each once, in a fixed order.
 
     >>> len(words())
-    387
+    386
     """
     lists = [GRAMMAR, NAMES, PLACES, JOBS, FOODS, BELONGINGS, THINGS, COLOURS, SIZES, LETTERS, NUMBERS]
     tables = [PLURALS, OPPOSITES, CAPITALS]

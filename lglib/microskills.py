@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
-from lglib import keys, lexicon
-from lglib.items import Item, part_of
+from lglib import items, keys, lexicon
+from lglib.items import Item
 
 PARTS = {"train": 8, "validation": 1, "test": 1}  # of ten
 _NAMES = [name for name, share in PARTS.items() for _ in range(share)]
@@ -81,6 +81,15 @@ TABLES: Mapping[str, Callable[[Random], Pair]] = dict(
 SKILLS = {**RULES, **TABLES}
 
 
+def part_of(text: str) -> str:
+    """Part of the input of a rule, or of a story: train for eight tenths of them, by their content alone.
+
+    >>> part_of("Sort: p c f")
+    'test'
+    """
+    return items.part_of(text, _TEN).split()[0]
+
+
 def questions(n: int, skill: str, *, part: str, key: object) -> list[Item]:
     """Draw n items of one skill. Of sort, reverse and repeat no item is in two parts.
 
@@ -97,7 +106,7 @@ def questions(n: int, skill: str, *, part: str, key: object) -> list[Item]:
     found: list[Item] = []
     while len(found) < n:
         asked, answered = SKILLS[skill](dice)
-        if skill in TABLES or _part(asked) == part:
+        if skill in TABLES or part_of(asked) == part:
             found.append(Item(f"{asked}. Answer:", (f" {answered}",), 0, kind=skill, source="micro-world"))
     return found
 
@@ -106,20 +115,23 @@ def stories(n: int, *, part: str, key: object) -> list[str]:
     """Draw n plain stories of three to six sentences; no story is in two parts.
 
     >>> stories(1, part="test", key=0)[0].split(".")[0]
-    'A long time ago Finn lived in a little house near the road'
+    'A long time ago Eva lived in a little house near the tree'
     """
     dice = _dice(n, part, "stories", key)
     found: list[str] = []
     while len(found) < n:
-        if _part(story := _story(dice)) == part:
+        if part_of(story := _story(dice)) == part:
             found.append(story)
     return found
+
+
+_CARRIED = ("ball", "cup", "hat", "bag", "book", "kite", "coat", "bottle")
 
 
 def _story(dice: Random) -> str:
     one, other = dice.sample(lexicon.NAMES, 2)
     place, road = dice.choice(lexicon.PLACES), dice.choice(["road", "river", "hill", "tree"])
-    thing, food = dice.choice([*lexicon.THINGS, *lexicon.BELONGINGS]), dice.choice(lexicon.FOODS)
+    thing, food = dice.choice([*_CARRIED, *lexicon.BELONGINGS]), dice.choice(lexicon.FOODS)
     colour = dice.choice(lexicon.COLOURS)
     animal = dice.choice(list(lexicon.PLURALS)[:13])
     starts = [
@@ -132,23 +144,19 @@ def _story(dice: Random) -> str:
         f"{one} saw a {colour} {thing} by the {road}.",
         f"{other} came from the {place} with a {thing}.",
         f"A {animal} sat near the {road}.",
-        f"They talked about the {thing} and sang.",
+        f"{one} and {other} talked about the {thing} and sang.",
         f"{one} bought {food} and {other} worked.",
         f"{other} gave the {thing} to {one}.",
-        f"Then the {dice.choice(['rain', 'sun', 'wind'])} came out.",
+        f"Then the {dice.choice(['rain', 'wind'])} came.",
         f"{one} lost the {thing} but {other} found it.",
     ]
     ends = [
         f"After that {one} walked home.",
-        "They were all happy.",
+        f"{one} and {other} were happy.",
         f"At night {other} slept.",
         f"{one} was tired and went home.",
     ]
     return " ".join([dice.choice(starts), *dice.sample(middles, dice.randint(1, 4)), dice.choice(ends)])
-
-
-def _part(text: str) -> str:
-    return part_of(text, _TEN).split()[0]
 
 
 def _dice(n: int, part: str, *key: object) -> Random:

@@ -1,14 +1,13 @@
 """The one door to every language model: shipped with the project, in a local folder, or on the hub.
 
-Room: on `answers`, `families`, `hub`, `items`, `progress`, `shipped` and `weights`; chapters import it. A
-model comes out with the same things known about it wherever it comes from.
+Room: on `answers`, `families`, `hub`, `items`, `progress`, `shipped` and `weights`; chapters import it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os.path import isdir  # false for a name that no folder can have, where Path.is_dir raises
 from pathlib import Path
@@ -151,7 +150,7 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
     own, _, commit = name.partition("@")
     if commit and revision not in (None, commit):
         raise ModelError(f"name says revision {commit!r} and revision says {revision!r}")
-    if hub.ID.fullmatch(own) and not own.startswith(("./", "../")):
+    if hub.ID.fullmatch(own):
         return hub.fetch(own, commit or revision, allow_download=allow_download), commit or str(revision)
     raise ModelError(
         f"no model {name!r}: it is not shipped ({', '.join(shipped.NAMES)}), not a folder from {Path.cwd()}, "
@@ -163,16 +162,13 @@ def _config(folder: Path) -> Mapping[str, Any]:
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ModelError(f"{folder} is no model in transformers format: it has no config.json") from None
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} is no model: its config.json cannot be read ({_short(error)})") from None
     if not isinstance(found, dict) or not isinstance(found.get("model_type"), str):
         raise ModelError(f"{path} names no model_type")
     if "auto_map" in found:
         raise ModelError(
-            f"{path} asks to run code from the repository (auto_map), which is refused. "
-            "Use a model whose class is part of transformers"
+            f"{path} runs code of its own (auto_map), which is refused: use a class of transformers"
         )
     return found
 
@@ -199,16 +195,14 @@ def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) ->
 
     kind: Any = AutoModelForCausalLM
     wanted = dict(dtype=dtype, attn_implementation=attention)
-    told: Mapping[str, Any] = {}
     try:
         if seed is None:
             read = dict(use_safetensors=True, output_loading_info=True)
             model, told = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
         else:
-            config = AutoConfig.from_pretrained(folder, **LOCAL)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
-                model = kind.from_config(config, **wanted)
+                model, told = kind.from_config(AutoConfig.from_pretrained(folder, **LOCAL), **wanted), {}
     except Exception as error:  # a config can be wrong in any way
         raise ModelError(f"{folder} does not load: {_short(error)}") from error
     if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
@@ -222,7 +216,7 @@ def _device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ModelError(f"device is {device!r}, want auto, cpu or cuda") from None
+        found = torch.device("meta")
     if found.type not in ("cpu", "cuda"):
         raise ModelError(f"device is {device!r}, want auto, cpu or cuda")
     if found.type == "cuda" and not torch.cuda.is_available():
@@ -244,14 +238,11 @@ def _quiet() -> Iterator[None]:
     """Loading bars of transformers on a terminal only, so that none ends on a page."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    if not progress.on_terminal():
-        logging.disable_progress_bar()
-    try:
+    with ExitStack() as after:
+        if logging.is_progress_bar_enabled() and not progress.on_terminal():
+            logging.disable_progress_bar()
+            after.callback(logging.enable_progress_bar)
         yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _short(error: Exception) -> str:

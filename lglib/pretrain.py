@@ -48,13 +48,18 @@ def _facts(most: int) -> Callable[[object], Iterator[corpus.Document]]:
     return lambda key: corpus.mixed(key, facts=(1, most))
 
 
+def _back(key: object) -> Iterator[corpus.Document]:
+    return corpus.lookups(f"back {key}", back=0.75)
+
+
 READS = {"yes-no": 0.97, "claim": 0.97}
 STAGES = (
     Stage("copy", corpus.copying, 1000, {"repeat": 0.7}, rows=72, length=32),
-    Stage("look up", corpus.lookups, 3000, {"open": 0.95, "who": 0.9}, rows=36, length=64),
+    Stage("look up", corpus.lookups, 3000, {"open": 0.95}, rows=36, length=64),
+    Stage("look back", _back, 4000, {"open": 0.95, "who": 0.9}, rows=36, length=64, rate=0.5),
     Stage("compare two", _facts(2), 3000, {"yes-no 2": 0.92}, rate=0.5),
-    Stage("compare four", _facts(4), 3000, READS, rate=0.5),
-    Stage("settle", _facts(4), 1500, READS, rate=0.5, whole=True),
+    Stage("compare four", _facts(4), 3000, {"yes-no": 0.95, "claim": 0.95}, rate=0.5),
+    Stage("settle", _facts(4), 1200, READS, rate=0.5, whole=True),
     Stage("calibrate", lambda key: corpus.mixed(key, facts=(1, 4), flips=0.1), 400, READS, whole=True),
 )
 
@@ -162,7 +167,7 @@ def scores(
         items = microworld.questions(n, kind, part=part, key="gate")
         found[kind] = answers.exact_match(model, tokenizer, items).mean().item()
     for skill in microskills.SKILLS:
-        items = microskills.questions(n, skill, part=part, key="gate")
+        items = microskills.questions(n // 2, skill, part=part, key="gate")
         found[skill] = answers.exact_match(model, tokenizer, items).mean().item()
     return found
 
@@ -170,7 +175,9 @@ def scores(
 def train(
     family: str, *, seed: int = 0, device: str = "cpu", stages: tuple[Stage, ...] = STAGES, **shape: int
 ) -> Trained:
-    """Train a micro model through all stages. Raises NotLearned when one ends without meeting its gate.
+    """Train a micro model through all stages.
+
+    Raises NotLearned when one ends without meeting its gate.
 
     The block matrices learn by Muon, the rest by AdamW; calibration by AdamW alone. On a CPU with bfloat16
     instructions and on a GPU the products run in bfloat16; weights, gradients and states are float32.
@@ -187,9 +194,9 @@ def train(
             factor *= max(1 / 30, 1 - step / stage.steps) if stage.whole else 1.0
             for group, rate in zip((g for s in steppers for g in s.param_groups), rates, strict=True):
                 group["lr"] = rate * factor
-            batch = tuple(part.to(device) for part in next(stream))
+            ids, weights = (part.to(device) for part in next(stream))
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=_bfloat16(device)):
-                value = loss(trained.model, batch)
+                value = loss(trained.model, (ids, weights))
             value.backward()
             torch.nn.utils.clip_grad_norm_(trained.model.parameters(), 1.0)
             for stepper in steppers:
@@ -200,7 +207,7 @@ def train(
             if step % EVERY and step < stage.steps:
                 continue
             seconds = time.monotonic() - started
-            row = dict(stage=stage.name, step=step, seconds=round(seconds, 1), tokens=tokens)
+            row: dict[str, Any] = dict(stage=stage.name, step=step, seconds=round(seconds, 1), tokens=tokens)
             row |= dict(loss=round(value.item(), 4))
             row |= {name: round(score, 4) for name, score in scores(trained.model, tokenizer).items()}
             trained.curve.append(row)

@@ -141,7 +141,7 @@ def _sizes(path: Path) -> list[int]:
             tensors = [t for name, t in header.items() if name != "__metadata__"]
             end = max((t["data_offsets"][1] for t in tensors), default=0)
             sizes = [math.prod(t["shape"]) for t in tensors]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UnsafeWeights(f"{path} is no safetensors file ({type(error).__name__})") from None
     if 8 + length + end != size:
         raise UnsafeWeights(f"{path} is cut off: {size} bytes, its header says {8 + length + end}")

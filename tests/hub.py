@@ -74,6 +74,7 @@ class Hub:
     def __init__(self) -> None:
         # Method, path with its query, and Range header of all that was asked of a repository.
         self.requests: list[tuple[str, str, str | None]] = []
+        self.strays: list[str] = []  # addresses asked for that are of no repository
         self._port = 0
         self._lock = threading.Lock()
         self._commits: dict[tuple[str, str], dict[str, dict[str, _File]]] = {}  # repository, sha, path
@@ -189,6 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         api, file = API.fullmatch(url.path), FILE.fullmatch(url.path)
         if not api and not file:  # what the clients ask for themselves, as the list of agents
+            self.hub.strays.append(path)
             return self._send(404, b"{}", {})
         self.hub.requests.append((self.command, path, self.headers.get("Range")))
         try:

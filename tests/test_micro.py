@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lglib import lexicon, pretrain, shipped
+from lglib import lexicon, microskills, pretrain, shipped
 from workflow import micro
 
 GOOD = {
@@ -28,9 +28,9 @@ def quick(tmp_path, monkeypatch):
         model = pretrain.untrained(family, tokenizer, seed=seed, width=16, layers=1, heads=2)
         return pretrain.Trained(model, tokenizer, curve)
 
-    tables = {name: dict(value=1.0, low=0.9, high=1.0, n=250) for name in micro.microskills.TABLES}
+    tables = {name: dict(value=1.0, low=0.9, high=1.0, n=250) for name in microskills.TABLES}
     monkeypatch.setattr(pretrain, "train", train)
-    monkeypatch.setattr(micro, "test", lambda model, tokenizer: {**scored(), **tables})
+    monkeypatch.setattr(micro, "tested", lambda model, tokenizer, n: {**scored(), **tables})
     monkeypatch.setattr(shipped, "root", lambda: tmp_path)
     return tmp_path
 
@@ -59,7 +59,7 @@ def test_what_is_made_is_what_is_loaded(quick):
 def test_a_gate_that_fails_leaves_the_shipped_model_as_it_was(quick, monkeypatch):
     micro.make("micro-olmo2", 0, "cpu", quick)
     before = {path.name: path.read_bytes() for path in (quick / "micro-olmo2").iterdir()}
-    monkeypatch.setattr(micro, "test", lambda model, tokenizer: scored(claim=0.5))
+    monkeypatch.setattr(micro, "tested", lambda model, tokenizer, n: scored(claim=0.5))
     with pytest.raises(micro.GateNotMet):
         micro.make("micro-olmo2", 1, "cpu", quick)
     assert {path.name: path.read_bytes() for path in (quick / "micro-olmo2").iterdir()} == before
@@ -67,7 +67,7 @@ def test_a_gate_that_fails_leaves_the_shipped_model_as_it_was(quick, monkeypatch
 
 
 def test_an_error_while_writing_leaves_no_half_folder(quick, monkeypatch):
-    monkeypatch.setattr(micro, "card", lambda found: 1 / 0)
+    monkeypatch.setattr(micro.card, "text", lambda found: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         micro.make("micro-gpt2", 0, "cpu", quick)
     assert list(quick.iterdir()) == []

@@ -196,7 +196,9 @@ def test_what_is_not_offered_is_told_with_what_is(original, wrong, told, monkeyp
     assert told in refused(original, **wrong)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "micro-gpt3", "./nowhere", "no where/model", "a/b/c", "x" * 5000])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "micro-gpt3", "./nowhere", "../no/where", "no where/model", "a/b/c", "x" * 5000]
+)
 def test_a_name_that_means_nothing_is_told_with_what_there_is(name):
     with pytest.raises(models.ModelError) as told:
         models.load(name)
@@ -237,14 +239,20 @@ def other_tensors(change):
 
 FIRST = "transformer.h.0.attn.c_attn.weight"
 SPOILED = {
-    "no config": (lambda f: (f / "config.json").unlink(), "it has no config.json"),
-    "config no json": (lambda f: (f / "config.json").write_text("{"), "config.json is not JSON"),
-    "config no text": (lambda f: (f / "config.json").write_bytes(b"\xff"), "config.json is not JSON"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        "its config.json cannot be read (FileNotFoundError",
+    ),
+    "config no json": (lambda f: (f / "config.json").write_text("{"), "its config.json cannot be read ("),
+    "config no text": (
+        lambda f: (f / "config.json").write_bytes(b"\xff"),
+        "its config.json cannot be read (",
+    ),
     "config a list": (lambda f: (f / "config.json").write_text("[]"), "config.json names no model_type"),
     "no model_type": (lambda f: configure(f, model_type=None), "config.json names no model_type"),
     "code of its own": (
         lambda f: configure(f, auto_map={"AutoModelForCausalLM": "mine.Net"}),
-        "asks to run code from the repository (auto_map), which is refused",
+        "runs code of its own (auto_map), which is refused",
     ),
     "layers no number": (lambda f: configure(f, n_layer="three"), "does not load: "),
     "heads none": (lambda f: configure(f, n_head=0), "does not load: "),
@@ -306,7 +314,7 @@ def test_code_beside_the_weights_is_not_run(folder):
     with suppress(models.ModelError):
         load(folder)
     configure(folder, auto_map={"AutoModelForCausalLM": "mine.Net", "AutoConfig": "mine.Net"})
-    assert "asks to run code" in refused(folder)
+    assert "runs code of its own" in refused(folder)
     assert not mark.exists()
 
 
@@ -358,3 +366,18 @@ def test_a_model_without_room_is_refused_with_both_figures(original, monkeypatch
     assert f"has {numbers:,} parameters" in found
     assert "GB to load as float32 on cpu; 0.00 GB are free" in found
     assert str(original) in found
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_bars_of_transformers_are_left_as_they_were(original, shown):
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    try:
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+        load(original)
+        with pytest.raises(SplitAnswer):
+            load(original, answers=[" perhaps"])
+        assert logging.is_progress_bar_enabled() == shown
+    finally:
+        (logging.enable_progress_bar if before else logging.disable_progress_bar)()

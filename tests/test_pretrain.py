@@ -129,7 +129,14 @@ def test_the_scores_name_every_kind_and_skill(tokenizer):
 
 @pytest.mark.parametrize(
     ("number", "start"),
-    [(0, "cbacb223c558"), (1, "ffc5217e2a57"), (2, "93768b7e541b"), (3, "3739ac1f250d"), (5, "dbf1b5cc4931")],
+    [
+        (0, "96eaaaae7e01"),
+        (1, "da3df4c80fab"),
+        (2, "aeb54ec846cf"),
+        (3, "8111a0b204b9"),
+        (4, "f6c914de8592"),
+        (6, "5a578b5c0cd7"),
+    ],
 )
 def test_the_text_is_still_the_text_that_the_shipped_models_learned_from(tokenizer, number, start):
     own = pretrain.STAGES[number]

@@ -9,6 +9,7 @@ import pytest
 
 from lglib import across, provenance, results, stats, verdicts
 from lglib.results import Record
+from workflow import execute
 
 RECORD = Record("T1", "gain / law", 1.0, 0.9, 1.1, 50, "1", 0.0, "one draw", predicted=1.0)
 RUN = {"chapter": "01_theory", "profile": "quick", "model": "m", "parameters": {"draws": 5}, "device": "cpu"}

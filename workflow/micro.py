@@ -19,6 +19,7 @@ import torch
 
 from lglib import answers, microskills, microworld, pretrain, progress, provenance, shipped, stats
 from lglib.stats import Interval
+from workflow import card
 
 SEEDS = {"micro-gpt2": 0, "micro-qwen2": 0, "micro-olmo2": 0}
 TESTED = 1000  # test items of each kind; skills a quarter of it
@@ -68,9 +69,9 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
     family = name.removeprefix("micro-")
     trained = pretrain.train(family, seed=seed, device=device)
     seconds = time.monotonic() - started
-    model, tokenizer = trained.model.cpu().float(), trained.tokenizer
-    tested = test(model, tokenizer)
-    require(name, tested)
+    model, tokenizer = trained.model.to("cpu", torch.float32), trained.tokenizer
+    scores = tested(model, tokenizer, TESTED)
+    require(name, scores)
     new = root / f".{name}.{os.getpid()}.tmp"
     shutil.rmtree(new, ignore_errors=True)
     try:
@@ -90,13 +91,13 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
             machine=_machine(device),
             versions=provenance.versions(),
             recipe=provenance.library_hash(["pretrain"]),
-            tested=tested,
+            tested=scores,
             curve=trained.curve,
         )
         for path in new.iterdir():
             path.chmod(0o644)  # safetensors writes for its owner only
         found["files"] = {path.name: shipped.sha256(path) for path in sorted(new.iterdir())}
-        (new / "README.md").write_text(card(found), encoding="utf-8")
+        (new / "README.md").write_text(card.text(found), encoding="utf-8")
         (new / shipped.MANIFEST).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         old = root / f".{name}.{os.getpid()}.old"
         if (root / name).exists():
@@ -108,7 +109,7 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
     return found
 
 
-def test(model: torch.nn.Module, tokenizer: Any, n: int = TESTED) -> dict[str, Measured]:
+def tested(model: torch.nn.Module, tokenizer: Any, n: int) -> dict[str, Measured]:
     """Scores on the test part, which training never saw, each with a 95 % interval over items."""
     found: dict[str, Measured] = {}
     for kind in ("yes-no", "claim"):
@@ -132,79 +133,14 @@ def test(model: torch.nn.Module, tokenizer: Any, n: int = TESTED) -> dict[str, M
     return found
 
 
-def require(name: str, tested: Mapping[str, Measured]) -> None:
+def require(name: str, scores: Mapping[str, Measured]) -> None:
     """Stop unless the model reads and answers softly. Raises GateNotMet with the figures."""
-    figures = ", ".join(f"{what} {own['value']:.3f}" for what, own in tested.items())
-    reads = all(tested[kind]["value"] >= pretrain.READS[kind] for kind in pretrain.READS)
-    if not reads or not SOFT[0] <= tested["P(yes|true), yes-no"]["value"] <= SOFT[1]:
+    figures = ", ".join(f"{what} {own['value']:.3f}" for what, own in scores.items())
+    reads = all(scores[kind]["value"] >= pretrain.READS[kind] for kind in pretrain.READS)
+    if not reads or not SOFT[0] <= scores["P(yes|true), yes-no"]["value"] <= SOFT[1]:
         raise GateNotMet(
             f"{name}: wanted {pretrain.READS} and P(yes|true) in {list(SOFT)} on the test part; got {figures}"
         )
-
-
-def card(found: Measured) -> str:
-    """The model card, in Markdown."""
-    rows = "\n".join(
-        f"| {what.replace('|', ' given ')} | {own['value']:.3f} | {own['low']:.3f} to {own['high']:.3f} | {own['n']} |"
-        for what, own in found["tested"].items()
-    )
-    known = ", ".join(f"{name} {found['tested'][name]['value']:.2f}" for name in microskills.TABLES)
-    stages = "\n".join(
-        f"| {stage.name} | {rows_[-1]['step']} | {rows_[-1]['seconds']:.0f} |"
-        for stage in pretrain.STAGES
-        if (rows_ := [row for row in found["curve"] if row["stage"] == stage.name])
-    )
-    return f"""---
-license: mit
-language: en
-library_name: transformers
-pipeline_tag: text-generation
-tags: [micro-world, synthetic, interpretability]
----
-
-# {found["name"]}
-
-A language model of {found["parameters"]:,} parameters ({found["family"]} architecture, 4 blocks of width 128, 4 heads,
-context 128, 4 bytes a number) that reads short passages about a small made-up world and answers questions on
-them. It stands in for a large model where there is no GPU and no hub. It knows nothing of the real world.
-
-## Data
-
-Text made by `lglib.microworld`, `lglib.microskills` and `lglib.corpus` from seed {found["seed"]}: passages of one to four facts
-with yes-no questions, claims and open questions, rows of words to repeat, nine small skills, plain stories. No
-text of other people. Passages, stories and the inputs of sort, reverse and repeat are split into train (eight
-tenths), validation and test by a hash of their content. The other skills are small tables that the model
-knows by heart.
-
-## Recipe
-
-`make models NAMES={found["name"]}` (`lglib.pretrain`), {found["tokens"]:,} tokens, {found["seconds"]:,} seconds on {found["machine"]}.
-Muon on the matrices of the blocks, AdamW on the rest. Each stage ends when its gate on validation items is met:
-
-| stage | steps | seconds since the start |
-| --- | --- | --- |
-{stages}
-
-In the last stage a tenth of the yes and no of the training text is wrong. That keeps the answers right and makes them
-soft: a model that is sure to five digits has no gradient left to study.
-
-## Measured on the test part
-
-| what | value | 95 % interval over items | n |
-| --- | --- | --- | --- |
-{rows}
-
-P(yes) is relative to yes and no. Tables known by heart, the same items in every part: {known}.
-
-## Limits
-
-One training run, one seed. Only the sentence forms of the micro-world are understood; other words are read as bytes
-and mean nothing. Findings on it say what can happen in a transformer, not what does happen in a large one.
-
-## Files
-
-SHA-256 of `model.safetensors`: `{found["files"]["model.safetensors"]}`. `lglib.models.load` checks every file.
-"""
 
 
 def _inside(name: str, seed: int | None, device: str) -> int:
