@@ -24,6 +24,7 @@ BUDGETS = {  # seconds
     "chapter 01_theory, one seed": 90,
     "chapter 02_synthetic_transformer, one seed": 240,
     "chapter 02_synthetic_transformer, smoke": 20,
+    "chapter 02b_models, one seed": 90,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
     "make test": 480,
@@ -66,7 +67,7 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         found = {"install": measure(["make", "setup"], clone)}
         python = str(clone / ".venv" / "bin" / "python")
-        for name in ("01_theory", "02_synthetic_transformer"):
+        for name in ("01_theory", "02b_models", "02_synthetic_transformer"):
             chapter = [python, "-m", "workflow.execute", name]
             found[f"chapter {name}, one seed"] = measure(chapter, clone)
         found["chapter 02_synthetic_transformer, smoke"] = measure([*chapter, "--profile", "smoke"], clone)

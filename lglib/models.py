@@ -6,6 +6,7 @@ Room: on `answers`, `families`, `hub`, `items`, `progress`, `shipped` and `weigh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -207,6 +208,11 @@ def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) ->
         raise ModelError(f"{folder} does not load: {_short(error)}") from error
     if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
         raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
+    numbers = (re.search(r"\.(\d+)\.", f".{key}") for key in told.get("unexpected_keys", ()))
+    if beyond := {int(m[1]) for m in numbers if m and int(m[1]) >= model.config.num_hidden_layers}:
+        raise ModelError(
+            f"{folder}: config.json has fewer blocks than the weights, which have {max(beyond) + 1}"
+        )
     return model
 
 

@@ -381,3 +381,14 @@ def test_the_bars_of_transformers_are_left_as_they_were(original, shown):
         assert logging.is_progress_bar_enabled() == shown
     finally:
         (logging.enable_progress_bar if before else logging.disable_progress_bar)()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
+def test_a_config_with_fewer_blocks_than_the_weights_is_refused(tmp_path, family):
+    tiny.save(tmp_path, family)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    name = "n_layer" if family == "gpt2" else "num_hidden_layers"
+    path.write_text(json.dumps({**config, name: tiny.BLOCKS - 1}))
+    with pytest.raises(models.ModelError, match=f"fewer blocks than the weights, which have {tiny.BLOCKS}"):
+        models.load(str(tmp_path), device="cpu")
