@@ -190,7 +190,7 @@ plots.table(
 #
 # The third rung matters more than it seems. In a trial run that left it out (OLMo 2, one run), yes-no questions on two facts stayed at chance for 400 steps of the fourth; with it they were nine tenths right after 200.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions jump first, then yes-no questions, from chance (grey) to nearly all right."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curve for open questions rises first; the one for yes-no questions stays at one half and then rises steeply to one."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions jump first, then questions for the subject (who), and then yes-no questions, from chance (grey) to nearly all right."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curve for open questions rises first, then the one for who; the one for yes-no questions stays at one half and then rises to one."}}
 figure, axes = plots.panels(max(len(own), 1), height=2.3)
 for panel, name in zip(axes, own, strict=False):
     curve = cards[name]["curve"]
@@ -206,7 +206,7 @@ axes[-1].set_xlabel("million tokens")
 plots.legend_below(axes[-1])
 
 # %% [markdown]
-# **What we see.** For each model the open questions are learned first, and fast. The yes-no questions stay at chance until then and follow within a few hundred thousand tokens.
+# **What we see.** In each model the open questions come first. The yes-no questions stay at chance until the questions from the value to the subject (*who*) are answered too, and rise in the stage after. That stage has few questions of the *who* kind, and the two models with rotary positions then lose some of them again.
 #
 # **What this does not show.** One run a model. How long a jump takes would differ with another seed; that is why each stage waits for its gate, and why the weights are shipped.
 #
@@ -256,7 +256,7 @@ plots.ladder(axes[0], KINDS, series)
 grey = [(np.mean([floors[name][k].estimate for name in names]),) * 3 for k in KINDS]
 plots.ladder(axes[0], KINDS, {"untrained": grey}, color=plots.NULL)
 axes[0].set(xlim=(-0.03, 1.03), xlabel="share of right answers")
-plots.legend_below(axes[0])
+_ = axes[0].legend(loc="center", bbox_to_anchor=(0.42, 0.45))
 
 # %% tags=["hide-output"]
 plots.table(
@@ -281,6 +281,10 @@ for name in own:
     )
 
 # %% [markdown]
+# **What we see.** The trained models read nearly every item right, and do the skills. The figure shows the exceptions, and the lines above name those below nine tenths. The untrained twins are at chance where there are two answers, and otherwise write a right answer hardly ever. (With `seed = 0` the twin of a shipped model is the very network that its training began from.)
+#
+# **What this does not show.** The intervals are over items, for one training run of each model. They say how well *this* network reads, and nothing of how another seed would.
+#
 # (micro-calibration)=
 # ## How sure they are
 #
@@ -332,6 +336,8 @@ plots.table(
 # %% [markdown]
 # $P(\text{yes})$ is relative to yes and no together. The column *before* holds the two means on validation items at the end of the stage *settle*, before any label was flipped. The last column is the share of items whose answer has a probability above $0.999$.
 #
+# **What we see.** The means lie close to $0.9$ and $0.1$, as {prf:ref}`prop-flips` says, and no answer is sure to three digits.
+#
 # A *calibration curve* asks more: among items whose $P(\text{yes})$ is near some value, which share *is* labelled yes, when labels are flipped as in training? Ours come out in two clumps, so the curve has points only where there are items.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in bins with at least 20 items; the grey diagonal is perfect calibration. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points near the diagonal at its two ends."}}
@@ -354,6 +360,8 @@ _ = axes[0].legend()
 plots.legend_below(axes[1])
 
 # %% [markdown]
+# **What we see.** Two clumps, and within each the curve is flatter than the diagonal: whether a model says $0.85$ or $0.95$, a label is wrong about one time in ten. That is as it should be, since the flips did not depend on the item; the spread is the model's own.
+#
 # (micro-limits)=
 # ## Where they fail
 #
@@ -435,9 +443,11 @@ rows = {
 plots.ladder(axes[0], list(tests), rows)
 axes[0].axvline(0.5, color=plots.NULL, lw=1.2, zorder=0, label="chance")
 axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
-plots.legend_below(axes[0])
+_ = axes[0].legend(loc="center", bbox_to_anchor=(0.55, 0.75))
 
 # %% [markdown]
+# **What we see.** Longer passages than in training do no harm. A new order of words brings the answers back to near chance: what was learned is the sentence, not its meaning. A name spelled in bytes costs a good part, though the questions are the same.
+#
 # **What the models can stand in for.** They are transformers of three real families, trained to a low loss by gradient descent, with heads that read, bind and compare, and with answers that are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in
 # minutes.
 #
