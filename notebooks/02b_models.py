@@ -18,7 +18,7 @@
 # # The models: small ones that read, and one door to all others
 #
 # The next chapters need *language models*: networks that were trained on text, that answer questions, and that can be edited with LoRA and steered. The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and
-# OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader on a laptop has neither. So this project brings three small models of its own, and loads them through the same code as the large ones.
+# OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader may have neither. So this project brings three small models of its own, and loads them through the same code as the large ones.
 #
 # This chapter measures no claim of the paper. It checks the instruments: what the small models read, how sure they are, what they can stand in for, and what they cannot.
 #
@@ -52,7 +52,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.calibration import calibration_curve
 
 from lglib import (
     answers,
@@ -86,8 +85,36 @@ for kind in microworld.KINDS:
     print(f"{kind:7s}{item.prompt}{item.answer}")
 
 # %% [markdown]
-# Here `yes-no` asks whether something is so, `claim` states it, `open` asks for the value, and `who` for the subject. Half of the right answers to the first two are yes. A false question or claim takes its false value, half of the time where that is possible, from another fact of the same passage. So the
-# presence of a word decides nothing: the model must *bind* the value to the subject.
+# Here `yes-no` asks whether something is so, `claim` states it, `open` asks for the value, and `who` for the subject. Half of the right answers to the first two are yes. A false question or claim takes its false value, half of the time where that is possible, from another fact of the same passage. So it is not
+# enough to find the value in the passage: the model must *bind* it to the subject. How far does a reader come that does not bind, and says yes whenever the value stands in the passage?
+
+
+# %%
+def value(item):
+    """The value that a yes-no question asks about."""
+    return item.prompt.partition("Question:")[2].split("?")[0].split()[-1]
+
+
+def present(item):
+    """Whether that value stands in the passage."""
+    passage = item.prompt.partition("Question:")[0]
+    return value(item) in passage.replace(".", " ").split()
+
+
+def shortcut(chosen):
+    """Accuracy of the rule 'yes if the value is present', with its interval over items."""
+    hits = sum(present(item) == (item.label == 0) for item in chosen)
+    return stats.proportion_interval(hits, len(chosen))
+
+
+sets = {
+    kind: list(dict.fromkeys(data.micro(items, kind, key=seed)))
+    for kind in [*microworld.KINDS, *microskills.SKILLS]
+}
+print(f"the shortcut is right on {shortcut(sets['yes-no']):.3f} of the yes-no items")
+
+# %% [markdown]
+# That, and not one half, is what reading has to beat. (Items that were drawn twice are kept once here, so the number $n$ of an interval counts different items.)
 #
 # Beside reading there are nine skills. Three follow a rule. The other six are small tables, which a model can only know by heart. And there are plain stories, on which later chapters measure what an edit breaks.
 
@@ -124,7 +151,7 @@ print(
 # The sum does not depend on the order of the facts or on the question. So the passage alone decides the part, and a function has one value.
 # :::
 #
-# This is the same idea as in {prf:ref}`prop-parts`. It holds for the four kinds of questions together: a passage of the test part is never read in training, whatever is asked about it. Stories, and the inputs of the three rules, are split in the same way, as texts: the letters of a sorting item may have been
+# This is the same idea as in {prf:ref}`prop-parts`. It holds for the four kinds of questions together: no document of the training text is about a passage of the test part, whatever is asked. (A longer training passage may contain the facts of a shorter test passage, and the last document of a row of tokens is cut where the row ends.) Stories, and the inputs of the three rules, are split in the same way, as texts: the letters of a sorting item may have been
 # sorted in training from another order. The tables are not split: their test items *were* seen, and a score on them says what is known by heart.
 #
 # The check below draws passages from each part and looks for common ones.
@@ -136,15 +163,22 @@ drawn = {
 }
 for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
     print(f"{one} and {other}: {len(drawn[one] & drawn[other])} passages in common")
-seen = {
+again = {
     frozenset(p) for p in microworld.passages(20 * items, part="train", key=seed + 1)
 }
-print(f"two draws from train: {len(drawn['train'] & seen)} passages in common")
+common = drawn["train"] & again
+single = sum(len(p) == 1 for p in common)
+print(f"two draws from train: {len(common)} in common, {single} of them a single fact")
+facts = {part: set().union(*found) for part, found in drawn.items()}
+met = len(facts["test"] & facts["train"]) / len(facts["test"])
+print(
+    f"of the single facts of test passages {met:.1%} are told in these train passages"
+)
 
 # %% [markdown]
-# The last line is the control: two draws of the *same* part do have passages in common, most of them with a single fact. So the zeros above are not just the size of the world.
+# The fourth line is the control: two draws of the *same* part do have passages in common. So the zeros above are not just the size of the world.
 #
-# **What this does not show.** Every fact of a test passage, taken alone, was seen in training in other company. And the sentences have the same few forms everywhere. The test part asks for new combinations, not for a new language.
+# **What this does not show.** Practically every fact of a test passage, taken alone, was told in training in other company. And the sentences have the same few forms everywhere. The test part asks for new combinations, not for a new language.
 #
 # (micro-training)=
 # ## How they were trained
@@ -178,19 +212,19 @@ plots.table(
 # %% [markdown]
 # The seconds are of one thread. `make models` does it again from scratch. The weights are checked against their SHA-256 each time they are loaded.
 #
-# Reading does not grow steadily. It emerges in jumps, and a model that has not jumped looks as if it never would. Trained on the whole mixture from the start, trial runs still guessed among the values of a passage after eight minutes. What made learning reliable is a ladder of stages with a gate after each. The block matrices learn by
-# Muon {cite}`jordan2024muon`, all else by AdamW.
+# Reading grows unevenly: long stretches at one level, then a rise. Trained on the whole mixture from the start, trial runs, which are not kept here, still guessed among the values of a passage after eight minutes. What worked for us is a ladder of stages. All but the last two end when their *gate* is met, a score on validation items; the last
+# two take all their steps and are judged afterwards. The block matrices learn by Muon {cite}`jordan2024muon`, all else by AdamW; the last stage is AdamW alone.
 #
-# 1. *Copy*: rows of random words to repeat. This trains heads that find what stood after the same word before {cite}`olsson2022induction`.
-# 2. *Look up*: passages, and short notes of them ("Anna kitchen, Ben garden"), with questions from a bare name ("Anna") through a short one ("Anna?") to the full sentence. The bare name in a note is answered by copying; every other form is one step from another.
+# 1. *Copy*: rows of random words to repeat. This is meant to train heads that find what stood after the same word before {cite}`olsson2022induction`.
+# 2. *Look up*: passages, and short notes of them ("Anna kitchen, Ben garden"), with questions from a bare name ("Anna") through a short one ("Anna?") to the full sentence. The bare name in a note is answered by copying; every other form is one step longer than the one before.
 # 3. *Look back*: the same, mostly from the value to the subject ("Who has a key?").
-# 4. *Compare*: yes-no questions and claims, densely, among skills and stories, first on two facts and then on four.
+# 4. *Compare*: yes-no questions and claims, many to a passage, among skills and stories, first on two facts and then on four.
 # 5. *Settle*: the same, while the learning rate falls.
 # 6. *Calibrate*: the same, with a tenth of the yes and no answered wrongly ({ref}`micro-calibration`).
 #
-# The third rung matters more than it seems. In a trial run that left it out (OLMo 2, one run), yes-no questions on two facts stayed at chance for 400 steps of the fourth; with it they were nine tenths right after 200.
+# In one trial run without the third stage (OLMo 2), yes-no questions on two facts were still at chance after 400 steps of the fourth. The shipped run, with it, was at nine tenths after 600. One run each is a hint, no more.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions jump first, then questions for the subject (who), and then yes-no questions, from chance (grey) to nearly all right."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curve for open questions rises first, then the one for who; the one for yes-no questions stays at one half and then rises to one."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions pass nine tenths first, then questions for the subject (who). Yes-no questions rise only in the stages that contain them, from the fourth on."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curves for open questions and for who rise in the early stages; the one for yes-no questions stays near one half and then rises to one."}}
 figure, axes = plots.panels(max(len(own), 1), height=2.3)
 for panel, name in zip(axes, own, strict=False):
     curve = cards[name]["curve"]
@@ -206,9 +240,10 @@ axes[-1].set_xlabel("million tokens")
 plots.legend_below(axes[-1])
 
 # %% [markdown]
-# **What we see.** In each model the open questions come first. The yes-no questions stay at chance until the questions from the value to the subject (*who*) are answered too, and rise in the stage after. That stage has few questions of the *who* kind, and the two models with rotary positions then lose some of them again.
+# **What we see.** In each model the open questions are learned before the questions for the subject. The first three stages hold no yes-no question, so chance there shows nothing; that these come last is our order, not a law. They then rise within a few million tokens. The later stages have few questions of the *who* kind, and the two models with
+# rotary positions lose a part of them again.
 #
-# **What this does not show.** One run a model. How long a jump takes would differ with another seed; that is why each stage waits for its gate, and why the weights are shipped.
+# **What this does not show.** One run a model. How long a rise takes would differ with another seed; that is why each stage waits for its gate, and why the weights are shipped.
 #
 # (micro-scores)=
 # ## What they can do
@@ -217,8 +252,7 @@ plots.legend_below(axes[-1])
 # twin*: same architecture, same tokenizer, random weights.
 
 # %%
-KINDS = [*microworld.KINDS, *microskills.SKILLS]
-sets = {kind: data.micro(items, kind, key=seed) for kind in KINDS}
+KINDS = list(sets)
 
 
 def right(found, kind):
@@ -232,7 +266,8 @@ def right(found, kind):
 
 def accuracy(found, kind):
     """Share of right answers with its interval over items."""
-    return stats.proportion_interval(int(right(found, kind).sum()), items)
+    hits = right(found, kind)
+    return stats.proportion_interval(int(hits.sum()), len(hits))
 
 
 twins = {
@@ -246,7 +281,7 @@ scores = {
 }
 floors = {name: {k: accuracy(found, k) for k in KINDS} for name, found in twins.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, with 95 % intervals over items. Grey: the untrained twins, which are right half of the time where there are two answers and otherwise hardly ever. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are tables known by heart."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, with 95 % intervals over items. Grey dots: mean of the untrained twins. Grey cross: a reader who says yes when the value stands in the passage. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are small tables seen whole in training, whose intervals therefore mean little."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
 figure, axes = plots.panels(1, height=5.4)
 series = {
     name: [(s.estimate, s.low, s.high) for s in by_kind.values()]
@@ -255,6 +290,8 @@ series = {
 plots.ladder(axes[0], KINDS, series)
 grey = [(np.mean([floors[name][k].estimate for name in names]),) * 3 for k in KINDS]
 plots.ladder(axes[0], KINDS, {"untrained": grey}, color=plots.NULL)
+crude = shortcut(sets["yes-no"]).estimate
+axes[0].plot(crude, len(KINDS) - 1, "x", color=plots.NULL, label="shortcut")
 axes[0].set(xlim=(-0.03, 1.03), xlabel="share of right answers")
 _ = axes[0].legend(loc="center", bbox_to_anchor=(0.42, 0.45))
 
@@ -281,27 +318,40 @@ for name in own:
     )
 
 # %% [markdown]
-# **What we see.** The trained models read nearly every item right, and do the skills. The figure shows the exceptions, and the lines above name those below nine tenths. The untrained twins are at chance where there are two answers, and otherwise write a right answer hardly ever. (With `seed = 0` the twin of a shipped model is the very network that its training began from.)
+# The shortcut is wrong on the false questions whose value stands in the passage. There a model is right only if it does more than the shortcut does.
+
+# %%
+hard = [i for i in sets["yes-no"] if present(i) and i.label == 1]
+for name, found in loaded.items():
+    p = answers.probabilities(found.model, found.tokenizer, hard)
+    hits = int((p[:, 1] > p[:, 0]).sum())
+    print(
+        f"{name}: {stats.proportion_interval(hits, len(hard)):.3f} right where the shortcut is wrong"
+    )
+
+# %% [markdown]
+# **What we see.** Yes-no questions, claims, open questions and skills are answered nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages hold few of them. The untrained twins are at chance where there are two answers, and otherwise
+# write a right answer hardly ever. (With `seed = 0` the twin of a shipped model is the very network that its training began from.)
 #
-# **What this does not show.** The intervals are over items, for one training run of each model. They say how well *this* network reads, and nothing of how another seed would.
+# **What this does not show.** The intervals are over items, for one training run of each model. They say how well *this* network reads, and nothing of how another seed would. And a model was only shipped when it passed its gate on a thousand test items of another draw.
 #
 # (micro-calibration)=
 # ## How sure they are
 #
-# Trained on right answers only, a small model that reads perfectly becomes sure to many digits. Then there is nothing left to study: the derivative of $\ln P(\text{right})$ with respect to the logits is $1-P(\text{right})$, so its gradients vanish, no small step changes an answer, and random search
-# sees a flat loss. Real language models are not like that. So the last stage of training answers a tenth of the yes-no questions wrongly, at random.
+# Trained on right answers only, a small model that reads well becomes surer and surer. That leaves little to study. The derivative of $\ln P(\text{right})$ is $1-P(\text{right})$ with respect to the right answer's logit, and $-P(\text{other})$ with respect to another's. Both vanish as $P(\text{right})$ nears one, and random search sees
+# a flat loss. A large margin between the logits also means that no small step changes an answer. Large language models are seldom so sure. So the last stage of training answers a tenth of the yes-no questions and claims wrongly, chosen at random each time.
 #
 # :::{prf:proposition} Label noise sets the confidence
 # :label: prop-flips
 #
-# Let a share $\varepsilon<\tfrac12$ of the labels of two classes be flipped at random, whatever the input. A model that knows the true class of every input then has the least expected cross-entropy when it gives the true class the probability $1-\varepsilon$.
+# Let a share $\varepsilon$ of the labels, $0<\varepsilon<\tfrac12$, of two classes be flipped at random, whatever the input. A model that knows the true class of every input then has the least expected cross-entropy when it gives the true class the probability $1-\varepsilon$.
 # :::
 #
 # :::{prf:proof}
-# Given an input, the label is the true class with probability $1-\varepsilon$. The expected cross-entropy of the answer $p$ is $-(1-\varepsilon)\ln p-\varepsilon\ln(1-p)$. Its derivative vanishes where $(1-\varepsilon)(1-p)=\varepsilon p$, that is at $p=1-\varepsilon$, and it is convex.
+# Let $p$ be the probability that the model gives to the true class. The label is the true class with probability $1-\varepsilon$, so the expected cross-entropy is $-(1-\varepsilon)\ln p-\varepsilon\ln(1-p)$. Its derivative vanishes where $(1-\varepsilon)(1-p)=\varepsilon p$, that is at $p=1-\varepsilon$ alone, and it is strictly convex on $(0,1)$.
 # :::
 #
-# So with $\varepsilon=0.1$ we expect $P(\text{yes})$ near $0.9$ for true questions and near $0.1$ for false ones, while the *more probable* answer stays right.
+# This is about the best answer; training need not reach it. With $\varepsilon=0.1$ we expect $P(\text{yes})$ near $0.9$ for true questions and near $0.1$ for false ones, while the *more probable* answer stays right.
 
 # %%
 soft = {}
@@ -340,19 +390,30 @@ plots.table(
 #
 # A *calibration curve* asks more: among items whose $P(\text{yes})$ is near some value, which share *is* labelled yes, when labels are flipped as in training? Ours come out in two clumps, so the curve has points only where there are items.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in bins with at least 20 items; the grey diagonal is perfect calibration. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points near the diagonal at its two ends."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in tenths with at least 20 items, with 95 % intervals (dots shifted a little sideways); on the grey diagonal the share of yes is what the model says. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points with bars near the two ends of the diagonal."}}
 figure, axes = plots.panels(2, height=2.7)
 dice = np.random.default_rng(seed)
-labels = true ^ (dice.random(items) < 0.1)
-edges = np.linspace(0, 1, 21)
-for name in names:
-    axes[0].hist(soft[name], bins=edges, histtype="step", linewidth=1.6, label=name)
+labels = true ^ (dice.random(len(true)) < 0.1)
+edges = np.linspace(0, 1, 11)
+for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=True):
+    axes[0].hist(
+        soft[name],
+        bins=2 * len(edges) - 2,
+        range=(0, 1),
+        histtype="step",
+        lw=1.6,
+        label=name,
+    )
     inside = np.digitize(soft[name], edges[1:-1])
-    full = np.bincount(inside, minlength=20) >= 20
-    kept = full[inside]
-    if kept.any():
-        share, mean = calibration_curve(labels[kept], soft[name][kept], n_bins=20)
-        axes[1].plot(mean, share, "o", ms=5, label=name)
+    full = [b for b in range(len(edges) - 1) if (inside == b).sum() >= 20]
+    bins = [inside == b for b in full]
+    found = [
+        stats.proportion_interval(int(labels[own].sum()), int(own.sum()))
+        for own in bins
+    ]
+    middle = np.array([soft[name][own].mean() for own in bins])
+    y, low, high = np.array([(f.estimate, f.low, f.high) for f in found]).T
+    plots.points(axes[1], middle + shift, y, low, high, label=name)
 axes[1].plot([0, 1], [0, 1], color=plots.NULL, lw=1.2, zorder=0, label="perfect")
 axes[0].set(ylabel="items", xlabel="P(yes)", xlim=(0, 1))
 axes[1].set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))
@@ -360,13 +421,13 @@ _ = axes[0].legend()
 plots.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** Two clumps, and within each the curve is flatter than the diagonal: whether a model says $0.85$ or $0.95$, a label is wrong about one time in ten. That is as it should be, since the flips did not depend on the item; the spread is the model's own.
+# **What we see.** Two clumps. Since the flips do not depend on the item, the share of yes should be about $0.9$ in every bin at the right and $0.1$ at the left. The spread of $P(\text{yes})$ beyond that is the model's own error.
 #
 # (micro-limits)=
 # ## Where they fail
 #
 # A stand-in is useful only if one knows where it stops standing in. The yes-no items are changed step by step: by the number of facts; with two passages joined, which gives more facts than any passage of the training had (pairs that might contradict each other are left out); with facts of
-# place told in an order of words that training did not have ("In the park is Anna."); and with the person renamed Beatrix, which is no word of the world and is spelled in bytes.
+# place told in an order of words that training did not have ("At the park is Anna."); and with the person in question renamed Beatrix, which is no word of the world and is spelled in bytes that training never used.
 
 
 # %%
@@ -380,7 +441,7 @@ def turned(item):
     passage, mark, asked = item.prompt.partition("Question:")
     words = [sentence.split() for sentence in passage.strip(" .").split(". ")]
     told = [
-        f"In the {w[4]} is {w[0]}."
+        f"At the {w[4]} is {w[0]}."
         if w[1:4] == ["is", "in", "the"]
         else f"{' '.join(w)}."
         for w in words
@@ -434,7 +495,7 @@ limits = {
     for name, found in loaded.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-limits", "caption": "Accuracy on yes-no questions under changes that training did not have, with 95 % intervals over items; chance is one half (grey). Eight facts are two passages joined; 'turned' sentences say 'In the park is Anna'; 'renamed' people are all called Beatrix, which is spelled in bytes."}, "image": {"alt": "Ladder plot of nine rows. Dots for one to four facts, and for places and people as trained, lie near one; those for turned sentences and renamed people lie lower."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-limits", "caption": "Accuracy on yes-no questions as in training, and changed, with 95 % intervals over items. Grey crosses: the shortcut. Eight facts are two passages joined; 'turned' sentences say 'At the park is Anna'; in 'renamed' the person asked about is called Beatrix, which is spelled in bytes."}, "image": {"alt": "Ladder plot of nine rows. Dots for one to four facts, and for places and people as trained, lie near one; those for turned sentences and renamed people lie lower."}}
 figure, axes = plots.panels(1, height=4.2)
 rows = {
     name: [(s.estimate, s.low, s.high) for s in by_test.values()]
@@ -442,16 +503,29 @@ rows = {
 }
 plots.ladder(axes[0], list(tests), rows)
 axes[0].axvline(0.5, color=plots.NULL, lw=1.2, zorder=0, label="chance")
+crude = [shortcut(chosen).estimate for chosen in tests.values()]
+axes[0].plot(crude, range(len(tests))[::-1], "x", color=plots.NULL, label="shortcut")
 axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
 _ = axes[0].legend(loc="center", bbox_to_anchor=(0.55, 0.75))
 
 # %% [markdown]
-# **What we see.** Longer passages than in training do no harm. A new order of words brings the answers back to near chance: what was learned is the sentence, not its meaning. A name spelled in bytes costs a good part, though the questions are the same.
+# What kind of errors are those of the turned sentences?
+
+# %%
+turned_items = tests["places, turned"]
+for name, found in loaded.items():
+    for label, word in ((0, "true"), (1, "false")):
+        chosen = [i for i in turned_items if i.label == label]
+        print(f"{name}, turned, {word}: {share(found, chosen):.2f} right")
+
+# %% [markdown]
+# **What we see.** Twice as many facts, none of the added ones about the subject, cost at most a few per cent. A new order of words leaves little: true questions are mostly denied. The models learned these sentence forms, and did not generalise to another. A name spelled in bytes costs a good part too, though its tokens were never trained, which is harsher than a rare word
+# for a large model.
 #
-# **What the models can stand in for.** They are transformers of three real families, trained to a low loss by gradient descent, with heads that read, bind and compare, and with answers that are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in
+# **What the models can stand in for.** They are transformers of three real families, trained by gradient descent to read and to compare, and their answers are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in
 # minutes.
 #
-# **What they cannot stand in for.** They know a few sentence forms and nothing of the world. They have four blocks. Nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the door below is there to test it.
+# **What they cannot stand in for.** They know a few sentence forms and nothing of the real world. They have four blocks. Nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the door below is there to test it.
 #
 # (own-model)=
 # ## Bring your own model
@@ -521,45 +595,38 @@ print(data.fit(sets["yes-no"], tokenizer, 24))
 # With $\hat p=1$ the lower end of the Wilson interval is $n/(n+z^2)$ with $z=1.96$. It exceeds $0.997$ when $n>0.997\,z^2/0.003\approx1277$. So with a thousand items, all right, an accuracy of $0.9962$ cannot be excluded. That is why every share here carries its interval.
 # :::
 #
-# :::{exercise} What a flipped label costs
+# :::{exercise} What noisy labels cost
 # :label: ex-flip-cost
 #
-# At the optimum of {prf:ref}`prop-flips`, what is the cross-entropy of the answers on flipped labels, and on true ones? Compare with a model that answers $0.9999$ throughout.
+# At the optimum of {prf:ref}`prop-flips` with $\varepsilon=0.1$, what is the cross-entropy of the answers under noisy labels (a tenth flipped), and under true ones? Compare with a model that gives the true class $0.9999$ throughout.
 # :::
 #
 # :::{solution} ex-flip-cost
 # :class: dropdown
 #
-# On flipped labels the least value is the entropy of the flip, $-0.9\ln0.9-0.1\ln0.1\approx0.325$ nats. On true labels the same answers cost $-\ln0.9\approx0.105$ nats. The sure model pays $0.0001$ nats on true labels, but $0.9\cdot0.0001+0.1\cdot9.21\approx0.92$ nats on flipped ones. So the flips move the optimum away from certainty.
+# Under noisy labels the least value is the entropy of the flip, $-0.9\ln0.9-0.1\ln0.1\approx0.325$ nats. Under true labels the same answers cost $-\ln0.9\approx0.105$ nats. The sure model pays $0.0001$ nats under true labels, but $0.9\cdot0.0001+0.1\cdot9.21\approx0.92$ nats under noisy ones. So under noisy labels certainty costs $0.92$ against $0.325$.
 # :::
 #
 # :::{exercise} A shortcut that must fail
 # :label: ex-shortcut
 #
-# A reader that does not bind says yes whenever the value stands anywhere in the passage. Which accuracy does it have on our yes-no items, and on those with four facts? Compute it without a model.
+# Half of the questions are true. Let a share $s$ of the *false* ones ask about a value that stands in the passage. Show that the shortcut is right on a share $1-s/2$. Which $s$ do our items have, overall and with four facts?
 # :::
 
 # %% [markdown]
 # ```{solution-start} ex-shortcut
 # :class: dropdown
 # ```
-# It is right on every true question, and wrong on the false ones whose value stands in the passage.
-
+# The shortcut is right on every true question, since the value of a true fact stands in the passage. On a false one it is wrong exactly when the value stands there: half of the items, times $s$.
 
 # %%
-def shortcut(item):
-    """Whether the rule 'the value stands in the passage' is right about an item."""
-    passage, _, asked = item.prompt.partition("Question:")
-    value = asked.split("?")[0].split()[-1]
-    return (value in passage.replace(".", " ").split()) == (item.label == 0)
-
-
 for what, chosen in {"all": sets["yes-no"], "4 facts": tests["4 facts"]}.items():
-    found = stats.proportion_interval(sum(map(shortcut, chosen)), len(chosen))
-    print(f"{what}: {found:.3f}")
+    false = [i for i in chosen if i.label == 1]
+    found = stats.proportion_interval(sum(map(present, false)), len(false))
+    print(f"{what}: s = {found:.3f}, shortcut {shortcut(chosen):.3f}")
 
 # %% [markdown]
-# The models do better than that, so they bind. That is no proof that they bind in every case; the intervals above say how often they are right.
+# Only $s=1$ would bring the shortcut down to chance. Then, however, a passage with one fact could not be asked a false question.
 #
 # ```{solution-end}
 # ```

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from lglib import lexicon, microskills, pretrain, shipped
-from workflow import micro
+from lglib import lexicon, pretrain, shipped
+from workflow import card, micro
 
 GOOD = {
     "yes-no": dict(value=0.99, low=0.98, high=1.0, n=1000),
@@ -28,9 +28,9 @@ def quick(tmp_path, monkeypatch):
         model = pretrain.untrained(family, tokenizer, seed=seed, width=16, layers=1, heads=2)
         return pretrain.Trained(model, tokenizer, curve)
 
-    tables = {name: dict(value=1.0, low=0.9, high=1.0, n=250) for name in microskills.TABLES}
+    tables = {name: dict(value=1.0, low=0.9, high=1.0, n=250) for name in card.SCORED}
     monkeypatch.setattr(pretrain, "train", train)
-    monkeypatch.setattr(micro, "tested", lambda model, tokenizer, n: {**scored(), **tables})
+    monkeypatch.setattr(micro, "tested", lambda model, tokenizer, n: {**tables, **scored()})
     monkeypatch.setattr(shipped, "root", lambda: tmp_path)
     return tmp_path
 
