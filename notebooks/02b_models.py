@@ -395,6 +395,7 @@ figure, axes = plots.panels(2, height=2.7)
 dice = np.random.default_rng(seed)
 labels = true ^ (dice.random(len(true)) < 0.1)
 edges = np.linspace(0, 1, 11)
+colour, told = dict(zip(names, plots.PALETTE, strict=False)), set()
 for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=True):
     axes[0].hist(
         soft[name],
@@ -405,15 +406,16 @@ for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=Tru
         label=name,
     )
     inside = np.digitize(soft[name], edges[1:-1])
-    full = [b for b in range(len(edges) - 1) if (inside == b).sum() >= 20]
-    bins = [inside == b for b in full]
-    found = [
-        stats.proportion_interval(int(labels[own].sum()), int(own.sum()))
-        for own in bins
-    ]
-    middle = np.array([soft[name][own].mean() for own in bins])
-    y, low, high = np.array([(f.estimate, f.low, f.high) for f in found]).T
-    plots.points(axes[1], middle + shift, y, low, high, label=name)
+    for b in range(len(edges) - 1):
+        own_bin = inside == b
+        if own_bin.sum() >= 20:
+            f = stats.proportion_interval(
+                int(labels[own_bin].sum()), int(own_bin.sum())
+            )
+            middle = soft[name][own_bin].mean() + shift
+            look = dict(color=colour[name], label=name if name not in told else None)
+            plots.points(axes[1], [middle], [f.estimate], [f.low], [f.high], **look)
+            told.add(name)
 axes[1].plot([0, 1], [0, 1], color=plots.NULL, lw=1.2, zorder=0, label="perfect")
 axes[0].set(ylabel="items", xlabel="P(yes)", xlim=(0, 1))
 axes[1].set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))

@@ -56,8 +56,8 @@ mean P(yes) of true questions between 0.80 and 0.95.
 ## Limits
 
 One training run, one seed. It was trained on the sentence forms of the micro-world only; other words are read
-as bytes that training never used. Findings on it say what can happen in a transformer, not what does happen in
-a large one.{weak}
+as bytes that training never used. Findings on it say what can happen in a transformer, not what does happen
+in a large one.{weak}
 
 ## Files
 
