@@ -65,9 +65,10 @@ def probabilities(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, ba
     found = torch.empty(len(items), len(own))
     prompts = [_encoded(tokenizer, item.prompt) for item in items]
     for rows, tokens in _batches(model, prompts, batch):
-        logits = model(input_ids=tokens, use_cache=False).logits
         last = torch.tensor([len(prompts[i]) - 1 for i in rows], device=tokens.device)
-        chosen = logits[torch.arange(len(rows), device=tokens.device), last]  # (rows, vocabulary)
+        kept, place = last.unique(return_inverse=True)  # logits of a whole vocabulary, there and nowhere else
+        logits = model(input_ids=tokens, use_cache=False, logits_to_keep=kept).logits
+        chosen = logits[torch.arange(len(rows), device=tokens.device), place]  # (rows, vocabulary)
         found[rows] = chosen.float().softmax(-1)[:, own].cpu()
     return found
 

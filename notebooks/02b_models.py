@@ -224,7 +224,7 @@ plots.table(
 #
 # In one trial run without the third stage (OLMo 2), yes-no questions on two facts were still at chance after 400 steps of the fourth. The shipped run, with it, was at nine tenths after 600. One run each is a hint, no more.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions pass nine tenths first, then questions for the subject (who). Yes-no questions rise only in the stages that contain them, from the fourth on."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curves for open questions and for who rise in the early stages; the one for yes-no questions stays near one half and then rises to one."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions pass nine tenths no later than questions for the subject (who). Yes-no questions rise only in the stages that contain them, from the fourth on."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curves for open questions and for who rise in the early stages; the one for yes-no questions stays near one half and then rises to one."}}
 figure, axes = plots.panels(max(len(own), 1), height=2.3)
 for panel, name in zip(axes, own, strict=False):
     curve = cards[name]["curve"]
@@ -240,7 +240,7 @@ axes[-1].set_xlabel("million tokens")
 plots.legend_below(axes[-1])
 
 # %% [markdown]
-# **What we see.** In each model the open questions are learned before the questions for the subject. The first three stages hold no yes-no question, so chance there shows nothing; that these come last is our order, not a law. They then rise within a few million tokens. The later stages have few questions of the *who* kind, and the two models with
+# **What we see.** In each model the open questions are learned no later than the questions for the subject, and in the two with rotary positions clearly earlier. The first three stages hold no yes-no question, so chance there shows nothing; that these come last is our order, not a law. They then rise within a few million tokens. The later stages have few questions of the *who* kind, and the two models with
 # rotary positions lose a part of them again.
 #
 # **What this does not show.** One run a model. How long a rise takes would differ with another seed; that is why each stage waits for its gate, and why the weights are shipped.
@@ -508,7 +508,7 @@ axes[0].axvline(0.5, color=plots.NULL, lw=1.2, zorder=0, label="chance")
 crude = [shortcut(chosen).estimate for chosen in tests.values()]
 axes[0].plot(crude, range(len(tests))[::-1], "x", color=plots.NULL, label="shortcut")
 axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
-_ = axes[0].legend(loc="center", bbox_to_anchor=(0.55, 0.75))
+_ = axes[0].legend(loc="center", bbox_to_anchor=(0.34, 0.76))
 
 # %% [markdown]
 # What kind of errors are those of the turned sentences?
@@ -521,7 +521,7 @@ for name, found in loaded.items():
         print(f"{name}, turned, {word}: {share(found, chosen):.2f} right")
 
 # %% [markdown]
-# **What we see.** Twice as many facts, none of the added ones about the subject, cost at most a few per cent. A new order of words leaves little: true questions are mostly denied. The models learned these sentence forms, and did not generalise to another. A name spelled in bytes costs a good part too, though its tokens were never trained, which is harsher than a rare word
+# **What we see.** Twice as many facts, none of the added ones about the subject, cost at most a few per cent. A new order of words leaves little: all three fall far below the shortcut, one by denying nearly everything, the others by something closer to guessing. The models learned these sentence forms, and did not generalise to another. A name spelled in bytes puts them below the shortcut too. Its tokens were never trained, which is harsher than a rare word
 # for a large model.
 #
 # **What the models can stand in for.** They are transformers of three real families, trained by gradient descent to read and to compare, and their answers are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in

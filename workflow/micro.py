@@ -69,7 +69,8 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
     family = name.removeprefix("micro-")
     trained = pretrain.train(family, seed=seed, device=device)
     seconds = time.monotonic() - started
-    model, tokenizer = trained.model.to("cpu", torch.float32), trained.tokenizer
+    model: Any = trained.model
+    model, tokenizer = model.to("cpu", torch.float32), trained.tokenizer
     scores = tested(model, tokenizer, TESTED)
     require(name, scores)
     new = root / f".{name}.{os.getpid()}.tmp"
