@@ -158,7 +158,7 @@ def _told(error: Exception, status: int | None, name: str, revision: str, kind: 
             f"The commits are listed at {page}/commits/main",
         )
     elif not allowed:
-        part = "only in part" if isinstance(error, errors.IncompleteSnapshotError) else "not"
+        part = "only in part" if type(error).__name__ == "IncompleteSnapshotError" else "not"
         what = f"is {part} in the cache, and downloading is not allowed"
         advice = f"Say allow_download=True to fetch it. {offline}"
     elif status is not None:

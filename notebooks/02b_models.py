@@ -183,7 +183,7 @@ print(
 # (micro-training)=
 # ## How they were trained
 #
-# Each model has four blocks of width 128 with four heads, a context of 128 tokens, and the architecture of a well-known family, as transformers implements it: GPT-2 (learned positions, layer norm), Qwen2 (rotary positions, gated units) and OLMo 2 (norms after the sublayers and on queries and
+# Each model has four blocks of width 128 with four heads, a context of 128 tokens, and the architecture of a well-known family, as transformers implements it: GPT-2 (learned positions, layer norm), Qwen2 (rotary positions, with a base of 500 that suits the short context, and gated units) and OLMo 2 (norms after the sublayers and on queries and
 # keys). All are loaded by the call that loads a hub model.
 
 # %%
