@@ -33,6 +33,13 @@ def run(source):
     return run
 
 
+def test_text_that_the_kernel_sent_in_pieces_is_one_output(source, run):
+    pieces = [("stdout", "0"), ("stdout", "\n"), ("stderr", "w"), ("stdout", "1\n"), ("stdout", "2\n")]
+    run.cells[-1].outputs = [new_output("stream", name=name, text=text) for name, text in pieces]
+    outputs = merge(source, run, "01_x").cells[-1].outputs
+    assert [(o.name, o.text) for o in outputs] == [("stdout", "0\n"), ("stderr", "w"), ("stdout", "1\n2\n")]
+
+
 def test_a_chapter_has_the_sources_prose_and_tags_and_the_runs_outputs(source, run):
     source.cells[0].source = "# A better title"
     chapter = merge(source, run, "01_x")

@@ -71,7 +71,11 @@ def _outputs(cell: Any, name: str, count: int) -> list[Any]:
         output = nbformat.from_dict(dict(output))
         if "execution_count" in output:
             output.execution_count = count
-        kept.append(output)
+        before = kept[-1] if kept else None
+        if before and output.output_type == "stream" == before.output_type and output.name == before.name:
+            before.text += output.text  # how often the kernel flushes depends on the machine's load
+        else:
+            kept.append(output)
     return kept
 
 
