@@ -181,3 +181,12 @@ def test_its_untrained_twin_cannot_answer(loaded, name):
     right, _, _ = yes(twin, "yes-no")
     assert 0.3 < right.float().mean() < 0.7
     assert twin.parameters == loaded(name).parameters
+
+
+@pytest.mark.parametrize("name", shipped.NAMES)
+def test_the_twin_of_the_training_seed_is_the_network_that_training_began_from(name):
+    card = shipped.manifest(name)
+    twin = models.load(name, trained=False, seed=card["seed"], device="cpu")
+    start = pretrain.untrained(card["family"], twin.tokenizer, seed=card["seed"])
+    for one, other in zip(twin.model.parameters(), start.parameters(), strict=True):
+        assert torch.equal(one, other)
