@@ -90,7 +90,7 @@ def untrained(
     Raises ValueError for an unknown family or heads that do not divide the width.
 
     >>> sum(p.numel() for p in untrained("gpt2", lexicon.tokenizer(), seed=0).parameters())
-    892288
+    892160
     """
     from transformers import AutoModelForCausalLM, GPT2Config, Olmo2Config, Qwen2Config
 

@@ -344,8 +344,9 @@ def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project,
     monkeypatch.chdir(project)
     for name in provenance.chapters(project):
         execute.execute(name, profile="smoke", seed=0, root=project)
-        (filed,) = (project / "results" / "smoke").rglob(f"{name}.json")
-        assert results.read(filed)["claims"]
+        filed = list((project / "results" / "smoke").rglob(f"{name}.json"))
+        assert len(filed) == execute.files_results(project / "notebooks" / f"{name}.ipynb")
+        assert all(results.read(path)["claims"] for path in filed)
         notebook = jupytext.read(project / "runs" / "smoke" / "seed0" / f"{name}.ipynb")
         streams = [o for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
         assert streams == []

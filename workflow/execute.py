@@ -141,8 +141,9 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
 
 
 def files_results(notebook: Path) -> bool:
-    """Whether a chapter measures claims: whether its code calls `results.write`."""
-    return any("results.write(" in provenance.code_only(cell) for cell in provenance.code_cells(notebook))
+    """Whether a chapter measures claims: whether its code imports `lglib.results`."""
+    cells = provenance.code_cells(notebook)
+    return any("results" in provenance.imported_modules(provenance.code_only(cell)) for cell in cells)
 
 
 def _check_finished(live: Path) -> None:
@@ -162,7 +163,7 @@ def _the_records(
 ) -> tuple[str | None, str]:
     """Model and text of the one results file, checked against what was asked for.
 
-    A chapter that measures no claim, and so never calls `results.write`, files nothing.
+    A chapter that measures no claim, and so does not import `lglib.results`, files nothing.
     """
     found = sorted(scratch.rglob("*.json"))
     if not found and not files_results(notebook):
