@@ -56,7 +56,7 @@ def _outputs(cell: Any, name: str, count: int) -> list[Any]:
     where = f"{name}, code cell {count} ({cell.source.strip().splitlines()[0][:60]!r})"
     if cell.execution_count is None or cell.metadata.get("papermill", {}).get("exception"):
         raise PublishError(f"{where}: was not executed to its end")
-    kept = []
+    kept: list[Any] = []
     for output in cell.outputs:
         if output.output_type == "error":
             raise PublishError(f"{where}: ended in {output.ename}: {output.evalue}")
