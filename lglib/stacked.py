@@ -1,0 +1,82 @@
+"""Many LoRA adapters in one forward pass: a stack of points theta beside each other in the batch.
+
+Room: on `lora` and `supervised`; `tries` and the benchmark import it. The base model's matrices are read once
+for the whole stack; each adapted layer adds its candidate's own B A x by two batched products. Nothing is
+written into the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lglib import supervised
+from lglib.lora import Adapter, Layer
+from lglib.supervised import Lesson
+
+
+@torch.no_grad()
+def logits(adapter: Adapter, thetas: Tensor, lesson: Lesson) -> Tensor:
+    """Logits (C, n, A, vocabulary) of C adapters `thetas` (C, d) on the same lesson, in one forward pass.
+
+    Equal to putting each theta into the model in turn, up to rounding. Memory: C d for the stack, and the
+    activations of C n rows. The adapter's own theta is left alone, also after an error. Raises ValueError
+    unless thetas is (C, d) of the adapter's dtype, on its device.
+
+    >>> from lglib import lora, models
+    >>> from lglib.items import Item
+    >>> adapter = lora.attach(models.load("micro-gpt2"), r=2)
+    >>> one = supervised.lesson(adapter.base.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)])
+    >>> logits(adapter, torch.zeros(3, adapter.space.d), one).shape
+    torch.Size([3, 1, 1, 644])
+    """
+    space = adapter.space
+    if thetas.ndim != 2 or thetas.shape[1] != space.d or not len(thetas):
+        raise ValueError(f"thetas must be (candidates, {space.d}), got {tuple(thetas.shape)}")
+    if (thetas.dtype, thetas.device) != (space.dtype, space.device):
+        raise ValueError(
+            f"thetas must be {space.dtype} on {space.device}, got {thetas.dtype} on {thetas.device}"
+        )
+    count, rows = len(thetas), len(lesson.tokens)
+    many = Lesson(
+        lesson.tokens.repeat(count, 1),
+        lesson.kept,
+        lesson.place.repeat(count, 1),
+        lesson.targets.repeat(count, 1),
+        lesson.there.repeat(count, 1),
+    )
+    with adapter.model.disable_adapter(), _adding(adapter, thetas):
+        found = supervised.logits(adapter.model, many)
+    return found.view(count, rows, *found.shape[1:])
+
+
+@contextmanager
+def _adding(adapter: Adapter, thetas: Tensor) -> Iterator[None]:
+    """While the body runs, each adapted layer adds the part of the candidate that a row belongs to."""
+    handles = [one.module.register_forward_hook(_hook(one, adapter.r, thetas)) for one in adapter.layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(one: Layer, r: int, thetas: Tensor) -> Callable[..., Tensor]:
+    count = len(thetas)
+    a = thetas[:, one.a].view(count, r, one.inputs).mT  # (C, inputs, r)
+    b = (one.scaling * thetas[:, one.b]).view(count, one.outputs, r).mT  # (C, r, outputs)
+
+    def add(_: Any, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x = given[0].reshape(count, -1, one.inputs).to(thetas)  # (C, rows * length, inputs)
+        flat = output.reshape(count, -1, one.outputs)
+        return (
+            torch.baddbmm(flat, x @ a, b.to(flat)).view(output.shape)
+            if flat.dtype == thetas.dtype
+            else (flat + ((x @ a) @ b).to(flat)).view(output.shape)
+        )
+
+    return add
