@@ -1,6 +1,7 @@
 # make book: the finished book.  make test: everything that it says, checked.  make help: the rest.
 PROFILE ?= quick
 SEEDS ?=
+MODELS ?=
 NAMES ?=
 CHAPTERS ?=
 CORES ?=
@@ -11,7 +12,7 @@ HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
-export PROFILE SEEDS CHAPTERS CORES HTML NAMES  # the shell reads them as they are, whatever they hold
+export PROFILE SEEDS MODELS CHAPTERS CORES HTML NAMES  # the shell reads them as they are, whatever they hold
 
 .PHONY: help book test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
@@ -20,6 +21,7 @@ help:  ## show this list
 	@echo "make book                     set up, execute seed 0 of every chapter, build the book"
 	@echo "make book PROFILE=paper       another profile of config/ (smoke, quick, paper)"
 	@echo "make book SEEDS='0 1 2 3 4'   execute these seeds too and show the intervals over them"
+	@echo "make book MODELS=micro-qwen2  run chapter 3 on another model too and show it beside"
 	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"
@@ -48,7 +50,7 @@ setup: .venv/.book
 	@touch $@
 
 book: .venv/.book  ## set up, execute, build
-	@$(BIN)/python -m workflow.book --profile "$$PROFILE" --seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES"
+	@$(BIN)/python -m workflow.book --profile "$$PROFILE" --seeds "$$SEEDS" --models "$$MODELS" --chapters "$$CHAPTERS" --cores "$$CORES"
 
 test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
@@ -74,6 +76,7 @@ format: .venv/.test  ## format the code
 bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/models.py
+	@$(BIN)/python benchmarks/lora.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

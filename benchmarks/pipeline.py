@@ -24,7 +24,9 @@ BUDGETS = {  # seconds
     "chapter 01_theory, one seed": 90,
     "chapter 02_synthetic_transformer, one seed": 240,
     "chapter 02_synthetic_transformer, smoke": 20,
+    "chapter 03_lora_drift, smoke": 20,
     "chapter 02b_models, one seed": 90,
+    "chapter 03_lora_drift, one seed": 360,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
     "make test": 480,
@@ -67,10 +69,12 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         found = {"install": measure(["make", "setup"], clone)}
         python = str(clone / ".venv" / "bin" / "python")
-        for name in ("01_theory", "02b_models", "02_synthetic_transformer"):
+        for name in ("01_theory", "02b_models", "02_synthetic_transformer", "03_lora_drift"):
             chapter = [python, "-m", "workflow.execute", name]
             found[f"chapter {name}, one seed"] = measure(chapter, clone)
-        found["chapter 02_synthetic_transformer, smoke"] = measure([*chapter, "--profile", "smoke"], clone)
+        for name in ("02_synthetic_transformer", "03_lora_drift"):
+            smoke = [python, "-m", "workflow.execute", name, "--profile", "smoke"]
+            found[f"chapter {name}, smoke"] = measure(smoke, clone)
         found["make book, first time after the install"] = measure(["make", "book"], clone)
         status = ["git", "status", "--porcelain"]
         changed = subprocess.run(status, cwd=clone, check=True, capture_output=True, text=True).stdout.split()

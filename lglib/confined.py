@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lglib import progress
+from lglib import progress, train
 from lglib.counts import count
 from lglib.params import LossFn, ParameterSpace
 from lglib.subspace import Subspace
@@ -65,12 +65,11 @@ def descend(
             stepper = optimizer([z])
         else:
             paid = 0
-        try:
-            gradient = space.gradient(loss_fn, batch)
-        except ValueError as error:
-            raise Diverged(f"{error} at step {step}", _trajectory(points, losses)) from None
-        losses.append(space.loss(loss_fn, batch))
-        z.grad = subspace.coordinates(gradient)
+        loss, parts = train.single(space, loss_fn, batch)
+        if not loss.isfinite():
+            raise Diverged(f"loss is {loss.item()} at step {step}", _trajectory(points, losses))
+        losses.append(loss.item())
+        z.grad = subspace.coordinates(torch.cat([part.reshape(-1) for part in parts]))
         stepper.step()
         theta = anchor + subspace.basis @ z.detach()
         if not theta.isfinite().all():

@@ -19,6 +19,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--seeds", default="")
     parser.add_argument("--chapters", default="")
+    parser.add_argument("--models", default="")
     parser.add_argument("--cores", default="")
     return parser.parse_args(argv)
 
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         profiles.load(asked.profile, root)
         chapters = " ".join(profiles.pick_chapters(asked.chapters, provenance.chapters(root)))
         seeds = " ".join(map(str, profiles.pick_seeds(asked.seeds)))
+        profiles.pick_models(asked.models)
         count = cores(asked.cores)
     except profiles.ProfileError as error:
         print(f"make book: {error}", file=sys.stderr)
@@ -58,8 +60,10 @@ def main(argv: list[str] | None = None) -> int:
             *("--cores", str(count), "--keep-going", "--rerun-incomplete", "--resources", "gpu=1"),
             *("--rerun-triggers", "mtime", "params", "input", "--quiet", "all"),
             *("--config", f"profile={asked.profile}", f"seeds={seeds}", f"chapters={chapters}"),
+            f"models={asked.models}",
         ]
-        targets = ["seeds", "book"] if seeds != "0" else ["book"]  # seed 0 reads the other seeds
+        # Seed 0 reads the other seeds and the other models, so they come first.
+        targets = ["others"] * bool(asked.models.split()) + ["seeds"] * (seeds != "0") + ["book"]
         passes = [subprocess.run([*snakemake, "--", t], cwd=root, check=False).returncode for t in targets]
         status = max(
             passes, key=abs

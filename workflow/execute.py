@@ -90,14 +90,20 @@ class UnfinishedError(ValueError):
     """A notebook that papermill takes for finished although a cell of it was not run to its end."""
 
 
-def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
+def execute(chapter: str, *, profile: str, seed: int, root: Path, model: str = "") -> None:
     """Run one chapter into `runs/<profile>/seed<k>/` and file its records; SystemExit says where it failed.
 
+    `model` runs it on another model than the profile's, into `runs/<profile>/models/<model>/seed<k>/`.
     The live notebook grows in a hidden file and takes its name only when it is whole, so a kill at any
     moment leaves no half output. A failed one is kept as `<chapter>.failed.ipynb` beside the log.
     """
     values = profiles.load(profile, root).get(chapter, {})
-    folder = root / "runs" / profile / f"seed{seed}"
+    folder, label = root / "runs" / profile / f"seed{seed}", f"[{chapter} seed {seed}]"
+    if model:
+        ((filed_as, _),) = profiles.pick_models(model).items()
+        values = values | {"model": model}
+        folder = root / "runs" / profile / "models" / filed_as / f"seed{seed}"
+        label = f"[{chapter} {filed_as} seed {seed}]"
     folder.mkdir(parents=True, exist_ok=True)
     notebook = root / "notebooks" / f"{chapter}.ipynb"
     live, log = folder / f".{chapter}.live.ipynb", folder / f"{chapter}.log"
@@ -107,7 +113,6 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path) -> None:
     progress = folder / f".{chapter}.progress"
     os.environ.update(ENVIRONMENT, LG_RESULTS=str(scratch), LG_PROGRESS=str(progress))
     expected = provenance.code_hash(chapter, root)
-    label = f"[{chapter} seed {seed}]"
     with log.open("w", encoding="utf-8") as stream, following(progress, label):
         try:
             papermill.execute_notebook(
@@ -212,6 +217,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("chapter")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--model", default="")
     asked = parser.parse_args(argv)
     root = provenance.project_root()
     try:
@@ -220,11 +226,15 @@ def main(argv: list[str] | None = None) -> int:
             raise profiles.ProfileError(f"chapter is {asked.chapter!r}; there is: {', '.join(known)}")
         if not (asked.seed.split() == [asked.seed] and profiles.pick_seeds(asked.seed)):
             raise profiles.ProfileError(f"seed is {asked.seed!r}; a seed is one whole number from 0")
+        if len(profiles.pick_models(asked.model)) > 1:
+            raise profiles.ProfileError(f"model is {asked.model!r}; name one")
+        if asked.model and not profiles.takes_models(asked.chapter, root):
+            raise profiles.ProfileError(f"chapter {asked.chapter} has a model of its own, got {asked.model!r}")
         provenance.code_hash(asked.chapter, root)
     except (profiles.ProfileError, OSError, SyntaxError, ValueError) as error:
         print(f"execute: {error}", file=sys.stderr)
         return 2
-    execute(asked.chapter, profile=asked.profile, seed=int(asked.seed), root=root)
+    execute(asked.chapter, profile=asked.profile, seed=int(asked.seed), root=root, model=asked.model)
     return 0
 
 

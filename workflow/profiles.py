@@ -11,6 +11,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
+from lglib import results
+
 # JSON counts 400.0 as an integer; Python's range() does not.
 _Validator = extend(
     Draft202012Validator,
@@ -135,6 +137,23 @@ def pick_chapters(wanted: str, known: list[str]) -> list[str]:
             raise ProfileError(f"CHAPTERS has {word!r}; there is: {', '.join(known)}")
         found += matches
     return sorted(set(found)) or list(known)
+
+
+def pick_models(wanted: str) -> dict[str, str]:
+    """Other models to run chapters on, by the name under which their results are filed."""
+    found = {}
+    for word in wanted.split():
+        filed = word.partition("@")[0].rstrip("/").replace("/", "--")
+        if not results.NAME.fullmatch(filed):
+            raise ProfileError(f"MODELS has {word!r}; a model is a shipped one or a hub id owner/name@commit")
+        found[filed] = word
+    return found
+
+
+def takes_models(chapter: str, root: Path) -> bool:
+    """Whether a chapter runs on any model that is named, and not on one of its own."""
+    rule = read_yaml(root / "config" / "schema.yml").get(f"{chapter}.model", {})
+    return bool(rule) and "enum" not in rule
 
 
 def pick_seeds(wanted: str) -> list[int]:
