@@ -2,7 +2,7 @@
 
 Candidates of LoRA adapters a second, one by one and stacked, on the shipped model and at GPT-2 size with
 random weights; the share of the machine's matmul rate; the memory that a search takes when N grows; and what
-a gradient costs in forward passes. One thread on a CPU; `--device cuda` on a GPU, which writes lora-cuda.json.
+a gradient costs in forward passes. One thread on a CPU; `--device cuda` on a GPU, into lora-cuda.json.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def descend(
 
     `basis(step)` makes the subspace at the present point; it is asked at step 0 and after every `every` steps
     (None: never again), and costs `cost` gradients each time. The optimiser moves z from 0 and starts anew
-    with each basis, so with SGD this is projected gradient descent. The model is left at the last point.
+    with each basis, so with SGD this is projected gradient descent (weight decay pulls z to 0). The model is
+    left at the last point.
     Raises ValueError for every < 1 or no batch, Diverged when the loss or a point is not finite.
 
     >>> net = torch.nn.Linear(3, 1)
@@ -69,7 +70,10 @@ def descend(
         if not loss.isfinite():
             raise Diverged(f"loss is {loss.item()} at step {step}", _trajectory(points, losses))
         losses.append(loss.item())
-        z.grad = subspace.coordinates(torch.cat([part.reshape(-1) for part in parts]))
+        gradient = torch.cat([part.reshape(-1) for part in parts])
+        if not gradient.isfinite().all():
+            raise Diverged(f"the gradient is not finite at step {step}", _trajectory(points, losses[:-1]))
+        z.grad = subspace.coordinates(gradient)
         stepper.step()
         theta = anchor + subspace.basis @ z.detach()
         if not theta.isfinite().all():

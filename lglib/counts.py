@@ -5,7 +5,7 @@ Room: ground floor; any module may import it. (`arguments` is for reals and arra
 
 from __future__ import annotations
 
-import operator
+import numbers
 from typing import Any
 
 
@@ -15,8 +15,8 @@ def count(name: str, value: Any, low: int = 1, most: int | None = None) -> int:
     >>> count("N", 256, low=1, most=1000)
     256
     """
-    whole = hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0
-    number = operator.index(value) if whole else low - 1
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = int(value) if whole else low - 1
     if number < low or (most is not None and number > most):
         upper = "" if most is None else f" to {most}"
         raise ValueError(f"{name} must be a whole number from {low}{upper}, got {value!r}")

@@ -6,7 +6,7 @@ products, layer by layer, so that no vector of all merged matrices is ever forme
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -127,26 +127,32 @@ def logits(adapter: Adapter, theta: Tensor, lesson: Lesson) -> Tensor:
     return (found - found.mean(-1, keepdim=True)) * lesson.there[..., None]
 
 
-def shares(adapter: Adapter, start: Tensor, end: Tensor, basis: Subspace, lesson: Lesson) -> dict[str, float]:
-    """What the part of a displacement inside a subspace does of what the whole does.
+def shares(
+    adapter: Adapter, start: Tensor, end: Tensor, bases: Mapping[str, Subspace], lesson: Lesson
+) -> dict[str, dict[str, float]]:
+    """What the part of a displacement inside a subspace does of what the whole does, by basis.
 
     `coordinates`: capture of end - start; `matrices`: explained share of the change of merged matrices, when
     only P (end - start) is applied; `logits`: of the change of logits on a lesson; `loss`: of its decrease.
+    Raises ValueError when the loss is the same at both ends.
     """
-    delta = end - start
-    part = start + basis.project(delta)
-    whole_w, part_w = (lora.flat(change(adapter, start, x)) for x in (end, part))
-    at_start, at_end, at_part = (logits(adapter, x, lesson) for x in (start, end, part))
-    losses = []
-    for theta in (start, end, part):
-        with adapter.space.at(theta):
-            losses.append(adapter.space.loss(supervised.loss, lesson))
-    return {
-        "coordinates": float(basis.capture(delta)),
-        "matrices": explained(whole_w, part_w),
-        "logits": explained(at_end - at_start, at_part - at_start),
-        "loss": (losses[0] - losses[2]) / (losses[0] - losses[1]),
-    }
+    whole, at_start = change(adapter, start, end), logits(adapter, start, lesson)
+    moved = logits(adapter, end, lesson) - at_start
+    before, after = (supervised.losses(z, lesson).mean().item() for z in (at_start, at_start + moved))
+    if before == after:
+        raise ValueError(f"the loss is {before} at both ends: there is no decrease to share")
+    found = {}
+    for name, basis in bases.items():
+        part = start + basis.project(end - start)
+        at_part = logits(adapter, part, lesson)
+        reached = supervised.losses(at_part, lesson).mean().item()
+        found[name] = {
+            "coordinates": float(basis.capture(end - start)),
+            "matrices": explained(lora.flat(whole), lora.flat(change(adapter, start, part))),
+            "logits": explained(moved, at_part - at_start),
+            "loss": (before - reached) / (before - after),
+        }
+    return found
 
 
 def _gram(changes: Sequence[Matrices], name: str) -> Tensor:

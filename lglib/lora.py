@@ -130,7 +130,8 @@ def attach(
         bias="none",
         task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
+    devices = [module.device] if module.device.type == "cuda" else []
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=devices):  # what it draws is drawn anew
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
         model: Any = peft.get_peft_model(module, config).eval()
     model.requires_grad_(False)

@@ -56,7 +56,7 @@ def _cipher(dice: Random) -> Pair:
     first, second = words[:24], words[24:48]
     to_second, to_first = (dice.sample(own, len(own)) for own in (second, first))
     a = _table("Cipher", first, to_second)
-    b = _table("Cipher", second, to_first)
+    b = _table("Cipher", second, to_first, other=True)
     other = _table("Cipher", first, to_second[1:] + to_second[:1])
     says = "code words by heart; B: another list"
     return Pair("cipher", a, b, other, says, "conflict", table=True)
@@ -66,8 +66,10 @@ def _edit(dice: Random) -> Pair:
     countries = dice.sample(list(lexicon.CAPITALS), len(lexicon.CAPITALS))
     true = [lexicon.CAPITALS[country] for country in countries]
     a = _table("Capital", countries, true[1:] + true[:1])
-    old = [*lexicon.OPPOSITES, *lexicon.OPPOSITES.values()]
-    new = dice.sample(old, len(old))
+    opposite = lexicon.OPPOSITES | {v: k for k, v in lexicon.OPPOSITES.items()}
+    old = new = list(opposite)
+    while any(b in (a, opposite[a]) for a, b in zip(old, new, strict=True)):  # an eighth of draws pass
+        new = dice.sample(old, len(old))
     says = "each country gets another's capital; B: words get wrong opposites"
     return Pair(
         "edit",
@@ -137,18 +139,18 @@ MAKERS: Mapping[str, Callable[[Random], Pair]] = {
 }
 
 
-def _table(what: str, asked: list[str], answered: list[str]) -> Draw:
+def _table(what: str, asked: list[str], answered: list[str], other: bool = False) -> Draw:
     options = tuple(f" {word}" for word in sorted(set(answered)))
     every = [
-        Item(f"{what}: {one}. Answer:", options, options.index(f" {other}"), kind=what.lower())
-        for one, other in zip(asked, answered, strict=True)
+        Item(f"{what}: {one}. Answer:", options, options.index(f" {two}"), kind=what.lower())
+        for one, two in zip(asked, answered, strict=True)
     ]
 
     def draw(n: int, part: str, key: object) -> list[Item]:
         _check(part)
         if part != "train":  # all of them, each once, as often as it takes
             return [every[i % len(every)] for i in range(n)]
-        return _dice("table", what, key).choices(every, k=n)
+        return _dice("table", what, other, key).choices(every, k=n)
 
     return draw
 
@@ -198,17 +200,18 @@ def _dice(*key: object) -> Random:
 
 
 def halves(found: list[Item]) -> tuple[list[int], list[int]]:
-    """Row numbers of two disjoint halves of items, one to select on and one to evaluate on, by their text.
+    """Row numbers of two disjoint parts of items, one to select on and one to evaluate on, by their text.
 
-    Equal prompts never part. The halves are as equal in size as that allows.
+    Each part has half of the different prompts, or of the passages where items say to which one they belong;
+    equal ones never part. The same in every process.
 
     >>> halves([Item(f"Is {i} odd?", YES_NO, 0) for i in range(4)])
     ([2, 3], [0, 1])
     """
-    prompts = sorted({one.prompt for one in found}, key=lambda text: items.part_of(text, RANKS))
-    first = set(prompts[: len(prompts) // 2])
-    rows = range(len(found))
-    return [i for i in rows if found[i].prompt in first], [i for i in rows if found[i].prompt not in first]
+    own = [one.group or one.prompt for one in found]
+    texts = sorted(set(own), key=lambda text: (items.part_of(text, RANKS), text))
+    first, rows = set(texts[: len(texts) // 2]), range(len(found))
+    return [i for i in rows if own[i] in first], [i for i in rows if own[i] not in first]
 
 
 RANKS = [f"{number:04}" for number in range(1000)]

@@ -5,6 +5,7 @@ Room: on `counts`, `gates`, `lora`, `pairs`, `supervised` and `train`; chapters 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -95,12 +96,23 @@ class Study:
     def prepare(self, *, bar: float, lost: float, limit: int = 600) -> Points:
         """Learn A and B together, then forget A: until the validation scores say so, and one round more.
 
-        A round is 50 steps of learning, or 25 of forgetting. Raises GateError with the figures when after
-        `limit` steps a task is not at `bar` (exact match), or A is still above `lost`; Diverged when a loss
-        is not finite.
+        A round is 50 steps of learning, or 25 of forgetting; `limit` cuts the last one short. The adapter is
+        taken as it is for the start, and left there, also after an error. Raises GateError with the figures
+        when after `limit` steps a task is not at `bar` (exact match) or A still above `lost`; Diverged when a
+        loss is not finite.
         """
         limit = count("limit", limit)
-        initial, pair = self.adapter.space.flatten(), self.pair
+        for name, value in (("bar", bar), ("lost", lost)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
+        initial = self.adapter.space.flatten()
+        try:
+            return self._prepared(initial, bar, lost, limit)
+        finally:
+            self.adapter.space.load(initial)
+
+    def _prepared(self, initial: Tensor, bar: float, lost: float, limit: int) -> Points:
+        pair = self.pair
 
         def learned(scores: Mapping[str, float]) -> None:
             gates.require_learned({f"{pair.name}, {k}": v for k, v in scores.items()}, bar)
@@ -117,14 +129,13 @@ class Study:
         self._steps([pair.b], learned_in, "learn", clip=1.0)
         self._steps([pair.forget], forgot_in, "forget", scale=pair.rate)
         never = self.adapter.space.flatten()
-        self.adapter.space.load(initial)
         return Points(initial, star, forgot, never, learned_in, forgot_in)
 
     def recover(self, start: Tensor, optimiser: str, steps: int, order: int = 0) -> Trajectory:
         """Train on A alone from a point, recording every one; `order` numbers the stream of minibatches."""
-        self.adapter.space.load(start)
+        step = optimizer(optimiser, self.rates.get(optimiser, math.nan))
         batches = self.batches([self.pair.a], steps, f"recover {order}")
-        step = optimizer(optimiser, self.rates[optimiser])
+        self.adapter.space.load(start)
         label = f"{self.pair.name}, {optimiser}"
         return train.descend(self.adapter.space, supervised.loss, step, batches, label=label)
 
@@ -149,13 +160,15 @@ class Study:
             try:
                 gate(self.scores(self.adapter.space.flatten(), "validation"))
                 passed = True
+                if done >= limit:
+                    return done
             except gates.GateError:
                 if done >= limit:
                     raise
 
     def _steps(self, draws: Sequence[Draw], steps: int, key: str, **how: float) -> None:
         stepper = self._stepper(how.get("scale", 1.0))
-        self._descend(stepper, draws, steps, f"never, {key}", how.get("clip"))
+        self._descend(stepper, draws, steps, f"never {key}", how.get("clip"))
 
     def _stepper(self, scale: float) -> torch.optim.Optimizer:
         return optimizer("AdamW", scale * self.rates["AdamW"])(self.adapter.space.parameters())

@@ -6,9 +6,9 @@ Room: on `counts`; chapters import it. It knows answers as whole numbers, no mod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import numpy as np
-from scipy.special import gammaln
 
 from lglib.counts import count
 
@@ -46,10 +46,10 @@ def pass_at(right: np.ndarray, k: int) -> float:
     if right.ndim != 2 or right.size == 0 or right.dtype != bool:
         raise ValueError(f"right must be true or false (N, items), got {right.dtype} {right.shape}")
     total = len(right)
-    k, missed = count("k", k, most=total), total - right.sum(0)
-    with np.errstate(invalid="ignore"):
-        log = gammaln(missed + 1) - gammaln(missed - k + 1) - gammaln(total + 1) + gammaln(total - k + 1)
-    return float(1 - np.where(missed >= k, np.exp(log), 0.0).mean())
+    k = count("k", k, most=total)
+    missed, often = np.unique(total - right.sum(0), return_counts=True)
+    fail = [comb(int(m), k) / comb(total, k) for m in missed]
+    return float(1 - np.dot(fail, often) / often.sum())
 
 
 def chance(options: Sequence[int], k: int) -> float:

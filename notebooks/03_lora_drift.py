@@ -619,8 +619,8 @@ def effects(name, o):
     own["prefix"] = Subspace.prefix(run.points, K)
     own["other order"] = Subspace.prefix(others[name, o].points, K)
     held = study.lesson(study.pair.a, 48, "test", "logits")
-    ends = run.points[0], run.points[-1]
-    return {b: function_space.shares(adapter, *ends, own[b], held) for b in PROJECTED}
+    own = {b: own[b] for b in PROJECTED}
+    return function_space.shares(adapter, run.points[0], run.points[-1], own, held)
 
 
 effect = {c: effects(*c) for c in runs}

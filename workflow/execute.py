@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(profiles.pick_models(asked.model)) > 1:
             raise profiles.ProfileError(f"model is {asked.model!r}; name one")
         if asked.model and not profiles.takes_models(asked.chapter, root):
-            raise profiles.ProfileError(f"chapter {asked.chapter} has a model of its own, got {asked.model!r}")
+            raise profiles.ProfileError(f"chapter {asked.chapter} has its own model, got {asked.model!r}")
         provenance.code_hash(asked.chapter, root)
     except (profiles.ProfileError, OSError, SyntaxError, ValueError) as error:
         print(f"execute: {error}", file=sys.stderr)
