@@ -19,6 +19,7 @@ from lglib.params import LossFn
 from lglib.subspace import Subspace
 from lglib.supervised import Lesson
 
+RANK = 1e-10  # a direction of a smaller share of the squared length is rounding
 Matrices = dict[str, Tensor]  # by layer name, (outputs, inputs)
 
 
@@ -51,7 +52,7 @@ def gradients(adapter: Adapter, loss_fn: LossFn, batches: Sequence[Any]) -> list
             rows = torch.autograd.grad(loss_fn(adapter.model, batch), list(weights.values()))
             found.append(
                 {
-                    one.name: (row if row.shape == (one.outputs, one.inputs) else row.T).detach()
+                    one.name: (row.T if _turned(one.module) else row).detach()
                     for one, row in zip(adapter.layers, rows, strict=True)
                 }
             )
@@ -69,6 +70,8 @@ def capture(basis: Sequence[Matrices], delta: Matrices, *, layers: Sequence[str]
     0.36
     """
     names = list(delta) if layers is None else list(layers)
+    if not names:
+        raise ValueError("layers is empty: name at least one")
     if not basis:
         raise ValueError("basis is empty: give at least one change")
     gram = sum(_gram([*basis, delta], name) for name in names)
@@ -80,20 +83,23 @@ def capture(basis: Sequence[Matrices], delta: Matrices, *, layers: Sequence[str]
     if not size.all():
         raise ValueError(f"basis holds zero changes at {(size == 0).nonzero()[:, 0].tolist()}")
     g, c = gram[:-1, :-1] / size[:, None] / size, gram[:-1, -1] / size
-    inside = (c @ torch.linalg.pinv(g, rtol=1e-10, hermitian=True) @ c).item() / energy
+    inside = (c @ torch.linalg.pinv(g, rtol=RANK, hermitian=True) @ c).item() / energy
     return min(max(inside, 0.0), 1.0)
 
 
 def leading(changes: Sequence[Matrices], k: int) -> list[Matrices]:
     """Top-k directions of n changes, as `Subspace.from_gradients` takes them, from their Gram matrix (n, n).
 
-    Raises ValueError when k is above the n changes.
+    Raises ValueError when k is above the rank of the n changes.
     """
     if not 1 <= k <= len(changes):
         raise ValueError(f"k must lie between 1 and the {len(changes)} changes, got {k}")
     gram = sum(_gram(changes, name) for name in changes[0])
     assert isinstance(gram, Tensor)
-    weights = torch.linalg.eigh(gram)[1].flip(1)[:, :k]  # (n, k), the largest first
+    values, vectors = torch.linalg.eigh(gram)
+    if k > (rank := int((values > RANK * values[-1]).sum())):
+        raise ValueError(f"k: got {k}, want at most the rank found, {rank}")
+    weights = vectors.flip(1)[:, :k]  # (n, k), the largest first
     mixed = []
     for column in weights.T.tolist():
         rows = {name: torch.zeros_like(value) for name, value in changes[0].items()}
@@ -158,6 +164,11 @@ def shares(
 def _gram(changes: Sequence[Matrices], name: str) -> Tensor:
     rows = torch.stack([one[name].reshape(-1) for one in changes]).double()
     return (rows @ rows.T).cpu()
+
+
+def _turned(module: Any) -> bool:
+    """Whether a layer keeps its weight as (inputs, outputs)."""
+    return type(module.base_layer).__name__ == "Conv1D"
 
 
 def _weight(module: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""LoRA adapters as points in R^d: attach them, trace every coordinate, merge, change gauge, keep in a folder.
+"""LoRA adapters as points in R^d: attach them, trace every coordinate, merge them, change their gauge.
 
 Room: on `keys`, `models` and `params`; `stacked`, `relearn` and chapters import it. The adapters are peft's
 own; here is only what turns them into a vector and back.
@@ -6,11 +6,9 @@ own; here is only what turns them into a vector and back.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +19,6 @@ from lglib.models import LanguageModel
 from lglib.params import ParameterSpace
 
 TARGETS = ("attention", "linear")
-BASE = "base.json"  # beside peft's files: which weights the adapter was made for
 
 
 class AdapterError(ValueError):
@@ -51,7 +48,8 @@ class Layer:
 class Adapter:
     """A model with LoRA adapters of rank r, and their numbers as one vector theta in R^d.
 
-    `model` is peft's, in eval mode; `space` is theta, A before B in each of `layers`.
+    `model` is peft's, in eval mode; `space` is theta, A before B in each of `layers`; `thawed` the names of
+    the base's parameters that could be trained before.
     """
 
     base: LanguageModel
@@ -59,6 +57,7 @@ class Adapter:
     space: ParameterSpace
     layers: tuple[Layer, ...]
     r: int
+    thawed: frozenset[str]
 
     @property
     def blocks(self) -> list[int]:
@@ -131,6 +130,7 @@ def attach(
         task_type="CAUSAL_LM",
     )
     devices = [module.device] if module.device.type == "cuda" else []
+    thawed = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=devices):  # what it draws is drawn anew
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
         model: Any = peft.get_peft_model(module, config).eval()
@@ -145,7 +145,7 @@ def attach(
             bound = value.shape[1] ** -0.5
             start[name] = bound * (2 * torch.rand(value.shape, generator=dice, dtype=space.dtype) - 1)
     space.load(space.join(start))
-    return Adapter(found, model, space, _layers(found, model, space), r)
+    return Adapter(found, model, space, _layers(found, model, space), r, thawed)
 
 
 def detach(adapter: Adapter) -> None:
@@ -157,7 +157,8 @@ def detach(adapter: Adapter) -> None:
     >>> attach(found, r=8).r
     8
     """
-    adapter.model.unload()
+    for name, parameter in adapter.model.unload().named_parameters():
+        parameter.requires_grad_(name in adapter.thawed)
 
 
 def merged(adapter: Adapter, theta: Tensor) -> dict[str, Tensor]:
@@ -211,41 +212,6 @@ def gauge(adapter: Adapter, points: Tensor, matrices: Sequence[Tensor], *, dual:
         moved[:, one.a] = (left.to(a) @ a).flatten(1)
         moved[:, one.b] = (b @ right.to(b)).flatten(1)
     return moved.view(points.shape)
-
-
-def save(adapter: Adapter, folder: str | Path) -> None:
-    """Write the adapter with peft (safetensors), and beside it which base model it was made for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a base without a hub name cannot be looked up, and need not be
-        adapter.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
-    own = {k: v for k, v in adapter.base.record().items() if k in ("model", "revision", "sha256")}
-    (Path(folder) / BASE).write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
-
-
-def read(adapter: Adapter, folder: str | Path) -> Tensor:
-    """Theta (d,) of an adapter that was saved, for an adapter of the same shape and base.
-
-    Only safetensors are read. Raises AdapterError when the folder holds no adapter, one of other layers or
-    another rank, or one that was saved for another base model.
-    """
-    from peft.utils.save_and_load import load_peft_weights
-
-    path = Path(folder)
-    if not (path / "adapter_model.safetensors").is_file():
-        raise AdapterError(f"{folder} holds no adapter_model.safetensors")
-    if (path / BASE).is_file():
-        made, mine = json.loads((path / BASE).read_text(encoding="utf-8")), adapter.base.record()
-        if (made["sha256"], made["revision"]) != (mine["sha256"], mine["revision"]):
-            one, other = (f"{x['model']} (sha256 {x['sha256'][:12] or 'none'})" for x in (made, mine))
-            raise AdapterError(f"{folder} was saved for the base {one}, this one is {other}")
-    held = load_peft_weights(str(path), device="cpu")
-    want = {name.replace(".default.", "."): name for name in adapter.space.names}
-    if wrong := sorted(set(held) ^ set(want)):
-        raise AdapterError(f"{folder} is of other layers: {wrong[:3]} are only in one of the two")
-    try:
-        return adapter.space.join({want[n]: t.to(adapter.space.flatten()) for n, t in held.items()})
-    except ValueError as error:
-        raise AdapterError(f"{folder} has another rank or width: {error}") from None
 
 
 def _chosen(found: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:

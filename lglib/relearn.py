@@ -19,7 +19,7 @@ from lglib.pairs import Draw, Pair
 from lglib.supervised import Lesson
 from lglib.train import OptimizerFactory, Trajectory
 
-LEARN, FORGET = 50, 25  # steps between two looks at the scores
+ROUND = 25  # steps between two looks at the scores
 
 
 def optimizer(name: str, lr: float) -> OptimizerFactory:
@@ -96,7 +96,7 @@ class Study:
     def prepare(self, *, bar: float, lost: float, limit: int = 600) -> Points:
         """Learn A and B together, then forget A: until the validation scores say so, and one round more.
 
-        A round is 50 steps of learning, or 25 of forgetting; `limit` cuts the last one short. The adapter is
+        A round is 25 steps; `limit` cuts the last one short. The adapter is
         taken as it is for the start, and left there, also after an error. Raises GateError with the figures
         when after `limit` steps a task is not at `bar` (exact match) or A still above `lost`; Diverged when a
         loss is not finite.
@@ -121,9 +121,9 @@ class Study:
             gates.require_forgotten({f"{pair.name}, A": scores["A"]}, lost)
 
         both = [pair.a, pair.b]
-        learned_in = self._until(both, learned, LEARN, limit, "learn", clip=1.0)
+        learned_in = self._until(both, learned, limit, "learn", clip=1.0)
         star = self.adapter.space.flatten()
-        forgot_in = self._until([pair.forget], forgotten, FORGET, limit, "forget", scale=pair.rate)
+        forgot_in = self._until([pair.forget], forgotten, limit, "forget", scale=pair.rate)
         forgot = self.adapter.space.flatten()
         self.adapter.space.load(initial)
         self._steps([pair.b], learned_in, "learn", clip=1.0)
@@ -143,7 +143,6 @@ class Study:
         self,
         draws: Sequence[Draw],
         gate: Callable[[Mapping[str, float]], None],
-        steps: int,
         limit: int,
         key: str,
         **how: float,
@@ -152,7 +151,7 @@ class Study:
         stepper = self._stepper(how.get("scale", 1.0))
         done, passed = 0, False
         while True:
-            steps = min(steps, max(limit - done, 1))
+            steps = min(ROUND, limit - done)
             self._descend(stepper, draws, steps, f"{key} {done}", how.get("clip"))
             done += steps
             if passed:

@@ -49,8 +49,13 @@ def logits(adapter: Adapter, thetas: Tensor, lesson: Lesson) -> Tensor:
         lesson.targets.repeat(count, 1),
         lesson.there.repeat(count, 1),
     )
-    with adapter.model.disable_adapter(), _adding(adapter, thetas):
-        found = supervised.logits(adapter.model, many)
+    frozen = [p for p in space.parameters() if not p.requires_grad]
+    try:
+        with adapter.model.disable_adapter(), _adding(adapter, thetas):
+            found = supervised.logits(adapter.model, many)
+    finally:
+        for parameter in frozen:  # peft thaws what it enables
+            parameter.requires_grad_(False)
     return found.view(count, rows, *found.shape[1:])
 
 

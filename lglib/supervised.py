@@ -35,7 +35,7 @@ def lesson(
 ) -> Lesson:
     """Encode items: each prompt is followed by its right answer, of one or several tokens.
 
-    Raises ValueError for no item, an answer without a token, or more tokens than the context holds.
+    Raises ValueError for no item, a prompt or answer without a token, or more tokens than the context holds.
 
     >>> from lglib import lexicon
     >>> one = lesson(lexicon.tokenizer(), [Item("Sort: p c. Answer:", (" c p",), 0)])
@@ -46,6 +46,8 @@ def lesson(
         raise ValueError("items is empty: there is nothing to learn from")
     prompts = tokenizer([item.prompt for item in items]).input_ids
     rights = tokenizer([item.answer for item in items], add_special_tokens=False).input_ids
+    if not all(prompts):
+        raise ValueError("a prompt has no token: the answer would be read from nothing")
     if blank := [item.answer for item, ids in zip(items, rights, strict=True) if not ids]:
         raise ValueError(f"the answer {blank[0]!r} has no token")
     length = max(len(p) + len(a) for p, a in zip(prompts, rights, strict=True))
@@ -92,7 +94,7 @@ def losses(logits: Tensor, lesson: Lesson) -> Tensor:
     lead = logits.shape[:-3]
     targets = lesson.targets.expand(*lead, *lesson.targets.shape)
     each = cross_entropy(logits.float().flatten(0, -2), targets.reshape(-1), reduction="none")
-    each = each.view(targets.shape) * lesson.there
+    each = torch.where(lesson.there, each.view(targets.shape), 0.0)  # not by a product: inf times 0 is nan
     return each.sum(-1) / lesson.there.sum(-1)
 
 

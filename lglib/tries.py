@@ -80,7 +80,7 @@ def run(
     at theta, or a direction that is not a unit vector of the space.
     """
     candidates, chunk = count("candidates", candidates, most=MOST), count("chunk", chunk)
-    if not 0 < norm < float("inf"):
+    if not 0 < norm <= torch.finfo(adapter.space.dtype).max:
         raise ValueError(f"norm must be finite and above 0, got {norm!r}")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; there is: {', '.join(METHODS)}")

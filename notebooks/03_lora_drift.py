@@ -169,7 +169,7 @@ for name, pair in chosen.items():
 plots.table(rows, index="pair")
 
 # %% [markdown]
-# A and B are learned together with AdamW {cite}`loshchilov2019decoupled`, in rounds of 50 steps, until both are at the bar on validation items, and one round more: that is $\theta^\ast$. Then A is forgotten in rounds of 25 steps until its exact match is near zero, and one round more: that is $\theta_f$.
+# A and B are learned together with AdamW {cite}`loshchilov2019decoupled`, in rounds of 25 steps, until both are at the bar on validation items, and one round more: that is $\theta^\ast$. Then A is forgotten, in rounds too, until its exact match is near zero, and one round more: that is $\theta_f$.
 # A pair that is not learned or not lost stops the run with its scores. One more point is prepared for a control: $\theta_0$, *never learned*. It has the whole history of $\theta_f$ (as many steps on B, as many of forgetting) except that A was never in it.
 
 # %%

@@ -410,10 +410,15 @@ def test_logits_are_those_of_the_merged_model_less_their_mean(attach, family):
 def test_a_basis_that_holds_the_displacement_does_all_of_it(adapter):
     d = adapter.space.d
     start, end = adapter.space.flatten(), draw(d, 7)
-    for rows in (torch.stack([end - start]), torch.stack([draw(d, 8), end - start, draw(d, 9)])):
-        found = function_space.shares(adapter, start, end, Subspace.from_vectors(rows), lesson(adapter))
-        assert list(found) == ["coordinates", "matrices", "logits", "loss"]
-        assert list(found.values()) == pytest.approx([1] * 4, abs=1e-5)
+    bases = {
+        "alone": Subspace.from_vectors(torch.stack([end - start])),
+        "among": Subspace.from_vectors(torch.stack([draw(d, 8), end - start, draw(d, 9)])),
+    }
+    found = function_space.shares(adapter, start, end, bases, lesson(adapter))
+    assert list(found) == ["alone", "among"]
+    for one in found.values():
+        assert list(one) == ["coordinates", "matrices", "logits", "loss"]
+        assert list(one.values()) == pytest.approx([1] * 4, abs=1e-5)
 
 
 def test_a_basis_across_the_displacement_does_nothing_of_it(adapter):
@@ -421,7 +426,8 @@ def test_a_basis_across_the_displacement_does_nothing_of_it(adapter):
     start, end = adapter.space.flatten(), draw(d, 7)
     delta = (end - start) / (end - start).norm()
     rows = torch.stack([x - (x @ delta) * delta for x in (draw(d, 8), draw(d, 9))])
-    found = function_space.shares(adapter, start, end, Subspace.from_vectors(rows), lesson(adapter))
+    bases = {"across": Subspace.from_vectors(rows)}
+    found = function_space.shares(adapter, start, end, bases, lesson(adapter))["across"]
     assert list(found.values()) == pytest.approx([0] * 4, abs=1e-5)
 
 
@@ -432,7 +438,8 @@ def test_shares_are_those_of_the_merged_models(attach, family):
     start = adapter.space.flatten()
     end = start + draw(d, 7, 0.1)
     rows = torch.stack([draw(d, 8), end - start + draw(d, 9, 0.1)])
-    found = function_space.shares(adapter, start, end, Subspace.from_vectors(rows), known)
+    bases = {"random": Subspace.random(d, 3, seed=0), "own": Subspace.from_vectors(rows)}
+    found = function_space.shares(adapter, start, end, bases, known)["own"]
     assert torch.equal(adapter.space.flatten(), start)
 
     q = np.linalg.qr(rows.numpy().T)[0]
@@ -466,8 +473,8 @@ def test_a_displacement_that_changes_no_matrix_has_no_shares(folders):
     end = start.clone()
     for one in adapter.layers:
         end[one.a] = other[one.a]
-    basis = Subspace.random(adapter.space.d, 2, seed=0)
-    for last, told in ((end, "whole is zero"), (start, "delta")):
-        with pytest.raises(ValueError, match=told):
-            function_space.shares(adapter, start, last, basis, lesson(adapter))
+    bases = {"random": Subspace.random(adapter.space.d, 2, seed=0)}
+    for last in (end, start):
+        with pytest.raises(ValueError, match=r"the loss is .* at both ends"):
+            function_space.shares(adapter, start, last, bases, lesson(adapter))
         assert torch.equal(adapter.space.flatten(), start)

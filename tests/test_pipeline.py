@@ -352,6 +352,39 @@ def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project,
         assert streams == []
 
 
+@pytest.mark.parametrize("model", ["micro-qwen2", "micro-olmo2"])
+def test_the_lora_chapter_runs_on_the_other_shipped_models(project, monkeypatch, model):
+    from lglib import results
+
+    monkeypatch.setenv("LG_RESULTS", "")
+    monkeypatch.chdir(project)
+    assert execute.main(["03_lora_drift", "--profile", "smoke", "--model", model]) == 0
+    (path,) = (project / "results" / "smoke" / model).rglob("*.json")
+    assert results.read(path)["model"] == model
+    assert (project / "runs" / "smoke" / "models" / model / "seed0" / "03_lora_drift.ipynb").is_file()
+    assert not (project / "book" / "chapters" / "smoke").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("bar: 0.9", r"cipher, B never reached the bar of 0\.9: cipher, A 0\.\d"),
+        ("lost: 0.0", r"A was not forgotten, the bar is 0: \w+, A 0\.\d"),
+        ("back: 0.9", r"cipher, A back, AdamW.* never reached the bar of 0\.9"),
+    ],
+)
+def test_the_lora_chapter_stops_with_the_figures_when_a_pair_fails(project, monkeypatch, change, told):
+    monkeypatch.setenv("LG_RESULTS", "")
+    monkeypatch.chdir(project)
+    shutil.rmtree(project / "results" / "smoke", ignore_errors=True)
+    smoke = project / "config" / "smoke.yml"
+    key = f"03_lora_drift.{change.split(':')[0]}"
+    smoke.write_text(re.sub(rf"{key}: .*", f"03_lora_drift.{change}", smoke.read_text()))
+    with pytest.raises(SystemExit, match=told):
+        execute.execute("03_lora_drift", profile="smoke", seed=0, root=project)
+    assert not list((project / "results" / "smoke").rglob("03_*.json"))
+
+
 def test_a_chapter_stops_with_the_scores_when_its_base_model_never_learned(project, monkeypatch):
     monkeypatch.setenv("LG_RESULTS", "")
     monkeypatch.chdir(project)

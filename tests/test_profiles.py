@@ -76,7 +76,7 @@ def test_everything_that_is_wrong_is_told_at_once(with_profile):
             "01_theory.draws: 1\n01_theory.nope: 2\n01_theory.device: 3\n01_theory.model: digits-mlp"
         )
     # that the chapters from 2 on are missing whole is told too
-    told = [line for line in str(caught.value).splitlines() if " 02" not in line]
+    told = [line for line in str(caught.value).splitlines() if " 02" not in line and " 03" not in line]
     assert len(told) == 5
     assert all(line.startswith("config/mine.yml: ") for line in told)
     for told in ("draws of", "unknown key", "device of", "widths is missing", "candidates is missing"):
@@ -116,6 +116,20 @@ def test_chapters_are_picked_by_number_or_name():
     assert profiles.pick_chapters("02_synthetic 01", known) == known
     with pytest.raises(profiles.ProfileError, match="CHAPTERS has '7'; there is: 01_theory, 02_synthetic"):
         profiles.pick_chapters("7", known)
+
+
+def test_other_models_are_filed_under_a_name_that_can_be_a_folder(root):
+    assert profiles.pick_models("") == {}
+    hub = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"
+    assert profiles.pick_models(f"micro-qwen2 {hub}") == {
+        "micro-qwen2": "micro-qwen2",
+        "openai-community--gpt2": hub,
+    }
+    with pytest.raises(profiles.ProfileError, match=r"MODELS has '\.\./x'; a model is"):
+        profiles.pick_models("../x")
+    assert profiles.takes_models("03_lora_drift", root)
+    assert not profiles.takes_models("01_theory", root)
+    assert not profiles.takes_models("02b_models", root)
 
 
 def test_seed_zero_is_always_among_the_seeds():

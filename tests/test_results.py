@@ -9,7 +9,7 @@ import pytest
 
 from lglib import across, provenance, results, stats, verdicts
 from lglib.results import Record
-from workflow import execute
+from workflow import execute, profiles
 
 RECORD = Record("T1", "gain / law", 1.0, 0.9, 1.1, 50, "1", 0.0, "one draw", predicted=1.0)
 RUN = {"chapter": "01_theory", "profile": "quick", "model": "m", "parameters": {"draws": 5}, "device": "cpu"}
@@ -182,13 +182,19 @@ def test_the_fingerprint_of_committed_runs_changes_with_them(tmp_path):
 
 def test_every_committed_result_is_whole_current_and_of_the_published_profile(root):
     files = sorted((root / "results").glob("quick/*/*/*.json"))
-    by_chapter: dict[str, set[int]] = {}
+    found: dict[str, dict[str, set[int]]] = {}
     for path in files:
         document = results.read(path)
         assert document["code"] == provenance.code_hash(document["chapter"]), f"{path} is stale"
-        by_chapter.setdefault(document["chapter"], set()).add(document["seed"])
+        by_model = found.setdefault(document["chapter"], {})
+        by_model.setdefault(document["model"], set()).add(document["seed"])
     filing = [c for c in provenance.chapters(root) if execute.files_results(root / f"notebooks/{c}.ipynb")]
-    assert by_chapter == {chapter: {0, 1, 2, 3, 4} for chapter in filing}
+    assert set(found) == set(filing)
+    for chapter, by_model in found.items():
+        own = profiles.load("quick", root)[chapter]["model"]
+        assert by_model.pop(own) == {0, 1, 2, 3, 4}
+        others = {"micro-qwen2", "micro-olmo2"} if profiles.takes_models(chapter, root) else set()
+        assert by_model == {name: {0} for name in others}
     for path in files:
         assert "/root/" not in json.dumps(path.read_text())
 
