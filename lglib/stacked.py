@@ -7,7 +7,7 @@ written into the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,22 +41,50 @@ def logits(adapter: Adapter, thetas: Tensor, lesson: Lesson) -> Tensor:
         raise ValueError(
             f"thetas must be {space.dtype} on {space.device}, got {thetas.dtype} on {thetas.device}"
         )
-    count, rows = len(thetas), len(lesson.tokens)
-    many = Lesson(
-        lesson.tokens.repeat(count, 1),
-        lesson.kept,
-        lesson.place.repeat(count, 1),
-        lesson.targets.repeat(count, 1),
-        lesson.there.repeat(count, 1),
-    )
-    frozen = [p for p in space.parameters() if not p.requires_grad]
+    count = len(thetas)
+    many = Lesson(lesson.tokens.repeat(count, 1), lesson.kept, *(x.repeat(count, 1) for x in lesson[2:]))
+    found = _forward(adapter, thetas, many)
+    return found.view(count, -1, *found.shape[1:])
+
+
+def gradients(adapter: Adapter, lessons: Sequence[Lesson], *, chunk: int = 16) -> Tensor:
+    """Gradients (n, d) of the loss of n lessons at the adapter's theta, `chunk` of them in one pass.
+
+    What `ParameterSpace.gradient_matrix` gives with `supervised.loss`, up to rounding: each lesson has a copy
+    of the adapter to itself, so one backward pass tells their gradients apart. Raises ValueError for no
+    lesson, lessons of different numbers of items, or a loss that is not finite.
+
+    >>> from lglib import lora, models
+    >>> from lglib.items import Item
+    >>> adapter = lora.attach(models.load("micro-gpt2"), r=2)
+    >>> one = supervised.lesson(adapter.base.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)])
+    >>> gradients(adapter, [one, one]).shape
+    torch.Size([2, 4096])
+    """
+    if len(sizes := {len(one.tokens) for one in lessons}) != 1:
+        raise ValueError(f"lessons must all have the same number of items, got {sorted(sizes) or 'none'}")
+    theta, found = adapter.space.flatten(), []
+    for start in range(0, len(lessons), chunk):
+        own = lessons[start : start + chunk]
+        thetas = theta.repeat(len(own), 1).requires_grad_(True)  # (C, d)
+        with torch.enable_grad():
+            many = supervised.join(own)
+            loss = supervised.losses(_forward(adapter, thetas, many), many).view(len(own), -1).mean(1)
+        if not loss.isfinite().all():
+            raise ValueError(f"the loss is not finite: {loss.tolist()}")
+        found.append(torch.autograd.grad(loss.sum(), thetas)[0])
+    return torch.cat(found)
+
+
+def _forward(adapter: Adapter, thetas: Tensor, many: Lesson) -> Tensor:
+    """Logits (C n, A, vocabulary) of a lesson whose rows belong to the thetas (C, d) in turn, n to each."""
+    frozen = [p for p in adapter.space.parameters() if not p.requires_grad]
     try:
         with adapter.model.disable_adapter(), _adding(adapter, thetas):
-            found = supervised.logits(adapter.model, many)
+            return supervised.logits(adapter.model, many)
     finally:
         for parameter in frozen:  # peft thaws what it enables
             parameter.requires_grad_(False)
-    return found.view(count, rows, *found.shape[1:])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from lglib.items import Item
 
@@ -68,6 +68,29 @@ def lesson(
         there[i, : len(answer)] = True
     kept, place = at.unique(return_inverse=True)
     return Lesson(*(x.to(device) for x in (tokens, kept, place, targets, there)))
+
+
+def join(lessons: Sequence[Lesson]) -> Lesson:
+    """One lesson with the rows of several, one behind the other; ValueError for none.
+
+    >>> from lglib import lexicon
+    >>> read = lambda text: lesson(lexicon.tokenizer(), [Item(text, (" no",), 0)])
+    >>> join([read("So: Answer:"), read("It is: Answer:")]).tokens.shape
+    torch.Size([2, 7])
+    """
+    if not lessons:
+        raise ValueError("lessons is empty: there is nothing to join")
+    long, most = (max(getattr(one, x).shape[1] for one in lessons) for x in ("tokens", "targets"))
+    parts = []
+    for one in lessons:
+        tokens = pad(one.tokens, (0, long - one.tokens.shape[1]))
+        more = (0, most - one.targets.shape[1])
+        at = one.kept[one.place]  # (n, A), where each answer token is predicted
+        at = torch.cat([at, at[:, :1].expand(-1, more[1])], dim=1)
+        parts.append((tokens, at, pad(one.targets, more), pad(one.there, more)))
+    tokens, at, targets, there = (torch.cat(column) for column in zip(*parts, strict=True))
+    kept, place = at.unique(return_inverse=True)
+    return Lesson(tokens, kept, place, targets, there)
 
 
 def logits(model: nn.Module, lesson: Lesson) -> Tensor:
