@@ -21,10 +21,10 @@ from lglib.train import Diverged, OptimizerFactory, Trajectory
 
 @dataclass(frozen=True)
 class Confined:
-    """A confined run: its trajectory, and how many gradients had been computed before each point (T + 1,)."""
+    """A confined run: its trajectory, and what had been paid before each point (T + 1,)."""
 
     run: Trajectory
-    gradients: Tensor
+    spent: Tensor
 
 
 def descend(
@@ -36,14 +36,15 @@ def descend(
     basis: Callable[[int], Subspace],
     every: int | None,
     cost: int,
+    price: int = 1,
     label: str = "confined",
 ) -> Confined:
     """One step a batch along U z: only the k coordinates z move, in a basis that is refreshed.
 
     `basis(step)` makes the subspace at the present point; it is asked at step 0 and after every `every` steps
-    (None: never again), and costs `cost` gradients each time. The optimiser moves z from 0 and starts anew
-    with each basis, so with SGD this is projected gradient descent (weight decay pulls z to 0). The model is
-    left at the last point.
+    (None: never again). Each time costs `cost`, each step `price`, both in items, say. The optimiser moves z
+    from 0 and starts anew with each basis, so with SGD this is projected gradient descent (weight decay pulls
+    z to 0). The model is left at the last point.
     Raises ValueError for every < 1 or no batch, Diverged when the loss or a point is not finite.
 
     >>> net = torch.nn.Linear(3, 1)
@@ -51,13 +52,13 @@ def descend(
     >>> fixed = Subspace.random(space.d, 2, seed=0, dtype=torch.float32)
     >>> one = descend(space, lambda m, x: m(x).square().mean(), lambda p: torch.optim.SGD(p, lr=0.1),
     ...               [torch.eye(3)] * 5, basis=lambda step: fixed, every=None, cost=0)
-    >>> round(fixed.capture(one.run.displacement), 4), one.gradients.tolist()
+    >>> round(fixed.capture(one.run.displacement), 4), one.spent.tolist()
     (1.0, [0, 1, 2, 3, 4, 5])
     """
     if not len(batches):
         raise ValueError("batches is empty: there is no step to take")
     every = len(batches) if every is None else count("every", every)
-    cost = count("cost", cost, low=0)
+    cost, price = count("cost", cost, low=0), count("price", price, low=0)
     points, losses, spent = [space.flatten()], list[float](), [0]
     for step, batch in enumerate(batches):
         if step % every == 0:
@@ -80,7 +81,7 @@ def descend(
             raise Diverged(f"theta is not finite after step {step}", _trajectory(points, losses[:-1]))
         space.load(theta)
         points.append(theta)
-        spent.append(spent[-1] + paid + 1)
+        spent.append(spent[-1] + paid + price)
         progress.tell(label, step + 1, len(batches))
     return Confined(_trajectory(points, losses), torch.tensor(spent))
 

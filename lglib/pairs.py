@@ -107,7 +107,7 @@ def _last(_: Random) -> Pair:
         "the last of some words; B: the first",
         "B alone",
         table=False,
-        rate=3.0,
+        rate=5.0,
     )
 
 

@@ -60,7 +60,7 @@ class Study:
     """One pair of tasks in one adapter: how its batches are drawn, at which rates it learns.
 
     `rates` are learning rates by optimiser, that of AdamW also for learning and forgetting; `size` is the
-    number of items of a batch for one task. Everything follows from `seed`.
+    number of items of a batch. Everything follows from `seed`.
     """
 
     adapter: Adapter
@@ -76,11 +76,12 @@ class Study:
         return supervised.lesson(base.tokenizer, drawn, context=base.context, device=base.device)
 
     def batches(self, draws: Sequence[Draw], steps: int, key: object) -> list[Lesson]:
-        """Minibatches of `size` training items of each task."""
+        """Minibatches of `size` training items, in equal parts of each task."""
         base = self.adapter.base
         found = []
         for step in range(count("steps", steps)):
-            drawn = [i for d in draws for i in d(self.size, "train", f"{self.seed}/{key}/{step}")]
+            share = self.size // len(draws)
+            drawn = [i for d in draws for i in d(share, "train", f"{self.seed}/{key}/{step}")]
             found.append(supervised.lesson(base.tokenizer, drawn, context=base.context, device=base.device))
         return found
 

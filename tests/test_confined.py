@@ -175,7 +175,7 @@ def test_a_basis_is_made_at_step_zero_and_after_every_so_many_steps_at_the_prese
     ],
 )
 def test_a_basis_and_a_step_are_paid_for_before_the_point_they_lead_to(every, cost, wanted):
-    assert run(sgd, every=every, cost=cost).gradients.tolist() == wanted
+    assert run(sgd, every=every, cost=cost).spent.tolist() == wanted
 
 
 @pytest.mark.parametrize("every", [2, 3, None])

@@ -587,3 +587,57 @@ def test_a_direction_that_is_no_unit_vector_is_told_with_its_number(adapter, met
 def test_directions_in_double_precision_are_as_good(adapter, method):
     want = search(adapter, lambda i: unit(adapter.space, i), method=method)
     agree(search(adapter, lambda i: unit(adapter.space, i).double(), method=method), want)
+
+
+def lessons_of(found, counts=(3, 3, 3)):
+    """Lessons of several lengths, with answers of one to four tokens."""
+    texts = ["Sort: p c.", "Sort: p c f g.", "Plural: cat.", "Anna is in the park."]
+    answers = [" c p", " c f g p", " cats", " yes"]
+    made = []
+    for number, count in enumerate(counts):
+        items = [
+            Item(f"{texts[(number + i) % 4]} Answer:", (answers[(number + i) % 4],), 0) for i in range(count)
+        ]
+        made.append(supervised.lesson(found.tokenizer, items))
+    return made
+
+
+@pytest.mark.parametrize("targets", ["attention", "linear"])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_gradients_in_one_pass_are_those_one_by_one(tmp_path, family, targets):
+    tiny.save(tmp_path, family)
+    adapter = lora.attach(models.load(str(tmp_path)), 2, targets)
+    space = adapter.space
+    space.load(0.1 * torch.randn(space.d, generator=torch.Generator().manual_seed(0)))
+    before, lessons = space.flatten(), lessons_of(adapter.base)
+    want = space.gradient_matrix(supervised.loss, lessons)
+    for chunk in (1, 2, 16):
+        got = stacked.gradients(adapter, lessons, chunk=chunk)
+        assert (got - want).norm() <= 1e-4 * want.norm()
+    assert torch.equal(space.flatten(), before)
+    assert all(p.grad is None and p.requires_grad for p in space.parameters())
+
+
+def test_gradients_want_lessons_of_one_size_and_a_finite_loss(tmp_path):
+    tiny.save(tmp_path)
+    adapter = lora.attach(models.load(str(tmp_path)), 2)
+    with pytest.raises(ValueError, match=r"same number of items, got \[2, 3\]"):
+        stacked.gradients(adapter, lessons_of(adapter.base, (3, 2)))
+    with pytest.raises(ValueError, match="got none"):
+        stacked.gradients(adapter, [])
+    with torch.no_grad():
+        adapter.space.parameters()[1].fill_(float("nan"))
+    with pytest.raises(ValueError, match="the loss is not finite"):
+        stacked.gradients(adapter, lessons_of(adapter.base))
+
+
+def test_joined_lessons_have_the_losses_of_their_parts(tmp_path):
+    tiny.save(tmp_path)
+    found = models.load(str(tmp_path))
+    lessons = lessons_of(found, (3, 1, 2))
+    whole = supervised.join(lessons)
+    parts = [supervised.losses(supervised.logits(found.model, one), one) for one in lessons]
+    together = supervised.losses(supervised.logits(found.model, whole), whole)
+    assert torch.allclose(together, torch.cat(parts), atol=1e-5)
+    with pytest.raises(ValueError, match="nothing to join"):
+        supervised.join([])
