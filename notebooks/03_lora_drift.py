@@ -17,8 +17,8 @@
 # %% [markdown]
 # # LoRA drift: what is recovered, and what stays where it was
 #
-# LoRA {cite}`hu2022lora` edits a language model by a few thousand numbers. If learned behaviour sits in fixed linear directions, this is where to look for them: the space is small, and edits are made in it every day. The paper
-# {cite}`piontkovskaia2026recoverable` makes its central measurement here. An adapter learns two tasks, forgets one, and learns it again; the first ten steps of the way back are said to hold $0.77$ of it.
+# LoRA {cite}`hu2022lora` edits a language model by few numbers: here by a few thousand. If learned behaviour sits in fixed linear directions, this is where to look for them: the space is small, and edits are made in it every day. The paper
+# {cite}`piontkovskaia2026recoverable` makes its central measurement here. An adapter learns two tasks, forgets one, and learns it again; the first steps of the way back (ten, says a secondary source) are said to hold $0.77$ of it.
 #
 # We repeat that for five pairs of tasks where the paper has two, and put every number beside what chance, or a duller explanation, would give.
 #
@@ -147,7 +147,7 @@ plots.table(adapter.table(), index="layer")
 # Each pair has a task $A$ that will be lost and found again, and a task $B$ that is learned with it. None is what the base model does by itself. Two are *tables*, which can only be known by heart; three are *rules*, tested on inputs that training never saw.
 # The paper forgets by training on $B$ alone. That does not always make $A$ go, and it is one way among several, so we use three:
 #
-# - **B alone**: train on $B$ and on nothing else (the paper's way).
+# - **B alone**: train on $B$ and on nothing else (the paper's way). $B$ is known, so its gradients are small, and we take five times the learning rate.
 # - **conflict**: train on the prompts of $A$ with other answers.
 # - **undone**: train on the prompts of $A$ with the answers that the base model gave.
 
@@ -171,8 +171,8 @@ for name, pair in chosen.items():
 plots.table(rows, index="pair")
 
 # %% [markdown]
-# A and B are learned together with AdamW {cite}`loshchilov2019decoupled`, in rounds of 25 steps, until both are at the bar on validation items, and one round more: that is $\theta^\ast$. Then A is forgotten, in rounds too, until its exact match is near zero, and one round more: that is $\theta_f$.
-# A pair that is not learned or not lost stops the run with its scores. One more point is prepared for a control: $\theta_0$, *never learned*. It has the whole history of $\theta_f$ (as many steps on B, as many of forgetting) except that A was never in it.
+# A and B are learned together with AdamW {cite}`loshchilov2019decoupled`, in rounds of 25 steps, until both are at the bar on validation items, and one round more: that is $\theta^\ast$. (Gradients are clipped at length one while learning, nowhere else.) Then A is forgotten, in rounds too, until its exact match is near zero, and one round more: that is $\theta_f$.
+# A pair that is not learned or not lost stops the run with its scores. (So a seed on which that happened could not be in this book; it did not happen.) One more point is prepared for a control: $\theta_0$, *never learned*. It has the whole history of $\theta_f$ (as many steps on B, as many of forgetting) except that A was never in it. (It did see the prompts of A, with other answers, where forgetting uses them.)
 
 # %%
 rates = {"AdamW": rate, "SGD": sgd_rate}
@@ -558,16 +558,16 @@ plots.table(rows, index="shape", digits=2)
 # :::{prf:proposition} Gauge freedom
 # :label: prop-gauge
 #
-# For any invertible $M\in\mathbb R^{r\times r}$ the adapters $(A,B)$ and $(M^{-1}A,BM)$ are the same function. A change of gauge, one $M$ for each layer, is a linear map $G$ of $\theta$. It preserves all captures if every $M$ is orthogonal. For $M=cI$ and a path that moves both $A$ and $B$, the capture of $\Delta$ by the
-# first $k$ updates tends, as $c\to\infty$, to the capture of the $B$-part of $\Delta$ by the $B$-parts of the updates (if these are linearly independent), and as $c\to0$ to the same for $A$.
+# For any invertible $M\in\mathbb R^{r\times r}$ the adapters $(A,B)$ and $(M^{-1}A,BM)$ are the same function. A change of gauge, one $M$ for each layer, is a linear map $G$ of $\theta$ and of displacements; gradients go by $G^{-\top}$. It preserves all captures if every $M$ is orthogonal. Call the coordinates of a vector that belong to $B$-matrices its $B$-part. For $M=cI$, as $c\to\infty$, the capture of $\Delta$ by the
+# first $k$ updates tends to the capture of the $B$-part of $\Delta$ by the $B$-parts of the updates, if the $B$-part of $\Delta$ is not zero and those of the updates are linearly independent; and as $c\to0$ to the same for $A$.
 # :::
 #
 # :::{prf:proof}
-# $BM\,M^{-1}A=BA$. In a layer, $G$ multiplies the columns of $A$ by $M^{-1}$ and the rows of $B$ by $M$, so it is linear; it is orthogonal if each $M$ is, and an orthogonal map keeps inner products. For $M=cI$ it multiplies the $A$-part of a vector by $1/c$ and the $B$-part by $c$. The capture does not change when all vectors are divided by $c$; the $A$-parts are then multiplied by $1/c^2\to0$. The
+# $BM\,M^{-1}A=BA$. Gradients go by $G^{-\top}$ because the change of the loss, $g\cdot\delta$, stays. In a layer, $G$ multiplies the columns of $A$ by $M^{-1}$ and the rows of $B$ by $M$, so it is linear; it is orthogonal if each $M$ is, and an orthogonal map keeps inner products. For $M=cI$ it multiplies the $A$-part of a vector by $1/c$ and the $B$-part by $c$. The capture does not change when all vectors are divided by $c$; the $A$-parts are then multiplied by $1/c^2\to0$. The
 # capture is a continuous function of vectors that stay linearly independent in the limit. The same with $1/c$ for $c$ when $c\to0$.
 # :::
 #
-# So a capture in LoRA coordinates is a statement about the function *and* about an accident of scale: peft starts with $B=0$ and $A$ of some size. How much does the accident matter? We express the recorded runs in other gauges and measure again. (The runs are the same; training anew in another gauge would be another run, because neither SGD nor AdamW is blind to it.)
+# So a capture in LoRA coordinates is a statement about the function *and* perhaps about an accident of scale: peft starts with $B=0$ and $A$ of some size. How much does the accident matter? We express the recorded runs in other gauges and measure again. (The runs are the same; training anew in another gauge would be another run, because neither SGD nor AdamW is blind to it.)
 
 # %%
 GAUGES = {f"c = {c:g}": (c, 1.0) for c in (0.1, 0.3, 1.0, 3.0, 10.0)}
@@ -627,7 +627,7 @@ axes.axvline(1, color=plots.NULL, label="survives", zorder=0)
 axes.set(xscale="log", xlabel="capture / capture in peft's coordinates")
 plots.legend_below(axes)
 # %% [markdown]
-# What does not depend on a gauge is the *merged* change $s\,BA$ of each matrix. So we ask the same questions of it: which share of the change of all merged matrices lies in the span of the first $k$ changes along the path? And of gradients by the matrices themselves, at $\theta^\ast$ (A and B, normalised) and at $\theta_f$?
+# What does not depend on a gauge is the *merged* change $s\,BA$ of each matrix. So we ask the same questions of it: which share of the change of all merged matrices lies in the span of the first $k$ changes along the path? And in the span of the leading gradients of A by the matrices themselves, at $\theta^\ast$ and at $\theta_f$?
 # Beyond that, what does the captured part *do*? Keep only $P\Delta$, go to $\theta_f+P\Delta$, and compare with $\theta_T$: which share of the change of logits on held-out questions does it explain, $1-\lVert\delta z-\delta z_P\rVert^2/\lVert\delta z\rVert^2$, and which share of the decrease of the loss does it bring?
 
 
@@ -1175,7 +1175,7 @@ def confine(name, m, kind="fresh"):
         g = stacked.gradients(adapter, b)
         if kind == "mean":
             return Subspace.from_vectors(g.mean(0)[None])
-        return Subspace.from_gradients(g, min(K, FRESH))
+        return Subspace.from_gradients(g, min(K, FRESH), normalise=True)
 
     space.load(points[name].forgot)
     paid = dict(
@@ -1527,14 +1527,14 @@ plots.table(rows, index="claim")
 # :::{exercise} A capture below the energy share
 # :label: ex-below
 #
-# Let $p$ be the sum of the first $k$ updates and $q$ the sum of the others, and let the first $k$ updates be orthogonal to each other. When is the capture of the prefix below its energy share, although every later update is orthogonal to every other?
+# Let $p$ be the sum of the first $k$ updates and $q$ the sum of the others. Let the first ones be orthogonal to each other, and the later ones orthogonal to each other. When is the capture of the prefix below its energy share?
 # :::
 #
 # :::{solution} ex-below
 # :class: dropdown
 #
-# Write $E_1,E_2$ for the sums of squared lengths of the first and of the later updates, and $q=q_\parallel+q_\perp$ for the part of $q$ inside and outside the prefix. The capture is $\lVert p+q_\parallel\rVert^2/(\lVert p+q_\parallel\rVert^2+\lVert q_\perp\rVert^2)$, the energy share $E_1/(E_1+E_2)$, with $\lVert p\rVert^2=E_1$. So the capture is smaller just when
-# $\lVert q_\perp\rVert^2/\lVert p+q_\parallel\rVert^2>E_2/E_1$. If all updates are orthogonal the two are equal. It happens when later updates *undo* the first ones ($q_\parallel$ against $p$), or when they agree among themselves ($\lVert q\rVert^2>E_2$), which the assumption excludes here: they must undo. In real runs both occur.
+# Write $E_1=\lVert p\rVert^2$ and $E_2=\lVert q\rVert^2$ for the sums of squared lengths, and $q=q_\parallel+q_\perp$ for the parts of $q$ inside and outside the prefix. The capture is $\lVert p+q_\parallel\rVert^2/(\lVert p+q_\parallel\rVert^2+\lVert q_\perp\rVert^2)$, the energy share $E_1/(E_1+E_2)$. So the capture is smaller just when
+# $\lVert q_\perp\rVert^2E_1>\lVert p+q_\parallel\rVert^2E_2$. With $s=\lVert q_\parallel\rVert^2$ and $\lVert q_\perp\rVert^2=E_2-s$ this is $2\,p\cdot q_\parallel<-s\,(1+E_1/E_2)$: the later updates must *undo* some of the first ones, and by enough. Without orthogonality there is a second way: later updates that agree with each other make $q$ longer than its energy.
 # :::
 #
 # :::{exercise} How many coordinates are gauge?
@@ -1547,7 +1547,7 @@ plots.table(rows, index="claim")
 # ```{solution-start} ex-gauge
 # :class: dropdown
 # ```
-# The matrices $M$ near the identity give $r^2$ directions, and they are all: the matrices of rank $r$ form a manifold of dimension $r(m+n-r)$. So the rank of the derivative is $r(m+n)-r^2$.
+# Small changes $\dot A,\dot B$ leave $BA$ alone, to first order, just when $\dot BA+B\dot A=0$. $A$ has full row rank, so it has a right inverse $A^+$, and $\dot B=BN$ with $N=-\dot AA^+$. Then $B(NA+\dot A)=0$, and since $B$ has full column rank, $\dot A=-NA$. So the changes are exactly the pairs $(-NA,BN)$, one for each $r\times r$ matrix $N$: $r^2$ directions, and the rank of the derivative is $r(m+n)-r^2$.
 
 # %%
 m_in, n_out, r_small = 5, 4, 2
@@ -1601,7 +1601,7 @@ print(f"true {1 - (1 - p) ** N:.4f}, estimator {unbiased:.4f}, plug-in {plug_in:
 # :::{exercise} Why the vote does not help
 # :label: ex-votes
 #
-# Sixteen independent voters who are right with probability $0.6$ are right together much more often. Compute it. Then measure how often the sixteen best candidates of a search agree with each other, against sixteen random ones, and explain what the table above shows.
+# Independent voters who are right with probability $0.6$ are right together more often, when there are two answers. Compute it for fifteen (an odd number has no ties). Then measure how often the sixteen best candidates of a search agree with each other, against sixteen random ones, and explain what the table above shows.
 # :::
 
 # %% [markdown]
@@ -1631,7 +1631,7 @@ for name, (_, tried, _) in searched.items():
     )
 
 # %% [markdown]
-# The candidates chosen for their gain are near each other in the same few directions, so they agree, in their mistakes too. And most are right with a probability far below one half: a majority of such voters is wrong more surely than one of them.
+# With two answers fifteen voters help. Here there are many answers, and the candidates hardly agree: the best no more than any others. Each is wrong in its own way, so a plurality is two or three votes, often a tie, and a tie goes to the best candidate. A vote helps where candidates know something in common; these know little.
 #
 # ```{solution-end}
 # ```
@@ -1646,7 +1646,7 @@ for name, (_, tried, _) in searched.items():
 # ```{solution-start} ex-worth
 # :class: dropdown
 # ```
-# The gradient step gains $\rho\lVert Pg\rVert$. A random unit vector of the subspace has a component $\lVert Pg\rVert\,c$ along it with $c$ of variance $1/k$, so the best of $N$ gains about $\rho\lVert Pg\rVert\,m_N/\sqrt k$, but never more than the gradient step, which is the best of all. The rough law draws even at $m_N=\sqrt k$; the exact one gets close and never there.
+# The gradient step gains $\rho\lVert Pg\rVert$. A random unit vector of the subspace has a component $\lVert Pg\rVert\,c$ along it with $c$ of variance $1/k$, so the best of $N$ gains about $\rho\lVert Pg\rVert\,m_N/\sqrt k$, but never more than the gradient step, which is the best of all. The rough law draws even at $m_N=\sqrt k$, for $k=10$ near $N=760$; the exact one gets close and never there. For the whole space $m_N=\sqrt{8192}\approx90$ would need about $e^{4000}$ candidates.
 
 # %%
 from lglib import theory

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md")
@@ -56,3 +57,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     html.parent.mkdir()
     builder.build(project, project, html, project / "runs" / "book.log")
     return html
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A saved model of each family, which no test may change."""
+    made = {family: tmp_path_factory.mktemp(family) for family in tiny.FAMILIES}
+    for family, folder in made.items():
+        tiny.save(folder, family)
+    return made

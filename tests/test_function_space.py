@@ -26,14 +26,6 @@ EXACT = ("gpt2",)  # elsewhere norms or softmax compute in single precision, wha
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    made = {family: tmp_path_factory.mktemp(family) for family in tiny.FAMILIES}
-    for family, folder in made.items():
-        tiny.save(folder, family)
-    return made
-
-
-@pytest.fixture(scope="module")
 def attach(folders):
     """Adapters in double precision, away from the start, that several tests share: none may change them."""
     made = {}

@@ -23,15 +23,6 @@ SIZE = 0.3  # of a random theta: enough to change what the model says
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A saved model of each family, which no test may change."""
-    made = {family: tmp_path_factory.mktemp(family) for family in tiny.FAMILIES}
-    for family, folder in made.items():
-        tiny.save(folder, family)
-    return made
-
-
-@pytest.fixture(scope="module")
 def said(folders):
     """The logits of each family's model as it is."""
     loaded = {family: models.load(str(folder), device="cpu") for family, folder in folders.items()}

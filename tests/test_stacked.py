@@ -26,14 +26,6 @@ NORM, CANDIDATES = 2.0, 7
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    made = {family: tmp_path_factory.mktemp(family) for family in tiny.FAMILIES}
-    for family, folder in made.items():
-        tiny.save(folder, family)
-    return made
-
-
-@pytest.fixture(scope="module")
 def attach(folders):
     def attach(family="gpt2", r=2, targets="attention", dtype="float32", alpha=None):
         found = models.load(str(folders[family]), device="cpu", dtype=dtype)
