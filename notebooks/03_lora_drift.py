@@ -275,10 +275,10 @@ for panel, kind in zip(axes, ("raw", "centred"), strict=True):
 axes[1].set_xlabel("participation ratio / null")
 plots.legend_below(axes[1])
 # %% [markdown]
-# **What we see.** Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$, where the task is known, they are closer to it. With the mean taken off, most of the low rank is gone. All that repeats chapter 2: the low rank is mostly one shared direction, the mean gradient, and it is
+# **What we see.** Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ the rules are much closer to it, the tables are not. With the mean taken off, about half of the null is left in most cases. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
 # there before anything is learned.
 #
-# **What this does not show.** For tables the same 16 or 24 questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network. And at a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
+# **What this does not show.** For tables the same 16 or 24 questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network; and with twelve gradients no rank above twelve can be seen. At a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
 #
 # (lora-captures)=
 # ## S2 and S3: what captures a recovery?
@@ -1142,7 +1142,7 @@ print(f"the search is ahead by {ahead} nats (null 0)")
 # (lora-refresh)=
 # ## How often must a direction be refreshed?
 #
-# The paper's finding has a practical side. Who keeps an edit direction, or a basis for cheap edits, wants to know how long it can be used. So we recover with updates that are *confined* to a basis: $\theta=\theta_s+Uz$, where only the $k$ numbers $z$ move, by SGD. The basis $U$ holds the leading directions of ten fresh minibatch gradients (four items each), and it is made anew every $m$ steps. With $m=1$ each step has a fresh basis; with *never*
+# The paper's finding has a practical side. Who keeps an edit direction, or a basis for cheap edits, wants to know how long it can be used. So we recover with updates that are *confined* to a basis: $\theta=\theta_s+Uz$, where only the $k$ numbers $z$ move, by SGD. The basis $U$ is the span of ten fresh minibatch gradients (four items each), and it is made anew every $m$ steps. With $m=1$ each step has a fresh basis; with *never*
 # the one of $\theta_f$ must do. The steps, the minibatches and the rate are those of the plain SGD run. Controls:
 #
 # - **mean, every 1**: the single direction of the mean of those ten gradients. If this does as well as the basis, ten directions at every step are no evidence of a *subspace*: any descent uses one fresh direction a step.
@@ -1175,7 +1175,9 @@ def confine(name, m, kind="fresh"):
         g = stacked.gradients(adapter, b)
         if kind == "mean":
             return Subspace.from_vectors(g.mean(0)[None])
-        return Subspace.from_gradients(g, min(K, FRESH), normalise=True)
+        values = spectra.spectrum(g / g.norm(dim=1, keepdim=True)).eigenvalues
+        rank = int((values > 1e-8 * values[0]).sum())  # late gradients may be dependent
+        return Subspace.from_gradients(g, min(K, FRESH, rank), normalise=True)
 
     space.load(points[name].forgot)
     paid = dict(
