@@ -492,18 +492,18 @@ print("mean change:", {what: round(value, 3) for what, value in moves.items()})
 plots.table(rows, index="pair", digits=2)
 
 # %% [markdown]
-# **What we see.** *The prefix* captures anything from a fifth to nine tenths. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, by more than any distance to $0.77$. The pairs *first* and *last* are nearly one task, and lie far apart.
+# **What we see.** *The prefix* captures anything from a fifth to more than nine tenths. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies in the middle of it all.
 #
-# *The energy share explains most of it.* Over the ten runs, the capture of the prefix goes up and down with the energy share, which knows the lengths of the updates and not one of their directions; on average the two are equal (both numbers are printed above, and over seeds below). When the first steps are long, because the loss falls at once, they hold much of the way. When the loss falls late, they hold little.
+# *Energy share.* Over the ten runs the capture goes up and down with the energy share, which knows the lengths of the updates and not one of their directions, and on average it is not far from it. But that is a correlation. When we lower the energy share by a slower rate, the capture hardly follows: then the first steps are shorter, and agree more with the rest of the way. So a blind walk would show captures of the size that we see, and still the prefix is no blind walk.
 #
-# *Another order* of minibatches gives a prefix that captures somewhat less, and follows the same pattern. *Never learned*: training A for the first time gives captures of the same size, sometimes larger. So a high capture does not show that something is *recovered*.
+# *Another order* of minibatches gives a prefix that captures somewhat less on average, in single runs far less: there a few long steps of one particular run hold everything. *Never learned*: training A for the first time gives captures that are lower on average, and of the same size. So a high capture does not show that something is *recovered*.
 #
-# *The static planes* capture a few percent with AdamW and up to a fifth with SGD. That is many times the null, and little. A task plane made of the task's own gradients at $\theta^\ast$ does no better than the mixed ones. *Local* gradients, their *signs* with AdamW, and *Krylov* spaces lie between. *Way back*: the recovery hardly retraces the forgetting.
+# *The static planes* capture a few percent with AdamW and up to a fifth with SGD. That is many times the null, and little. A plane made of the task's own gradients at $\theta^\ast$ does no better than the mixed ones. *Local* gradients, their *signs* with AdamW, and *Krylov* spaces lie between. *Way back*: the recovery hardly retraces the forgetting.
 #
-# **The answer.** $0.77$ is what a prefix captures when the first ten steps hold about three quarters of the path's energy, in whatever direction they go. Against a random subspace, whose capture is a thousandth, any such value looks like a discovery. Against the energy share, and against training that recovers nothing, it is unremarkable. We cannot say
-# what the energy share of the paper's runs was; it is the number to ask for.
+# **The answer.** Against a random subspace, whose capture is a thousandth, any such value looks like a discovery. Against captures of the same measure on other pairs, against training that recovers nothing, and against what the lengths of the updates alone would give, $0.77$ is unremarkable. What would be remarkable is a capture well above its own energy share and its never-learned twin. We cannot say
+# what these were in the paper's runs; they are the numbers to ask for.
 #
-# **What this does not show.** That the prefix holds no information: it is the best basis here, and beats its controls in many runs (see the table of claims). But what it holds beyond its length is small.
+# **What this does not show.** That the prefix holds no information: it is the best basis here, and beats its controls in many runs (see the table of claims). The ten runs share their base model and, by pairs, their forgetting, so they are fewer than ten independent ones.
 #
 # ### Another shape of adapter
 
@@ -548,7 +548,7 @@ print(f"k = {K}, T = {T}; static: mixed batches of A and B at theta*")
 plots.table(rows, index="shape", digits=2)
 
 # %% [markdown]
-# With eight times as many coordinates, in every linear layer of the model, the same pair gives captures of the same size, and the null is eight times smaller. A capture that stayed where it is while $d$ grew eightfold was never about dimension.
+# With eight times as many coordinates, in every linear layer of the model, the captures are of the size of those above, though the null is eight times smaller. (The static plane here is made of mixed batches.)
 #
 # (lora-function)=
 # ## In function space
@@ -688,7 +688,7 @@ print(
 )
 plots.table(rows, index="pair", digits=2)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-function", "caption": "From coordinates to function, with AdamW (top) and SGD (bottom): the capture of the prefix in LoRA coordinates, in the merged matrices, and what the captured part of the displacement alone does for the logits and for the loss on held-out questions. Captures in coordinates and in matrices agree; the share of the logits is smaller, and can be negative. Grey: a part that does nothing."}, "image": {"alt": "Two dot plots with five pairs as rungs and four measures as colours."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-function", "caption": "From coordinates to function, with AdamW (top) and SGD (bottom): the capture of the prefix in LoRA coordinates, in the merged matrices, and what the captured part of the displacement alone does for the logits and for the loss on held-out questions. Captures in coordinates and in matrices are close to each other; the share of the loss is larger; that of the logits varies most, and can be negative. Grey: a part that does nothing."}, "image": {"alt": "Two dot plots with five pairs as rungs and four measures as colours."}}
 figure, axes = plots.panels(2, height=3.4)
 for panel, o in zip(axes, rates, strict=True):
     series = {
@@ -703,7 +703,7 @@ for panel, o in zip(axes, rates, strict=True):
 axes[1].set_xlabel("share of the whole displacement")
 plots.legend_below(axes[1])
 
-# %% tags=["hide-input", "hide-output"]
+# %% tags=["hide-input"]
 rows = [
     {"pair": name, "optimiser": o, "basis": b, **shares_of}
     for (name, o), cell in effect.items()
@@ -712,11 +712,12 @@ rows = [
 plots.table(rows, index="pair", digits=2)
 
 # %% [markdown]
-# **What we see.** *Gauge.* The captures of the prefix and of the other order hardly change, and neither does the energy share: the parts of the way that lie in $A$ and in $B$ are captured alike. That of the static plane collapses: it is large only in coordinates in which the gradient and the way happen to weigh $A$ and $B$ alike. So the prefix passes this test, and the few percent of the static plane owe much to a choice of coordinates.
+# **What we see.** *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change: the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
+# prefix passes this test; comparisons of prefix and static plane do not pass it.
 #
-# *Merged matrices.* In gauge-free terms the prefix captures nearly what it captures in coordinates, so the finding does not hang on LoRA's coordinates. The static plane does *worse*: gradients by the full matrices capture a few percent at most of what the adapters do, since most of a full gradient is not of the form that a small change of $A$ and $B$ can make.
+# *Merged matrices.* Without coordinates, the prefix captures nearly what it captured with them, a little less with AdamW. Gradients by the full matrices capture a few percent, up to a tenth; but a random plane captures far less here than in the coordinates of the adapter.
 #
-# *What the captured part does.* This is where coordinates mislead. A part with a good share of the displacement can explain hardly anything of the change of logits, or the reverse: a local basis with a tenth of the displacement brings half of the decrease of the loss, on some pairs. Most of a long way to a solution does not matter for the answers; a small part of it matters much.
+# *What the captured part does.* The part of the displacement that lies in the prefix brings a larger share of the decrease of the loss than its share of the displacement, in nearly all runs; and more of the logits in most, though there are runs in which it explains next to nothing of them. The static plane too does more than its few percent: for *last* it brings a good part of the way in function. Most of a long way does not matter for the answers; a small part of it matters much.
 #
 # **What this does not show.** Logits and loss are measured on the questions of task A only. What the discarded part does to everything else was not asked.
 #
@@ -843,7 +844,7 @@ print(f"half-life in steps, AdamW (null: no drift, {T})")
 plots.table(rows, index="pair", digits=2)
 
 # %% [markdown]
-# **What we see.** Half of the basis is gone within a few steps, earlier with SGD than with AdamW for most pairs, and at step 100 a tenth to two fifths is left. S4 holds. Half-lives differ between blocks, and the last block, nearest to the answer, keeps its basis longest in most pairs.
+# **What we see.** Half of the basis is gone within a few steps, in some runs within ten or more, and at step 100 little is left for most pairs; *order* with SGD keeps most. S4 holds in nearly all runs. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). They differ between blocks and pairs without a pattern that we would trust.
 #
 # **What this does not show.** That nothing useful stays; the section on recalibration asks that directly.
 #
@@ -907,8 +908,8 @@ print(
 plots.table(rows, index="point")
 
 # %% [markdown]
-# **What we see.** S5: for very short steps the correlation is close to one, as it must be, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is about zero; for long ones it is negative, and more so in the pool without recovery directions, where only the static plane differs from nothing. So here the sign is that of the paper. By {prf:ref}`prop-overlap` it is a statement about curvature, and about who
-# else is in the pool: long steps in the static plane do *worse than long steps in directions that do nothing*. The static plane is not unrelated to the task; it is full of directions that matter, and long random steps along them do harm.
+# **What we see.** S5: for very short steps the correlation is close to one, as it must be, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero. Halfway it is negative at every length, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on length and pool. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
+# In the pool without recovery directions, the overlap has in effect two values, one for the static family and nothing for the others, so $r$ is one contrast between families.
 #
 # **What this does not show.** One pair, one optimiser; gains measured on the questions that gave gradient and curvature.
 #
@@ -1127,17 +1128,17 @@ records.append(Record.of("S9", what, ahead, **told))
 print(f"the search is ahead by {ahead} nats (null 0)")
 
 # %% [markdown]
-# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains some nats on held-out questions, except for *cipher*, where what is gained on one half of the code words is lost on the other half: those gains are selection. The whole space gains least at the shorter norm. The prefix is *not* consistently the best: local gradients, which need no trajectory, do as well.
+# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, what is selected on one half of the words is mostly lost on the other. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains least at the shorter norm. No basis is consistently the best.
 #
-# *Density* ranks the bases on average, but not in every pair: the rank correlation over four bases is positive in the mean, with a wide interval.
+# *Density* ranks four bases only coarsely; the interval over pairs is wide.
 #
-# *Votes.* The vote of sixteen is sometimes better and sometimes worse than the best candidate alone. The best candidates lie close to each other and make the same mistakes: see {ref}`ex-votes`.
+# *Votes.* The vote of sixteen is sometimes better and sometimes worse than the best candidate alone. The candidates hardly agree with each other, so a plurality is two or three votes: see {ref}`ex-votes`.
 #
-# *Pass@$N$* can look impressive, and its chance level is one to two digits nearly everywhere: 256 blind guesses among 24 answers find the right one for almost every question. Not one search beats its chance level. Pass@1, which cannot be won by numbers, is a few percent. We do not know the paper's answer sets or its $N$; its table needs this column.
+# *Pass@$N$* can look impressive, but with $N=256$ its chance level is nearly one for all pairs: that many blind guesses find nearly every answer. It cannot tell anything. At small $N$ it can: pass@4 of the informative bases lies around its chance level for the tables, and below it for rules, where the forgetful model is *surely* wrong and small steps leave it so. We do not know the paper's answer sets or its $N$; its table needs this column.
 #
-# *Cost.* A few plain gradient steps, or a few dozen, draw even with the best search we found after the fact, where the search cost about sixty.
+# *Cost.* As many gradient steps on the same few questions as the search would pay for end at a lower held-out loss than the best search in most pairs, though the comparison favours the search. For *cipher* neither can work, as nothing carries over from some words to others.
 #
-# **What this does not show.** A table with one run a cell scatters, and the tables have 8 to 12 held-out questions. Intervals are in "Across seeds". The model is small, and theta_f is far from a solution. Near one, random search does better {cite}`gan2026neural`.
+# **What this does not show.** A table with one run a cell scatters: *cipher* has 12 held-out questions, *edit* 8, the rules about 40. Intervals are in "Across seeds". The model is small, and $\theta_f$ is far from a solution. Near one, random search does better {cite}`gan2026neural`.
 #
 # (lora-refresh)=
 # ## How often must a direction be refreshed?
@@ -1266,16 +1267,16 @@ for panel, name in zip(axes, refresh_pairs, strict=True):
 axes[-1].set_xlabel("steps")
 plots.legend_below(axes[-1], columns=3)
 # %% [markdown]
-# **What we see.** With a fresh basis at every step, ten directions are as good as all of them: the run follows plain SGD closely. So a *local* low-dimensional structure is real, and it is enough to learn in. What it will not do is stay. For *cipher*, five steps without a refresh already cost most of the way, and the basis of $\theta_f$ alone brings only a small part of it. For *order*, where the basis half-life is longer, a basis of ten steps is still good, and one that is never refreshed brings most of the decrease.
-# The random basis, as large and as fresh, does nothing.
+# **What we see.** With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps still bring most of the decrease; kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
+# So a local linear structure is there, it is shared by the steps that follow, and it wears off, at a speed that depends on the task.
 #
-# The kept *prefix* of the plain run does better than a local basis that is never refreshed, but it is no substitute for refreshing where the basis drifts fast.
+# The *prefix* of another run, kept, does better than a local basis that is kept, and worse than one that is refreshed.
 #
-# *Cost.* Counted in gradients, plain training wins: ten gradients to make a basis in which to take one step are not repaid. A basis pays only where it can be used many times: for pairs like *order*, or where steps are cheap and gradients dear.
+# *Cost.* At equal numbers of items plain training wins: forty items for a basis in which to take a step of sixteen are not repaid. Refreshing every ten steps comes near. A basis pays where it can be used many times, or where gradients are dear and steps are not.
 #
-# **The practical answer.** How often an edit direction must be refreshed is not a property of LoRA: here it lies between every step and every twenty-five, depending on the task. The half-life of the gradient basis, which can be measured beforehand, orders the two pairs in the right way.
+# **The practical answer.** How often an edit direction must be refreshed is not a property of LoRA. On these two pairs, every five to ten steps keep most of the decrease; for one of them much less would do.
 #
-# **What this does not show.** Two pairs, SGD only, one rate, ten directions. With an optimiser of its own memory, such as AdamW, a refresh also means to begin anew or to carry the memory over; that is another experiment.
+# **What this does not show.** Two pairs, SGD only, one rate, ten directions; for *cipher* the test questions are the training questions. With an optimiser of its own memory, such as AdamW, a refresh also means to begin anew or to carry the memory over; that is another experiment.
 
 # %% tags=["hide-input"]
 filed = {"chapter": "03_lora_drift", "profile": profile, "seed": seed}
@@ -1402,7 +1403,7 @@ print(
 plots.table(rows, index="model")
 
 # %% [markdown]
-# The pattern repeats: prefix captures near the energy share, never-learned runs of the same size, static planes of a few percent, half-lives of a few steps. Where a model was left out above, the line says why.
+# The other two architectures, with one seed each, show the same ranges: the prefix between a third and nearly all, never-learned runs somewhat below, static planes of a few percent to a tenth, half-lives of some steps. Where a model was left out above, the line says why.
 #
 # (claims-lora)=
 # ## The claims, measured
@@ -1517,11 +1518,11 @@ plots.table(rows, index="claim")
 # %% [markdown]
 # ## What this chapter shows, and what it does not
 #
-# - A prefix capture of $0.77$ in LoRA space is unremarkable. Over pairs, optimisers and ways of forgetting it can be anything, it follows the energy share of the first steps, and training that recovers nothing shows it too.
-# - Static planes miss the recovery. Gradient bases drift within a few steps. Both hold as the paper says.
-# - Captures are statements about coordinates. The prefix survives the passage to merged matrices; but a large share of the displacement may do little for the function, and a small share much.
-# - Ten fresh directions at each step are enough to learn in; kept ones are not. *Local* linear structure is real, and short-lived.
-# - Random search in adapters finds gains, at a cost above that of the gradient steps that it replaces. Votes do not help reliably, and pass@$N$ must be read beside guessing.
+# - A prefix capture of $0.77$ in LoRA space is unremarkable by itself. Over pairs, optimisers and ways of forgetting it can be nearly anything, runs that recover nothing show captures of the same size, and the lengths of the updates alone would give a share like it. The prefix is still the best basis, and not only by its lengths: with shorter first steps it captures as much.
+# - Static planes capture little of the recovery, and gradient bases drift within some steps. Both hold as the paper says, in peft's coordinates.
+# - Captures are statements about coordinates. Those of the prefix survive a change of gauge and the passage to merged matrices; those of gradient planes do not. And a large share of the displacement may do little for the function, a small share much.
+# - *Local* linear structure is real and short-lived: ten kept directions serve for some steps, and then wear off.
+# - Random search in adapters finds gains, mostly smaller than those of the gradient steps that it could pay for. Votes do not help reliably, and pass@$N$ must be read beside guessing.
 # - All of this is on language models of a million parameters in a made-up world, with adapters of rank 4 and 8, fixed rates, and pairs that we made. The verdict bars were chosen after first runs. DistilGPT-2 and GPT-2 run by the `paper` profile; no result of theirs is in this book yet.
 #
 # ## Exercises
