@@ -717,7 +717,7 @@ plots.table(rows, index="pair", digits=2)
 #
 # *Merged matrices.* Without coordinates, the prefix captures nearly what it captured with them, a little less with AdamW. Gradients by the full matrices capture a few percent, up to a tenth; but a random plane captures far less here than in the coordinates of the adapter.
 #
-# *What the captured part does.* The part of the displacement that lies in the prefix brings a larger share of the decrease of the loss than its share of the displacement, in nearly all runs; and more of the logits in most, though there are runs in which it explains next to nothing of them. The static plane too does more than its few percent: for *last* it brings a good part of the way in function. Most of a long way does not matter for the answers; a small part of it matters much.
+# *What the captured part does.* The part of the displacement that lies in the prefix brings a larger share of the decrease of the loss than its share of the displacement, in nearly all runs. Its share of the change of logits varies most, and can be below zero: a part of the way may lead elsewhere than the whole. The static plane too does more than its few percent: for *last* it brings a good part of the way in function. Most of a long way does not matter for the answers; a small part of it matters much.
 #
 # **What this does not show.** Logits and loss are measured on the questions of task A only. What the discarded part does to everything else was not asked.
 #
@@ -844,7 +844,7 @@ print(f"half-life in steps, AdamW (null: no drift, {T})")
 plots.table(rows, index="pair", digits=2)
 
 # %% [markdown]
-# **What we see.** Half of the basis is gone within a few steps, in some runs within ten or more, and at step 100 little is left for most pairs; *order* with SGD keeps most. S4 holds in nearly all runs. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). They differ between blocks and pairs without a pattern that we would trust.
+# **What we see.** Half of the basis is gone within a few steps, in some runs within ten or more, and at step 100 little is left for most pairs; *order* with SGD keeps most. S4 holds in nearly all runs. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
 #
 # **What this does not show.** That nothing useful stays; the section on recalibration asks that directly.
 #
@@ -1520,7 +1520,7 @@ plots.table(rows, index="claim")
 #
 # - A prefix capture of $0.77$ in LoRA space is unremarkable by itself. Over pairs, optimisers and ways of forgetting it can be nearly anything, runs that recover nothing show captures of the same size, and the lengths of the updates alone would give a share like it. The prefix is still the best basis, and not only by its lengths: with shorter first steps it captures as much.
 # - Static planes capture little of the recovery, and gradient bases drift within some steps. Both hold as the paper says, in peft's coordinates.
-# - Captures are statements about coordinates. Those of the prefix survive a change of gauge and the passage to merged matrices; those of gradient planes do not. And a large share of the displacement may do little for the function, a small share much.
+# - Captures are statements about coordinates. Those of the prefix survive a change of gauge and the passage to merged matrices; those of gradient planes do not. And a share of the displacement is not the same share of the effect on logits and loss.
 # - *Local* linear structure is real and short-lived: ten kept directions serve for some steps, and then wear off.
 # - Random search in adapters finds gains, mostly smaller than those of the gradient steps that it could pay for. Votes do not help reliably, and pass@$N$ must be read beside guessing.
 # - All of this is on language models of a million parameters in a made-up world, with adapters of rank 4 and 8, fixed rates, and pairs that we made. The verdict bars were chosen after first runs. DistilGPT-2 and GPT-2 run by the `paper` profile; no result of theirs is in this book yet.
