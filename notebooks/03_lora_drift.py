@@ -908,7 +908,7 @@ print(
 plots.table(rows, index="point")
 
 # %% [markdown]
-# **What we see.** S5: for very short steps the correlation is close to one, as it must be, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero. Halfway it is negative at every length, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on length and pool. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
+# **What we see.** S5: for very short steps the correlation is close to one, as it must be, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero. Halfway it is negative, but for the shortest steps in the full pool, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on length and pool. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
 # In the pool without recovery directions, the overlap has in effect two values, one for the static family and nothing for the others, so $r$ is one contrast between families.
 #
 # **What this does not show.** One pair, one optimiser; gains measured on the questions that gave gradient and curvature.
@@ -1128,15 +1128,15 @@ records.append(Record.of("S9", what, ahead, **told))
 print(f"the search is ahead by {ahead} nats (null 0)")
 
 # %% [markdown]
-# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, what is selected on one half of the words is mostly lost on the other. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains least at the shorter norm. No basis is consistently the best.
+# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, it gains least. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains nearly nothing at the shorter norm. There the prefix is ahead of the static plane on average; its lead over local gradients, which need no trajectory, is within the noise.
 #
-# *Density* ranks four bases only coarsely; the interval over pairs is wide.
+# *Density* ranks the four bases well at the shorter norm, and loosely at the length of the recovery itself.
 #
-# *Votes.* The vote of sixteen is sometimes better and sometimes worse than the best candidate alone. The candidates hardly agree with each other, so a plurality is two or three votes: see {ref}`ex-votes`.
+# *Votes.* The vote of sixteen is mostly no better than the best candidate alone, and sometimes worse. The candidates hardly agree with each other, so a plurality is two or three votes: see {ref}`ex-votes`.
 #
 # *Pass@$N$* can look impressive, but with $N=256$ its chance level is nearly one for all pairs: that many blind guesses find nearly every answer. It cannot tell anything. At small $N$ it can: pass@4 of the informative bases lies around its chance level for the tables, and below it for rules, where the forgetful model is *surely* wrong and small steps leave it so. We do not know the paper's answer sets or its $N$; its table needs this column.
 #
-# *Cost.* As many gradient steps on the same few questions as the search would pay for end at a lower held-out loss than the best search in most pairs, though the comparison favours the search. For *cipher* neither can work, as nothing carries over from some words to others.
+# *Cost.* Here random search surprised us. On these few questions, as many gradient steps as the search could pay for overfit: for the tables they raise the loss on the held-out half. The best of eight searches, chosen afterwards, ends at about the same held-out loss or somewhat lower, averaged over pairs. In the comparison that favours it, the search keeps up. It does not on the rules, where the training stream offers as many questions as one likes: a recovery of a hundred steps reaches losses that no search comes near.
 #
 # **What this does not show.** A table with one run a cell scatters: *cipher* has 12 held-out questions, *edit* 8, the rules about 40. Intervals are in "Across seeds". The model is small, and $\theta_f$ is far from a solution. Near one, random search does better {cite}`gan2026neural`.
 #
@@ -1403,7 +1403,7 @@ print(
 plots.table(rows, index="model")
 
 # %% [markdown]
-# The other two architectures, with one seed each, show the same ranges: the prefix between a third and nearly all, never-learned runs somewhat below, static planes of a few percent to a tenth, half-lives of some steps. Where a model was left out above, the line says why.
+# The other two architectures, with one seed each, show the same picture: prefixes near the energy share, never-learned runs somewhat below, static planes of some percent, half-lives of some steps up to some tens. Where a model was left out above, the line says why.
 #
 # (claims-lora)=
 # ## The claims, measured
@@ -1522,7 +1522,7 @@ plots.table(rows, index="claim")
 # - Static planes capture little of the recovery, and gradient bases drift within some steps. Both hold as the paper says, in peft's coordinates.
 # - Captures are statements about coordinates. Those of the prefix survive a change of gauge and the passage to merged matrices; those of gradient planes do not. And a share of the displacement is not the same share of the effect on logits and loss.
 # - *Local* linear structure is real and short-lived: ten kept directions serve for some steps, and then wear off.
-# - Random search in adapters finds gains, mostly smaller than those of the gradient steps that it could pay for. Votes do not help reliably, and pass@$N$ must be read beside guessing.
+# - Random search in adapters finds gains. At a short length density ranks the bases, and the prefix does well. On a dozen questions the best search keeps up with gradient steps of the same price; it is no rival to training. Votes do not help, and pass@$N$ must be read beside guessing.
 # - All of this is on language models of a million parameters in a made-up world, with adapters of rank 4 and 8, fixed rates, and pairs that we made. The verdict bars were chosen after first runs. DistilGPT-2 and GPT-2 run by the `paper` profile; no result of theirs is in this book yet.
 #
 # ## Exercises
