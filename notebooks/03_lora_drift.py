@@ -492,7 +492,7 @@ print("mean change:", {what: round(value, 3) for what, value in moves.items()})
 plots.table(rows, index="pair", digits=2)
 
 # %% [markdown]
-# **What we see.** *The prefix* captures anything from a fifth to more than nine tenths. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies in the middle of it all.
+# **What we see.** *The prefix* captures anything from a fifth to more than nine tenths. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
 #
 # *Energy share.* Over the ten runs the capture goes up and down with the energy share, which knows the lengths of the updates and not one of their directions, and on average it is not far from it. But that is a correlation. When we lower the energy share by a slower rate, the capture hardly follows: then the first steps are shorter, and agree more with the rest of the way. So a blind walk would show captures of the size that we see, and still the prefix is no blind walk.
 #
