@@ -238,7 +238,7 @@ def test_a_recovery_with_adamw_begins_with_a_step_of_its_rate(small):
     assert moved.median() == 0 or moved.median().item() == pytest.approx(0.01, rel=0.01)
 
 
-def quick(small, pair="first", seed=0, size=1, **how):
+def quick(small, pair="first", seed=0, size=2, **how):
     """All points of a study whose gates let everything pass, and the start of a recovery."""
     own = study(small, pairs.pair(pair), seed, size=size)
     points = own.prepare(**(dict(bar=0.0, lost=1.0, limit=1) | how))
@@ -263,7 +263,7 @@ def test_another_seed_gives_another_study_from_the_same_adapter(small):
 def test_a_study_neither_uses_nor_moves_the_global_generator(small):
     runs = []
     for seed in (7, 8):
-        own = study(small, pairs.pair("first"), size=1)
+        own = study(small, pairs.pair("first"), size=2)
         torch.manual_seed(seed)
         before = torch.get_rng_state()
         points = own.prepare(bar=0.0, lost=1.0, limit=1)
@@ -286,7 +286,7 @@ def steps_taken(noted):
 @pytest.mark.parametrize(("limit", "learned", "forgot"), [(600, 100, 50), (60, 60, 50)])
 def test_after_the_round_that_passes_comes_one_more_within_the_limit(small, limit, learned, forgot):
     noted = Recorder(pairs.pair("last"))
-    points = study(small, noted.pair, size=1).prepare(bar=0.0, lost=1.0, limit=limit)
+    points = study(small, noted.pair, size=2).prepare(bar=0.0, lost=1.0, limit=limit)
     assert (points.learned_in, points.forgot_in) == (learned, forgot)
     assert steps_taken(noted) == {"a": learned, "b": 2 * learned, "forget": 2 * forgot}
     assert len(noted.drawn("a", "validation")) == 2, "one look after learning, one after forgetting"
@@ -295,7 +295,7 @@ def test_after_the_round_that_passes_comes_one_more_within_the_limit(small, limi
 @pytest.mark.parametrize("limit", [1, 25, 50])
 def test_no_more_steps_are_taken_than_the_limit(small, limit):
     noted = Recorder(pairs.pair("first"))
-    points = study(small, noted.pair, size=1).prepare(bar=0.0, lost=1.0, limit=limit)
+    points = study(small, noted.pair, size=2).prepare(bar=0.0, lost=1.0, limit=limit)
     assert max(points.learned_in, points.forgot_in) <= limit
     assert steps_taken(noted)["a"] <= limit
 
@@ -303,7 +303,7 @@ def test_no_more_steps_are_taken_than_the_limit(small, limit):
 @pytest.mark.parametrize(("limit", "looks"), [(1, 1), (50, 1), (70, 2)])
 def test_what_is_never_learned_stops_at_the_limit_with_the_figures(small, limit, looks):
     noted = Recorder(pairs.pair("first"))
-    own = study(small, noted.pair, size=1)
+    own = study(small, noted.pair, size=2)
     with pytest.raises(gates.GateError, match=r"never reached the bar of 1: ") as caught:
         own.prepare(bar=1.0, lost=0.5, limit=limit)
     assert re.search(r"first, A [01]\.\d+, first, B [01]\.\d+", str(caught.value))
@@ -336,7 +336,7 @@ def test_one_task_that_is_not_learned_is_enough_to_stop(task):
 
 
 def test_a_study_that_failed_can_be_tried_again_from_the_fresh_adapter(small):
-    own = study(small, pairs.pair("first"), size=1)
+    own = study(small, pairs.pair("first"), size=2)
     fresh = own.adapter.space.flatten()
     with pytest.raises(gates.GateError):
         own.prepare(bar=1.0, lost=0.5, limit=1)
@@ -352,7 +352,7 @@ def test_a_limit_is_a_whole_number_of_steps(small, limit):
 @pytest.mark.parametrize(("bar", "lost"), [(1.5, 0.1), (math.nan, 0.1), (0.0, -0.1), (0.0, math.nan)])
 def test_a_bar_is_a_share(small, bar, lost):
     with pytest.raises(ValueError, match=r"(bar|lost) must lie in \[0, 1\]"):
-        study(small, pairs.pair("first"), size=1).prepare(bar=bar, lost=lost, limit=1)
+        study(small, pairs.pair("first"), size=2).prepare(bar=bar, lost=lost, limit=1)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2.0, True])
@@ -387,7 +387,7 @@ def test_a_context_that_is_too_short_is_named_with_what_it_would_take(call, tmp_
 
 
 def test_a_loss_that_is_no_number_stops_a_study(small):
-    own = study(small, pairs.pair("first"), size=1)
+    own = study(small, pairs.pair("first"), size=2)
     with torch.no_grad():
         own.adapter.base.model.get_input_embeddings().weight.fill_(math.nan)
     start = own.adapter.space.flatten()
@@ -399,7 +399,7 @@ def test_a_loss_that_is_no_number_stops_a_study(small):
 
 
 def test_a_recovery_at_far_too_large_a_rate_keeps_what_was_recorded(small):
-    own = study(small, pairs.pair("first"), size=1, rates={"AdamW": 1e25, "SGD": 1.0})
+    own = study(small, pairs.pair("first"), size=2, rates={"AdamW": 1e25, "SGD": 1.0})
     with pytest.raises(Diverged) as caught:
         own.recover(own.adapter.space.flatten(), "AdamW", 5)
     kept = caught.value.trajectory
@@ -411,7 +411,7 @@ def test_the_rate_of_a_pair_is_that_of_its_forgetting_alone(small):
     slow = pairs.pair("last")
     runs = []
     for rate in (slow.rate, slow.rate / 3):
-        own = study(small, replace(slow, rate=rate), size=1)
+        own = study(small, replace(slow, rate=rate), size=2)
         runs.append(own.prepare(bar=0.0, lost=1.0, limit=1))
     assert torch.equal(runs[0].star, runs[1].star)
     far, near = ((one.forgot - one.star).abs().max().item() for one in runs)
