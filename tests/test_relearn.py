@@ -131,8 +131,8 @@ def test_the_history_of_never_is_that_of_forgot_without_the_first_task(first):
     _, points, _, _, calls = first
     trained = [(task, len(found)) for task, part, _, found in calls if part == "train"]
     learn, forget = points.learned_in, points.forgot_in
-    known = [("a", 8), ("b", 8)] * learn + [("forget", 8)] * forget
-    never = [("b", 8)] * learn + [("forget", 8)] * forget
+    known = [("a", 4), ("b", 4)] * learn + [("forget", 8)] * forget
+    never = [("b", 4)] * learn + [("forget", 8)] * forget
     assert trained == known + never
     assert learn % 50 == forget % 25 == 0
     assert (learn, forget) >= (100, 50), "one round more than it took"
@@ -283,7 +283,7 @@ def steps_taken(noted):
     return {task: len(noted.drawn(task)) for task in TASKS}
 
 
-@pytest.mark.parametrize(("limit", "learned", "forgot"), [(600, 100, 50), (60, 60, 50)])
+@pytest.mark.parametrize(("limit", "learned", "forgot"), [(600, 50, 50), (30, 30, 30)])
 def test_after_the_round_that_passes_comes_one_more_within_the_limit(small, limit, learned, forgot):
     noted = Recorder(pairs.pair("last"))
     points = study(small, noted.pair, size=2).prepare(bar=0.0, lost=1.0, limit=limit)
@@ -300,7 +300,7 @@ def test_no_more_steps_are_taken_than_the_limit(small, limit):
     assert steps_taken(noted)["a"] <= limit
 
 
-@pytest.mark.parametrize(("limit", "looks"), [(1, 1), (50, 1), (70, 2)])
+@pytest.mark.parametrize(("limit", "looks"), [(1, 1), (25, 1), (40, 2)])
 def test_what_is_never_learned_stops_at_the_limit_with_the_figures(small, limit, looks):
     noted = Recorder(pairs.pair("first"))
     own = study(small, noted.pair, size=2)
