@@ -43,7 +43,7 @@ def pair(name: str, seed: int = 0) -> Pair:
 
     >>> cipher = pair("cipher")
     >>> [one.a(1, "train", 0)[0].prompt for one in (cipher, pair("order"), pair("last"))]
-    ['Cipher: bottle. Answer:', 'Sort: d p c. Answer:', 'Last: box green Carl Nora. Answer:']
+    ['Cipher: bag. Answer:', 'Sort: d p c. Answer:', 'Last: box green Carl Nora. Answer:']
     """
     if name not in MAKERS:
         raise ValueError(f"pair is {name!r}; there is: {', '.join(MAKERS)}")

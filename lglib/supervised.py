@@ -76,7 +76,7 @@ def join(lessons: Sequence[Lesson]) -> Lesson:
     >>> from lglib import lexicon
     >>> read = lambda text: lesson(lexicon.tokenizer(), [Item(text, (" no",), 0)])
     >>> join([read("So: Answer:"), read("It is: Answer:")]).tokens.shape
-    torch.Size([2, 7])
+    torch.Size([2, 8])
     """
     if not lessons:
         raise ValueError("lessons is empty: there is nothing to join")
