@@ -1,0 +1,284 @@
+"""Per-example gradients of a model, parameter by parameter, in one forward and one backward pass.
+
+Room: on `params`; `gram`, `plan` and benchmarks import it. Of n examples over d parameters the (n, d) matrix
+is never formed: each parameter's gradients are shown to a visitor in blocks of rows and dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
+from transformers.pytorch_utils import Conv1D
+
+from lglib.params import ParameterSpace
+
+LossesFn = Callable[[nn.Module, Any], Tensor]
+Visitor = Callable[[str, int, Tensor], None]
+BUDGET = 2**26  # bytes of one block: large enough for fast products, small beside the activations
+
+
+@dataclass(eq=False)
+class Use:
+    """One call of a module that owns chosen parameters: its input and the gradient of its output."""
+
+    module: nn.Module
+    x: Tensor | None = None
+    e: Tensor | None = None
+    done: bool = False
+
+
+def visit(
+    space: ParameterSpace,
+    losses_fn: LossesFn,
+    batch: Any,
+    n: int,
+    see: Visitor,
+    *,
+    budget: int = BUDGET,
+    blocks: Sequence[nn.Module] = (),
+) -> Tensor:
+    """Show `see(name, row, block)` the gradients of n losses, block by block; return the losses (n,).
+
+    `losses_fn(module, batch)` gives n losses, the i-th of the i-th example alone: activations carry the
+    examples in their first dimension, and nothing mixes them. `block` (n, rows, ...) are the n gradients of
+    rows `row`, `row + 1`, ... of a parameter. A parameter that is used twice (a tied embedding) comes once.
+    Blocks take about `budget` bytes. `blocks` names modules whose activations are dropped and computed again
+    (gradient checkpointing). Hooks and `requires_grad` are as before in the end, also after an error.
+
+    Raises ValueError for losses of another shape or not finite, or a parameter that no module applies to a
+    batch of n.
+
+    >>> space = ParameterSpace(nn.Linear(2, 1))
+    >>> seen = {}
+    >>> see = lambda name, row, block: seen.update({name: block})
+    >>> losses = visit(space, lambda net, x: net(x)[:, 0], torch.eye(2), 2, see)
+    >>> seen["weight"].tolist(), seen["bias"].tolist()
+    ([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [1.0]])
+    """
+    owners = _owners(space)
+    tape = _Tape(space, owners, n, see, budget)
+    with ExitStack() as after:
+        after.enter_context(_frozen(space.module))
+        after.enter_context(_checkpointed(blocks))
+        after.enter_context(tape.listening({id(m) for b in blocks for m in b.modules()}))
+        with torch.enable_grad():
+            losses = losses_fn(space.module, batch)
+        if losses.shape != (n,):
+            raise ValueError(
+                f"losses_fn: returned {tuple(losses.shape)}, want one loss for each example, ({n},)"
+            )
+        if not losses.isfinite().all():
+            worst = (~losses.isfinite()).nonzero().flatten().tolist()
+            raise ValueError(f"losses_fn: the losses of examples {worst[:5]} are not finite")
+        tape.require_all()
+        tape.replaying = True
+        if losses.requires_grad:
+            losses.sum().backward()
+        tape.finish()
+    return losses.detach()
+
+
+def _owners(space: ParameterSpace) -> dict[nn.Module, dict[str, str]]:
+    """Modules that hold chosen parameters: for each, the attribute and the parameter's name in the space."""
+    names = {id(p): n for n, p in zip(space.names, space.parameters(), strict=True)}
+    found: dict[nn.Module, dict[str, str]] = {}
+    for module in space.module.modules():
+        own = {a: names[id(p)] for a, p in module.named_parameters(recurse=False) if id(p) in names}
+        if own:
+            found[module] = own
+    return found
+
+
+class _Tape:
+    """Remembers each use until input and gradient are there, then shows the parameter's blocks."""
+
+    def __init__(
+        self,
+        space: ParameterSpace,
+        owners: dict[nn.Module, dict[str, str]],
+        n: int,
+        see: Visitor,
+        budget: int,
+    ) -> None:
+        self.space, self.owners, self.n, self.see, self.budget = space, owners, n, see, budget
+        self.uses: dict[nn.Module, list[Use]] = {m: [] for m in owners}
+        self.waiting = dict.fromkeys(space.names, 0)  # uses that are not complete yet
+        self.replaying, self.showing, self.dropped = False, False, set[int]()
+        self.ready: list[Use] = []
+
+    @contextmanager
+    def listening(self, dropped: set[int]) -> Iterator[None]:
+        """While the body runs, hooks note inputs and gradients; `dropped` inputs come with the replay."""
+        self.dropped = dropped
+        handles = []
+        try:
+            for module in self.owners:
+                handles.append(module.register_forward_pre_hook(self._before))
+                handles.append(module.register_forward_hook(self._after))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            self.uses.clear()
+
+    def _before(self, module: nn.Module, given: tuple[Any, ...]) -> None:
+        if self.showing:
+            return
+        if self.replaying:
+            use = next(u for u in self.uses[module] if u.x is None)
+            use.x = given[0].detach()
+            self.ready.append(use)  # torch.func cannot work in the middle of a replay: at the next gradient
+            return
+        use = Use(module, None if id(module) in self.dropped else given[0].detach())
+        self.uses[module].append(use)
+        for name in self.owners[module].values():
+            self.waiting[name] += 1
+
+    def _after(self, module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
+        if self.replaying:
+            return None
+        out = output
+        if not isinstance(out, Tensor) or out.ndim < 2 or out.shape[0] not in (1, self.n):
+            shape = getattr(out, "shape", type(out).__name__)
+            names = ", ".join(self.owners[module].values())
+            raise ValueError(
+                f"{names}: its module returns {shape}, want {self.n} examples in the first dimension"
+            )
+        if out.shape[0] != self.n:  # the same for every example, such as positions: told apart from here on
+            out = out.expand(self.n, *out.shape[1:])
+        if not out.requires_grad:
+            out = out.detach().requires_grad_(True)
+        out.register_hook(partial(self._arrive, self.uses[module][-1]))
+        return None if out is output else out
+
+    def _arrive(self, use: Use, gradient: Tensor) -> None:
+        use.e = gradient.detach()
+        for one in (*self.ready, use):
+            self._complete(one)
+        self.ready.clear()
+
+    def _complete(self, use: Use) -> None:
+        if use.x is None or use.e is None or use.done:
+            return
+        use.done = True
+        for name in self.owners[use.module].values():
+            self.waiting[name] -= 1
+            if not self.waiting[name]:
+                self._show(name)
+
+    def _show(self, name: str) -> None:
+        """Show a parameter whose uses are all complete, and let go of them if nothing else needs them."""
+        uses = [
+            (u, a)
+            for m, own in self.owners.items()
+            for a, n in own.items()
+            if n == name
+            for u in self.uses[m]
+        ]
+        shape = self.space.shapes[name]
+        wide = all(isinstance(u.module, nn.Linear | Conv1D | nn.Embedding) for u, _ in uses)
+        width = self.n * (shape[1:].numel() or 1) * 4
+        step = max(1, min(shape[0], self.budget // width)) if wide else shape[0]
+        self.showing = True  # what is called from here on is no use of the model's own
+        with torch.no_grad():
+            for row in range(0, shape[0], step):
+                rows = slice(row, min(row + step, shape[0]))
+                parts = [_block(u, a, rows, self.n) for u, a in uses if u.e is not None]
+                if parts:
+                    self.see(name, row, sum(parts[1:], parts[0]))
+        self.showing = False
+        for use, _ in uses:
+            if all(self.waiting[n] <= 0 for n in self.owners[use.module].values()):
+                use.x = use.e = None
+        self.waiting[name] = -1
+
+    def require_all(self) -> None:
+        """Refuse a parameter that no module has applied: its gradients cannot be told apart by example."""
+        if unused := [name for name, count in self.waiting.items() if not count]:
+            raise ValueError(f"where: no module applies {unused[:5]} to the batch; choose other parameters")
+
+    def finish(self) -> None:
+        """Show what is left; a use that got no gradient counts as nothing."""
+        for use in self.ready:
+            self._complete(use)
+        for name in [name for name, count in self.waiting.items() if count > 0]:
+            self._show(name)
+
+
+def _block(use: Use, attribute: str, rows: slice, n: int) -> Tensor:
+    """Gradients (n, rows, ...) of some rows of one parameter through one use."""
+    module, x, e = use.module, use.x, use.e
+    if x is None or e is None:
+        raise RuntimeError(f"the input or output gradient of {type(module).__name__} was not seen")
+    if not isinstance(module, nn.Linear | Conv1D | nn.Embedding):
+        return _generic(module, attribute, x, e)[:, rows]
+    kind = torch.promote_types(e.dtype, torch.float32)
+    e = e.reshape(n, -1, e.shape[-1]).to(kind)  # (n, t, outputs)
+    if attribute == "bias":
+        return e[..., rows].sum(1)
+    if isinstance(module, nn.Embedding):
+        return _embedded(module, x.expand(n, *x.shape[1:]).reshape(n, -1), e, rows)
+    x = x.reshape(n, -1, x.shape[-1]).to(kind)  # (n, t, inputs)
+    if isinstance(module, Conv1D):
+        return torch.bmm(x[..., rows].mT, e)  # its weight is (inputs, outputs)
+    return torch.bmm(e[..., rows].mT, x)
+
+
+def _embedded(module: nn.Embedding, tokens: Tensor, e: Tensor, rows: slice) -> Tensor:
+    """Rows of the gradient of an embedding: the gradients of a token's places, added up."""
+    height = rows.stop - rows.start
+    found = e.new_zeros(len(e) * height, e.shape[-1])
+    here = (tokens >= rows.start) & (tokens < rows.stop)
+    if module.padding_idx is not None:
+        here &= tokens != module.padding_idx
+    example, _ = here.nonzero(as_tuple=True)
+    found.index_add_(0, example * height + tokens[here] - rows.start, e[here])
+    return found.view(len(e), height, -1)
+
+
+def _generic(module: nn.Module, attribute: str, x: Tensor, e: Tensor) -> Tensor:
+    """Gradients of any module that maps one tensor to one tensor, example by example."""
+    weight = getattr(module, attribute).detach()
+
+    def one(x_i: Tensor, e_i: Tensor) -> Tensor:
+        return vjp(lambda w: functional_call(module, {attribute: w}, (x_i,)), weight)[1](e_i)[0]
+
+    return vmap(one)(x, e).to(torch.promote_types(e.dtype, torch.float32))
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """No parameter wants a gradient while the body runs: only activations do."""
+    thawed = [p for p in module.parameters() if p.requires_grad]
+    try:
+        for p in thawed:
+            p.requires_grad_(False)
+        yield
+    finally:
+        for p in thawed:
+            p.requires_grad_(True)
+
+
+@contextmanager
+def _checkpointed(blocks: Sequence[nn.Module]) -> Iterator[None]:
+    """Blocks keep their inputs only, and compute the rest again on the way back."""
+    before = [(b, b.__dict__.get("forward")) for b in blocks]
+    try:
+        for block in blocks:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+        with set_checkpoint_early_stop(False):
+            yield
+    finally:
+        for block, own in before:
+            if own is None:
+                block.__dict__.pop("forward", None)
+            else:
+                block.forward = own
