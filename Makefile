@@ -77,6 +77,7 @@ bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/models.py
 	@$(BIN)/python benchmarks/lora.py
+	@$(BIN)/python benchmarks/rank.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

@@ -5,6 +5,7 @@ Room: on `keys`, `params` and `stats`; chapters import it. Everything is Hessian
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -31,6 +32,8 @@ def trace(
     True
     """
     probes = count("probes", probes, 2)
+    if where is not None and not like[where].numel():
+        raise ValueError(f"where is {where}, which chooses none of the {len(like)} coordinates")
     values = []
     for i in range(probes):
         dice = keys.generator(seed, "hutchinson", i)
@@ -39,7 +42,7 @@ def trace(
             kept, z = z[where].clone(), torch.zeros_like(z)
             z[where] = kept
         value = (z.double() @ product(z).double()).item()
-        if not value == value or abs(value) == float("inf"):
+        if not math.isfinite(value):
             raise ValueError(f"product: z.Hz is {value}, want a finite number")
         values.append(value)
     return stats.mean_interval(values)

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from lglib import keys, residual, supervised
 from lglib.counts import count
 from lglib.models import LanguageModel
-from lglib.params import LossFn, ParameterSpace
+from lglib.params import ParameterSpace
 from lglib.supervised import Lesson
 
 
@@ -63,15 +64,19 @@ def lora(space: ParameterSpace, gradient: Tensor, layers: Sequence[str], r: int,
     1.0
     """
     r, moved = count("r", r), torch.zeros_like(gradient)
-    chosen = [n for n in space.names if n.endswith(".weight") and n.split(".")[-2] in layers]
-    if not chosen:
-        raise ValueError(f"layers are {list(layers)}; no weight of them is among {list(space.names)[:8]}...")
+    if isinstance(layers, str) or not layers:
+        raise ValueError(f"layers must be a list of names, at least one, got {layers!r}")
+    owners = {n: n.split(".")[-2] for n in space.names if n.endswith(".weight") and "." in n[:-7]}
+    if missing := sorted(set(layers) - set(owners.values())):
+        raise ValueError(f"layers: no weight belongs to {missing}; there is {sorted(set(owners.values()))}")
+    chosen = [n for n in owners if owners[n] in layers]
     for name in chosen:
         g = gradient[space.slices[name]].view(space.shapes[name])
         owner = space.module.get_submodule(name.rpartition(".")[0])
-        flipped = isinstance(owner, _conv1d())  # stored (inputs, outputs)
+        flipped = isinstance(owner, Conv1D)  # stored (inputs, outputs)
         g = g.T if flipped else g  # (outputs, inputs)
-        a = torch.randn(r, g.shape[1], generator=keys.generator(seed, "lora", name)).to(g)
+        a = torch.rand(r, g.shape[1], generator=keys.generator(seed, "lora", name)).to(g)
+        a = (2 * a - 1) / g.shape[1] ** 0.5  # as peft draws a fresh A
         change = (g @ a.T) @ a
         moved[space.slices[name]] = (change.T if flipped else change).reshape(-1)
     return unit(moved)
@@ -107,11 +112,4 @@ def steering(found: LanguageModel, space: ParameterSpace, lesson: Lesson, layer:
     def along(_: Any, batch: Lesson) -> Tensor:
         return (reading(found, batch, layer) @ v).mean()
 
-    loss: LossFn = along
-    return unit(space.gradient(loss, lesson))
-
-
-def _conv1d() -> type:
-    from transformers.pytorch_utils import Conv1D
-
-    return Conv1D
+    return unit(space.gradient(along, lesson))

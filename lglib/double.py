@@ -1,7 +1,6 @@
 """Double precision throughout: norms, softmax and losses too, which models compute in float32 by themselves.
 
-Room: ground floor; chapters and `regime` import it. For the linear regime, where rounding would drown what is
-measured.
+Room: ground floor; chapters import it. For the linear regime, where rounding would drown what is measured.
 """
 
 from __future__ import annotations
@@ -11,15 +10,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+CASTS = (Tensor.float, Tensor.to, Tensor.type, Tensor.type_as)
+COMPUTED = (  # functions with a `dtype` in which they compute
+    *(torch.softmax, Tensor.softmax, functional.softmax),
+    *(torch.log_softmax, Tensor.log_softmax, functional.log_softmax),
+    *(torch.sum, Tensor.sum, torch.mean, Tensor.mean, torch.prod, Tensor.prod, torch.cumsum, Tensor.cumsum),
+)
 
 
 class Throughout(TorchFunctionMode):
-    """While the body runs, a float64 tensor stays float64 where the code asks for float32.
+    """While the body runs, a float64 tensor stays float64 where a forward pass asks for float32.
 
-    Casts (`.float()`, `.to(torch.float32)`) of a float64 tensor return it as it is, and `dtype=torch.float32`
-    of softmax, sum or mean is dropped for one. Everything else is left alone. It does not reach into
-    compiled code or into fused kernels: load the model with attention="eager".
+    Casts of it to float32 return float64, and softmax, sum, mean, prod and cumsum with `dtype=torch.float32`
+    compute in float64. Everything else is left alone. Derivatives of such a pass are in float64 too; what is
+    computed *again* on the way back is not, so do not combine it with gradient checkpointing (`blocks` of
+    `leaves.visit`). It does not reach into compiled code or fused kernels: load with attention="eager".
 
     >>> x = torch.ones(2, dtype=torch.float64)
     >>> with Throughout():
@@ -36,17 +44,24 @@ class Throughout(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a torch function, without its narrowing of float64."""
-        told = dict(kwargs or {})
-        first = args[0] if args else None
-        if isinstance(first, Tensor) and first.dtype == torch.float64:
+        named = dict(kwargs or {})
+        x = args[0] if args else named.get("input")
+        if isinstance(x, Tensor) and x.dtype == torch.float64:
             if func is Tensor.float:
-                return first
-            if told.get("dtype") is torch.float32:
-                del told["dtype"]
-            if func is Tensor.to and torch.float32 in args[1:]:
-                args = tuple(a for a in args if a is not torch.float32)
-                if len(args) == 1 and not told:
-                    return first
-            if func is Tensor.type and torch.float32 in args[1:]:
-                return first
-        return func(*args, **told)
+                return x
+            if func in CASTS:
+                args = (x, *(_wide(a) for a in args[1:]))
+                named = {k: _wide(v) for k, v in named.items()}
+            elif func in COMPUTED:
+                args = tuple(torch.float64 if a is torch.float32 else a for a in args)
+                named = {k: torch.float64 if v is torch.float32 else v for k, v in named.items()}
+        return func(*args, **named)
+
+
+def _wide(target: Any) -> Any:
+    """What a cast should aim at: float64 for float32, on the device of a tensor that is named as target."""
+    if target is torch.float32:
+        return torch.float64
+    if isinstance(target, Tensor) and target.dtype == torch.float32:
+        return target.double()
+    return target

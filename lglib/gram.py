@@ -1,7 +1,7 @@
 """The exact n x n Gram matrix of per-example gradients, by parameter; centred, normalised, of random vectors.
 
-Room: on `leaves`, `keys`, `params`, `spectra` and `supervised`; chapters import it. Claim L1. All ranks of n
-gradients follow from their Gram matrix, so the (n, d) matrix of the gradients is never formed.
+Room: on `counts`, `keys`, `leaves`, `params`, `spectra` and `supervised`; chapters import it. Claim L1. All
+ranks of n gradients follow from their Gram matrix, so the (n, d) matrix of the gradients is never formed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lglib import keys, leaves, supervised
+from lglib.counts import count
 from lglib.params import ParameterSpace
 from lglib.spectra import Spectrum
 from lglib.supervised import Lesson
@@ -108,13 +109,14 @@ def sure(losses: Tensor, lesson: Lesson) -> Tensor:
 
 def _require_signal(found: Grams, lesson: Lesson) -> None:
     left = -torch.expm1(-found.losses)  # 1 - p, without loss of digits
-    vanish = not found.parts or not found.total.diagonal().sum() > 0
-    if vanish or float((left < ROUNDING).double().mean()) > 0.5:
+    if float((left < ROUNDING).double().mean()) > 0.5:
         share = float((sure(found.losses, lesson) > SURE).double().mean())
         raise Saturated(
             f"the gradients vanish: the model is saturated, {share:.1%} of the items are answered with "
             f"probability above {SURE}; what is left is rounding. Use harder items or a calibrated model"
         )
+    if not found.parts or not found.total.diagonal().sum() > 0:
+        raise ValueError("space: no gradient reaches the chosen parameters; choose others")
 
 
 def centred(gram: Tensor) -> Tensor:
@@ -124,7 +126,9 @@ def centred(gram: Tensor) -> Tensor:
     [[0.5, -0.5], [-0.5, 0.5]]
     """
     _square(gram)
-    return gram - gram.mean(0) - gram.mean(1, keepdim=True) + gram.mean()
+    found = gram - gram.mean(0) - gram.mean(1, keepdim=True) + gram.mean()
+    rounding = 64 * torch.finfo(gram.dtype).eps * gram.abs().max()
+    return torch.zeros_like(gram) if found.abs().max() <= rounding else found  # all vectors equal
 
 
 def unit(gram: Tensor) -> Tensor:
@@ -136,7 +140,7 @@ def unit(gram: Tensor) -> Tensor:
     _square(gram)
     norms = gram.diagonal().sqrt()
     if not (norms > 0).all():
-        raise ValueError(f"gram: vectors {(norms <= 0).nonzero().flatten().tolist()[:5]} have length 0")
+        raise ValueError(f"gram: vectors {(~(norms > 0)).nonzero().flatten().tolist()[:5]} have length 0")
     return gram / norms / norms[:, None]
 
 
@@ -149,10 +153,12 @@ def spectrum(gram: Tensor) -> Spectrum:
     _square(gram)
     if not torch.allclose(gram, gram.T, rtol=1e-5, atol=1e-6 * float(gram.diagonal().abs().max())):
         raise ValueError("gram must be symmetric")
-    values = torch.linalg.eigvalsh(gram.double()).flip(0).clamp(min=0)
+    values = torch.linalg.eigvalsh(gram.double()).flip(0)
     if not values[0] > 0:
         raise ValueError("gram must not be zero: there is no direction in it")
-    return Spectrum(values)
+    if values[-1] < -1e-5 * values[0]:
+        raise ValueError(f"gram must have no negative eigenvalue, got {values[-1].item():.3g}")
+    return Spectrum(values.clamp(min=0))
 
 
 def same_norms(gram: Tensor, d: int, seed: int) -> Tensor:
@@ -166,9 +172,7 @@ def same_norms(gram: Tensor, d: int, seed: int) -> Tensor:
     [4.0, 9.0]
     """
     _square(gram)
-    n = len(gram)
-    if isinstance(d, bool) or not isinstance(d, int) or d < n:
-        raise ValueError(f"d must be a whole number, at least n = {n}, got {d!r}")
+    n, d = len(gram), count("d", d, len(gram))
     dice = np.random.default_rng(keys.generator(seed, "bartlett", d).initial_seed() % 2**63)
     lower = np.tril(dice.standard_normal((n, n)), -1)
     lower[np.diag_indices(n)] = np.sqrt(dice.chisquare(d - np.arange(n)))
@@ -186,9 +190,8 @@ def growth(gram: Tensor, sizes: Sequence[int]) -> dict[int, float]:
     >>> growth(torch.eye(8), [2, 8])
     {2: 2.0, 8: 8.0}
     """
-    if bad := [n for n in sizes if not 2 <= n <= len(gram)]:
-        raise ValueError(f"sizes: got {bad}, want whole numbers from 2 to {len(gram)}")
-    return {n: spectrum(gram[:n, :n]).participation_ratio for n in sizes}
+    wanted = [count("size", n, 2, len(gram)) for n in sizes]
+    return {n: spectrum(gram[:n, :n]).participation_ratio for n in wanted}
 
 
 def place(name: str) -> tuple[int | None, str]:

@@ -25,14 +25,27 @@ Visitor = Callable[[str, int, Tensor], None]
 BUDGET = 2**26  # bytes of one block: large enough for fast products, small beside the activations
 
 
+WIDE = (nn.Linear, Conv1D, nn.Embedding)  # exactly these: a subclass may compute something else
+
+
 @dataclass(eq=False)
 class Use:
-    """One call of a module that owns chosen parameters: its input and the gradient of its output."""
+    """One call of a module that owns chosen parameters: its input and the gradient of its output.
+
+    `frame` is the application of a block in which it happened, None outside of the blocks; `version` tells
+    whether the input was changed in place afterwards.
+    """
 
     module: nn.Module
+    frame: int | None = None
     x: Tensor | None = None
+    version: int = 0
     e: Tensor | None = None
     done: bool = False
+
+    def take(self, x: Tensor) -> None:
+        """Keep the input."""
+        self.x, self.version = x.detach(), x._version
 
 
 def visit(
@@ -51,10 +64,12 @@ def visit(
     examples in their first dimension, and nothing mixes them. `block` (n, rows, ...) are the n gradients of
     rows `row`, `row + 1`, ... of a parameter. A parameter that is used twice (a tied embedding) comes once.
     Blocks take about `budget` bytes. `blocks` names modules whose activations are dropped and computed again
-    (gradient checkpointing). Hooks and `requires_grad` are as before in the end, also after an error.
+    (gradient checkpointing). Hooks and `requires_grad` are as before in the end, also after an error. A
+    parameter that no gradient reaches is not shown. What a loss does with a parameter beside its module (a
+    weight penalty, a product with an embedding's matrix) is not seen.
 
     Raises ValueError for losses of another shape or not finite, or a parameter that no module applies to a
-    batch of n.
+    batch of n; RuntimeError when a module's input is changed in place after it was read.
 
     >>> space = ParameterSpace(nn.Linear(2, 1))
     >>> seen = {}
@@ -67,10 +82,10 @@ def visit(
     tape = _Tape(space, owners, n, see, budget)
     with ExitStack() as after:
         after.enter_context(_frozen(space.module))
-        after.enter_context(_checkpointed(blocks))
-        after.enter_context(tape.listening({id(m) for b in blocks for m in b.modules()}))
-        with torch.enable_grad():
-            losses = losses_fn(space.module, batch)
+        after.enter_context(_checkpointed(blocks, tape))
+        after.enter_context(tape.listening())
+        after.enter_context(torch.enable_grad())
+        losses = losses_fn(space.module, batch)
         if losses.shape != (n,):
             raise ValueError(
                 f"losses_fn: returned {tuple(losses.shape)}, want one loss for each example, ({n},)"
@@ -111,17 +126,18 @@ class _Tape:
         self.space, self.owners, self.n, self.see, self.budget = space, owners, n, see, budget
         self.uses: dict[nn.Module, list[Use]] = {m: [] for m in owners}
         self.waiting = dict.fromkeys(space.names, 0)  # uses that are not complete yet
-        self.replaying, self.showing, self.dropped = False, False, set[int]()
+        self.replaying, self.showing = False, False
+        self.frame: int | None = None
+        self.frames = 0
         self.ready: list[Use] = []
 
     @contextmanager
-    def listening(self, dropped: set[int]) -> Iterator[None]:
-        """While the body runs, hooks note inputs and gradients; `dropped` inputs come with the replay."""
-        self.dropped = dropped
+    def listening(self) -> Iterator[None]:
+        """While the body runs, hooks note inputs and gradients."""
         handles = []
         try:
             for module in self.owners:
-                handles.append(module.register_forward_pre_hook(self._before))
+                handles.append(module.register_forward_pre_hook(self._before, with_kwargs=True))
                 handles.append(module.register_forward_hook(self._after))
             yield
         finally:
@@ -129,21 +145,36 @@ class _Tape:
                 handle.remove()
             self.uses.clear()
 
-    def _before(self, module: nn.Module, given: tuple[Any, ...]) -> None:
+    @contextmanager
+    def within(self, frame: int) -> Iterator[None]:
+        """While the body runs, uses belong to this application of a block."""
+        before, self.frame = self.frame, frame
+        try:
+            yield
+        finally:
+            self.frame = before
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.showing:
             return
-        if self.replaying:
-            use = next(u for u in self.uses[module] if u.x is None)
-            use.x = given[0].detach()
+        given = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if given is None:
+            names = ", ".join(self.owners[module].values())
+            raise ValueError(f"{names}: its module is given no tensor, want a batch of {self.n}")
+        if self.replaying:  # what a block computes again comes in the order of the first time
+            use = next(u for u in self.uses[module] if u.frame == self.frame and u.x is None)
+            use.take(given)
             self.ready.append(use)  # torch.func cannot work in the middle of a replay: at the next gradient
             return
-        use = Use(module, None if id(module) in self.dropped else given[0].detach())
+        use = Use(module, self.frame)
+        if self.frame is None:
+            use.take(given)
         self.uses[module].append(use)
         for name in self.owners[module].values():
             self.waiting[name] += 1
 
     def _after(self, module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
-        if self.replaying:
+        if self.showing:
             return None
         out = output
         if not isinstance(out, Tensor) or out.ndim < 2 or out.shape[0] not in (1, self.n):
@@ -155,8 +186,9 @@ class _Tape:
         if out.shape[0] != self.n:  # the same for every example, such as positions: told apart from here on
             out = out.expand(self.n, *out.shape[1:])
         if not out.requires_grad:
-            out = out.detach().requires_grad_(True)
-        out.register_hook(partial(self._arrive, self.uses[module][-1]))
+            out = out.detach().requires_grad_(True).clone()  # no leaf, so that it may be changed in place
+        if not self.replaying:
+            out.register_hook(partial(self._arrive, self.uses[module][-1]))
         return None if out is output else out
 
     def _arrive(self, use: Use, gradient: Tensor) -> None:
@@ -184,8 +216,8 @@ class _Tape:
             for u in self.uses[m]
         ]
         shape = self.space.shapes[name]
-        wide = all(isinstance(u.module, nn.Linear | Conv1D | nn.Embedding) for u, _ in uses)
-        width = self.n * (shape[1:].numel() or 1) * 4
+        wide = all(type(u.module) in WIDE for u, _ in uses)
+        width = self.n * (shape[1:].numel() or 1) * max(4, self.space.dtype.itemsize)
         step = max(1, min(shape[0], self.budget // width)) if wide else shape[0]
         self.showing = True  # what is called from here on is no use of the model's own
         with torch.no_grad():
@@ -218,14 +250,18 @@ def _block(use: Use, attribute: str, rows: slice, n: int) -> Tensor:
     module, x, e = use.module, use.x, use.e
     if x is None or e is None:
         raise RuntimeError(f"the input or output gradient of {type(module).__name__} was not seen")
-    if not isinstance(module, nn.Linear | Conv1D | nn.Embedding):
+    if x._version != use.version:
+        raise RuntimeError(f"the input of {type(module).__name__} was changed in place after it was read")
+    if x.shape[0] != n:  # a constant, the same for every example
+        x = x.expand(n, *x.shape[1:])
+    if type(module) not in WIDE:
         return _generic(module, attribute, x, e)[:, rows]
     kind = torch.promote_types(e.dtype, torch.float32)
     e = e.reshape(n, -1, e.shape[-1]).to(kind)  # (n, t, outputs)
     if attribute == "bias":
         return e[..., rows].sum(1)
     if isinstance(module, nn.Embedding):
-        return _embedded(module, x.expand(n, *x.shape[1:]).reshape(n, -1), e, rows)
+        return _embedded(module, x.reshape(n, -1), e, rows)
     x = x.reshape(n, -1, x.shape[-1]).to(kind)  # (n, t, inputs)
     if isinstance(module, Conv1D):
         return torch.bmm(x[..., rows].mT, e)  # its weight is (inputs, outputs)
@@ -249,7 +285,10 @@ def _generic(module: nn.Module, attribute: str, x: Tensor, e: Tensor) -> Tensor:
     weight = getattr(module, attribute).detach()
 
     def one(x_i: Tensor, e_i: Tensor) -> Tensor:
-        return vjp(lambda w: functional_call(module, {attribute: w}, (x_i,)), weight)[1](e_i)[0]
+        def call(w: Tensor) -> Tensor:  # with its batch dimension, which a module may count on
+            return functional_call(module, {attribute: w}, (x_i[None],), tie_weights=False)
+
+        return vjp(call, weight)[1](e_i[None])[0]
 
     return vmap(one)(x, e).to(torch.promote_types(e.dtype, torch.float32))
 
@@ -268,12 +307,26 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _checkpointed(blocks: Sequence[nn.Module]) -> Iterator[None]:
+def _checkpointed(blocks: Sequence[nn.Module], tape: _Tape) -> Iterator[None]:
     """Blocks keep their inputs only, and compute the rest again on the way back."""
     before = [(b, b.__dict__.get("forward")) for b in blocks]
+
+    def lean(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            tape.frames += 1
+            frame = tape.frames
+
+            def body(*given: Any, **named: Any) -> Any:
+                with tape.within(frame):
+                    return forward(*given, **named)
+
+            return checkpoint(body, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+        return run
+
     try:
         for block in blocks:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+            block.forward = lean(block.forward)
         with set_checkpoint_early_stop(False):
             yield
     finally:

@@ -1,6 +1,6 @@
 """What a Gram matrix will cost before it is made: memory by part and operations, measured on one example.
 
-Room: on `leaves` and `params`; chapters and benchmarks import it.
+Room: on `counts`, `leaves` and `params`; chapters and benchmarks import it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lglib import leaves
+from lglib.counts import count
 from lglib.leaves import LossesFn
 from lglib.params import ParameterSpace
 
@@ -29,6 +30,7 @@ class Plan:
     operations: float
     n: int
     d: int
+    lean: bool
 
     @property
     def total(self) -> float:
@@ -37,13 +39,15 @@ class Plan:
 
     def require(self, free: float | None = None) -> None:
         """Raise MemoryError, naming the parts, unless `free` bytes suffice (default: the machine's)."""
-        have = psutil.virtual_memory().available if free is None else free
-        if self.total > have:
+        have = memory("cpu") if free is None else free
+        need = self.total - SPARE * self.parts["weights"]  # those are loaded already
+        if need > have:
             told = ", ".join(f"{name} {size / 1e9:.3g} GB" for name, size in self.parts.items())
+            more = "" if self.lean else ", or give `blocks` to keep the activations of one block only"
             raise MemoryError(
                 f"the Gram matrix of n = {self.n} gradients of d = {self.d:,} needs about "
-                f"{self.total / 1e9:.3g} GB ({told}), and {have / 1e9:.3g} GB are free: "
-                "take fewer or shorter items, or give `blocks` to keep the activations of one block only"
+                f"{need / 1e9:.3g} GB beside the weights ({told}), and {have / 1e9:.3g} GB are free: take "
+                f"fewer or shorter items{more}"
             )
 
     def __str__(self) -> str:
@@ -52,6 +56,17 @@ class Plan:
             f"n = {self.n}, d = {self.d:,}: {told}; in all {self.total / 1e9:.2f} GB, where n x d would be "
             f"{4e-9 * self.n * self.d:.2f} GB; {self.operations / 1e9:,.0f} x 10^9 operations"
         )
+
+
+def memory(device: torch.device | str) -> float:
+    """Bytes that are free on a device: of a GPU, or of the machine.
+
+    >>> memory("cpu") > 0
+    True
+    """
+    if torch.device(device).type == "cuda":
+        return float(torch.cuda.mem_get_info(torch.device(device))[0])
+    return float(psutil.virtual_memory().available)
 
 
 def gram(
@@ -70,7 +85,7 @@ def gram(
     `blocks`, those keep their input only, and the largest of them is counted once. The operations: 2 a
     weight and token forward, 2 back, 2 for the gradient, and 2 n^2 d for the products.
     """
-    element = torch.finfo(space.dtype).bits / 8
+    n, tokens = count("n", n, 2), count("tokens", tokens)
     outside, inside, entry = _kept(space, losses_fn, one, blocks)
     parts = {
         "weights": float(sum(p.numel() * p.element_size() for p in space.module.parameters())),
@@ -80,7 +95,7 @@ def gram(
     }
     again = 2 if blocks else 0  # the blocks' second pass forward
     operations = (6 + again) * space.d * n * tokens + 2.0 * n * n * space.d
-    return Plan({k: v for k, v in parts.items() if v or element}, operations, n, space.d)
+    return Plan(parts, operations, n, space.d, bool(blocks))
 
 
 def _kept(
@@ -88,27 +103,27 @@ def _kept(
 ) -> tuple[float, list[float], list[float]]:
     """Bytes that one example keeps outside of the blocks, inside each, and at the entry of each."""
     own = {p.untyped_storage().data_ptr() for p in space.module.parameters()}
-    seen: set[int] = set()
+    seen: set[int] = set(own)
     sizes = [0.0] * (len(blocks) + 1)
     entry: list[float] = []
     where = [len(blocks)]
     alive: list[Tensor] = []  # or a storage freed in between would be counted under its successor's address
 
-    def count(x: Tensor) -> None:
+    def add(x: Tensor) -> None:
         storage = x.untyped_storage()
-        if storage.data_ptr() not in own | seen and x.is_floating_point():
+        if storage.data_ptr() not in seen and x.is_floating_point():
             seen.add(storage.data_ptr())
             alive.append(x)
             sizes[where[0]] += storage.nbytes()
 
     def pack(x: Tensor) -> Tensor:
-        count(x)
+        add(x)
         return x
 
     def enter(index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
             where[0] = index
-            entry.append(float(args[0].untyped_storage().nbytes()))
+            entry.append(float(args[0].untyped_storage().nbytes()) if args else 0.0)
 
         return hook
 
@@ -124,7 +139,7 @@ def _kept(
                 True for _ in module.parameters(recurse=False)
             ):  # the tape keeps what such a module is given
                 hold = module.register_forward_pre_hook(
-                    lambda _, args: count(args[0]) if isinstance(args[0], Tensor) else None
+                    lambda _, args: add(args[0]) if args and isinstance(args[0], Tensor) else None
                 )
                 after.callback(hold.remove)
         after.enter_context(torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x))

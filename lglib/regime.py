@@ -33,13 +33,16 @@ class Regime:
 
     @property
     def ratio(self) -> np.ndarray:
-        """|F2 / F1| at each scale (S,); inf where F1 is 0."""
+        """|F2 / F1| at each scale (S,); inf where F1 is 0 or the loss is not finite."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.f1 == 0, np.inf, np.abs(self.f2 / np.where(self.f1 == 0, 1, self.f1)))
+            found = np.abs(self.f2 / np.where(self.f1 == 0, 1, self.f1))
+        return np.where((self.f1 == 0) | ~np.isfinite(found), np.inf, found)
 
     @property
     def error(self) -> np.ndarray:
-        """|F1 / (s g.u) - 1| at each scale (S,): how far the odd part is from its first order."""
+        """|F1 / (s g.u) - 1| at each scale (S,): how far the odd part is off first order; inf at slope 0."""
+        if not self.slope:
+            return np.full(len(self.scales), np.inf)
         return np.abs(self.f1 / (self.scales * self.slope) - 1)
 
     @property
@@ -76,7 +79,7 @@ def measure(
     """
     s = np.asarray(scales, dtype=float)
     if s.ndim != 1 or not len(s) or not np.isfinite(s).all() or (s <= 0).any() or (np.diff(s) <= 0).any():
-        raise ValueError(f"scales must be finite, above 0 and rising, at least one; got {list(scales)}")
+        raise ValueError(f"scales must be finite, above 0 and rising, at least one; got {scales!r}")
     if not len(directions):
         raise ValueError("directions is empty: give at least one unit vector")
     theta, gradient = space.flatten(), space.gradient(loss_fn, batch)
@@ -85,7 +88,8 @@ def measure(
         raise ValueError(f"loss_fn: returned {base} at theta, want a finite loss")
     found = []
     try:
-        for i, u in enumerate(directions):
+        for i, given in enumerate(directions):
+            u = given.to(theta)
             length = (
                 torch.linalg.vector_norm(u, dtype=torch.float64).item() if u.shape == theta.shape else 0.0
             )
@@ -97,7 +101,7 @@ def measure(
             losses = np.empty((len(s), 2))
             for j, scale in enumerate(s):
                 for side, sign in enumerate((1, -1)):
-                    space.load(torch.add(theta, u.to(theta), alpha=sign * scale))
+                    space.load(torch.add(theta, u, alpha=sign * scale))
                     losses[j, side] = space.loss(loss_fn, batch)
             slope = (gradient.double() @ u.to(gradient).double()).item()
             f1, f2 = (losses[:, 0] - losses[:, 1]) / 2, (losses[:, 0] + losses[:, 1] - 2 * base) / 2

@@ -1,7 +1,7 @@
 """Random sketches of gradients, R^d to R^m: CountSketch and dense (Johnson-Lindenstrauss), and their laws.
 
-Room: on `keys`; chapters import it. A sketch is a visitor of `leaves.visit`: it adds up blocks of
-gradients and never holds the (n, d) matrix. Claim L1; the laws are proved in chapter 4.
+Room: on `counts` and `keys`; chapters import it. A sketch is a visitor of `leaves.visit`: it adds up blocks
+of gradients and never holds the (n, d) matrix. Claim L1; the laws are proved in chapter 4.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lglib import keys
+from lglib.counts import count
 
 KINDS = ("countsketch", "dense")
 CHUNK = 4096  # columns of a dense sketch that exist at a time
@@ -20,8 +21,9 @@ class Sketch:
 
     `kind` "countsketch" (Charikar, Chen and Farach-Colton 2002): each coordinate is added, with a random
     sign, to one of m buckets. "dense": S has independent N(0, 1/m) entries. Both keep inner products on
-    average. Randomness is keyed by (seed, name of the parameter, row). Raises ValueError unless
-    1 <= m <= d, or for an unknown kind.
+    average. Randomness is keyed by (seed, name of the parameter, row at which a block begins), so another
+    budget of `leaves.visit` gives another sketch. Raises ValueError unless 1 <= m <= d, or for an unknown
+    kind.
 
     >>> sketch = Sketch("countsketch", m=2, d=3, seed=0)
     >>> sketch("weight", 0, torch.eye(3))
@@ -32,10 +34,7 @@ class Sketch:
     def __init__(self, kind: str, *, m: int, d: int, seed: int) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; there is: {', '.join(KINDS)}")
-        if isinstance(m, bool) or not isinstance(m, int) or not 1 <= m <= d:
-            raise ValueError(
-                f"m, the sketch's dimension, must be a whole number from 1 to d = {d}, got {m!r}"
-            )
+        m = count("m, the sketch's dimension,", m, 1, d)
         self.kind, self.m, self.d, self.seed = kind, m, d, seed
         self.rows: Tensor | None = None
 
@@ -87,7 +86,7 @@ def variance(gram: Tensor, m: int, *, squares: Tensor | None = None) -> Tensor:
     >>> variance(torch.eye(2), 4).tolist()
     [[0.5, 0.25], [0.25, 0.5]]
     """
-    if m < 1:
+    if not m >= 1:
         raise ValueError(f"m must be at least 1, got {m!r}")
     lengths = gram.diagonal()
     found = lengths * lengths[:, None] + gram.square()
@@ -103,6 +102,6 @@ def participation_ratio(exact: float, m: int) -> float:
     >>> round(participation_ratio(100.0, 100), 2), round(participation_ratio(1.0, 10**9), 6)
     (49.75, 1.0)
     """
-    if not exact >= 1 or m < 1:
+    if not (exact >= 1 and m >= 1):
         raise ValueError(f"exact and m must be at least 1, got {exact!r} and {m!r}")
     return 1 / ((1 + 1 / m) / exact + 1 / m)
