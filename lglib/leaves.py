@@ -1,51 +1,27 @@
 """Per-example gradients of a model, parameter by parameter, in one forward and one backward pass.
 
-Room: on `params`; `gram`, `plan` and benchmarks import it. Of n examples over d parameters the (n, d) matrix
-is never formed: each parameter's gradients are shown to a visitor in blocks of rows and dropped.
+Room: on `layergrads`, `lean` and `params`; `gram`, `plan` and benchmarks import it. Of n examples over d
+parameters the (n, d) matrix is never formed: each parameter's gradients are shown to a visitor in blocks of
+rows and dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
-from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
-from transformers.pytorch_utils import Conv1D
 
+from lglib import layergrads, lean
+from lglib.layergrads import WIDE, Use
 from lglib.params import ParameterSpace
 
 LossesFn = Callable[[nn.Module, Any], Tensor]
 Visitor = Callable[[str, int, Tensor], None]
 BUDGET = 2**26  # bytes of one block: large enough for fast products, small beside the activations
-
-
-WIDE = (nn.Linear, Conv1D, nn.Embedding)  # exactly these: a subclass may compute something else
-
-
-@dataclass(eq=False)
-class Use:
-    """One call of a module that owns chosen parameters: its input and the gradient of its output.
-
-    `frame` is the application of a block in which it happened, None outside of the blocks; `version` tells
-    whether the input was changed in place afterwards.
-    """
-
-    module: nn.Module
-    frame: int | None = None
-    x: Tensor | None = None
-    version: int = 0
-    e: Tensor | None = None
-    done: bool = False
-
-    def take(self, x: Tensor) -> None:
-        """Keep the input."""
-        self.x, self.version = x.detach(), x._version
 
 
 def visit(
@@ -82,7 +58,7 @@ def visit(
     tape = _Tape(space, owners, n, see, budget)
     with ExitStack() as after:
         after.enter_context(_frozen(space.module))
-        after.enter_context(_checkpointed(blocks, tape))
+        after.enter_context(lean.checkpointed(blocks, tape.within))
         after.enter_context(tape.listening())
         after.enter_context(torch.enable_grad())
         losses = losses_fn(space.module, batch)
@@ -128,7 +104,6 @@ class _Tape:
         self.waiting = dict.fromkeys(space.names, 0)  # uses that are not complete yet
         self.replaying, self.showing = False, False
         self.frame: int | None = None
-        self.frames = 0
         self.ready: list[Use] = []
 
     @contextmanager
@@ -223,7 +198,7 @@ class _Tape:
         with torch.no_grad():
             for row in range(0, shape[0], step):
                 rows = slice(row, min(row + step, shape[0]))
-                parts = [_block(u, a, rows, self.n) for u, a in uses if u.e is not None]
+                parts = [layergrads.block(u, a, rows, self.n) for u, a in uses if u.e is not None]
                 if parts:
                     self.see(name, row, sum(parts[1:], parts[0]))
         self.showing = False
@@ -245,54 +220,6 @@ class _Tape:
             self._show(name)
 
 
-def _block(use: Use, attribute: str, rows: slice, n: int) -> Tensor:
-    """Gradients (n, rows, ...) of some rows of one parameter through one use."""
-    module, x, e = use.module, use.x, use.e
-    if x is None or e is None:
-        raise RuntimeError(f"the input or output gradient of {type(module).__name__} was not seen")
-    if x._version != use.version:
-        raise RuntimeError(f"the input of {type(module).__name__} was changed in place after it was read")
-    if x.shape[0] != n:  # a constant, the same for every example
-        x = x.expand(n, *x.shape[1:])
-    if type(module) not in WIDE:
-        return _generic(module, attribute, x, e)[:, rows]
-    kind = torch.promote_types(e.dtype, torch.float32)
-    e = e.reshape(n, -1, e.shape[-1]).to(kind)  # (n, t, outputs)
-    if attribute == "bias":
-        return e[..., rows].sum(1)
-    if isinstance(module, nn.Embedding):
-        return _embedded(module, x.reshape(n, -1), e, rows)
-    x = x.reshape(n, -1, x.shape[-1]).to(kind)  # (n, t, inputs)
-    if isinstance(module, Conv1D):
-        return torch.bmm(x[..., rows].mT, e)  # its weight is (inputs, outputs)
-    return torch.bmm(e[..., rows].mT, x)
-
-
-def _embedded(module: nn.Embedding, tokens: Tensor, e: Tensor, rows: slice) -> Tensor:
-    """Rows of the gradient of an embedding: the gradients of a token's places, added up."""
-    height = rows.stop - rows.start
-    found = e.new_zeros(len(e) * height, e.shape[-1])
-    here = (tokens >= rows.start) & (tokens < rows.stop)
-    if module.padding_idx is not None:
-        here &= tokens != module.padding_idx
-    example, _ = here.nonzero(as_tuple=True)
-    found.index_add_(0, example * height + tokens[here] - rows.start, e[here])
-    return found.view(len(e), height, -1)
-
-
-def _generic(module: nn.Module, attribute: str, x: Tensor, e: Tensor) -> Tensor:
-    """Gradients of any module that maps one tensor to one tensor, example by example."""
-    weight = getattr(module, attribute).detach()
-
-    def one(x_i: Tensor, e_i: Tensor) -> Tensor:
-        def call(w: Tensor) -> Tensor:  # with its batch dimension, which a module may count on
-            return functional_call(module, {attribute: w}, (x_i[None],), tie_weights=False)
-
-        return vjp(call, weight)[1](e_i[None])[0]
-
-    return vmap(one)(x, e).to(torch.promote_types(e.dtype, torch.float32))
-
-
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
     """No parameter wants a gradient while the body runs: only activations do."""
@@ -304,34 +231,3 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for p in thawed:
             p.requires_grad_(True)
-
-
-@contextmanager
-def _checkpointed(blocks: Sequence[nn.Module], tape: _Tape) -> Iterator[None]:
-    """Blocks keep their inputs only, and compute the rest again on the way back."""
-    before = [(b, b.__dict__.get("forward")) for b in blocks]
-
-    def lean(forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            tape.frames += 1
-            frame = tape.frames
-
-            def body(*given: Any, **named: Any) -> Any:
-                with tape.within(frame):
-                    return forward(*given, **named)
-
-            return checkpoint(body, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
-
-        return run
-
-    try:
-        for block in blocks:
-            block.forward = lean(block.forward)
-        with set_checkpoint_early_stop(False):
-            yield
-    finally:
-        for block, own in before:
-            if own is None:
-                block.__dict__.pop("forward", None)
-            else:
-                block.forward = own

@@ -370,6 +370,7 @@ axes.set(
     xscale="log", yscale="log", xlabel="different answers", ylabel="participation ratio"
 )
 axes.set_xticks(answer_counts, [str(m) for m in answer_counts])
+axes.minorticks_off()
 plots.legend_below(axes)
 
 # %% [markdown]
@@ -644,7 +645,7 @@ for name, one in straight.items():
     predicted = 2 * abs(one.slope) / abs(bend[name])
     from_trace = 2 * abs(one.slope) * d / abs(tr)
     decades = np.log10(crossing / scales[0])
-    good = one.scales[one.error < 0.1]
+    good = one.scales[np.cumsum(one.error >= 0.1) == 0]  # before it is first off
     rows.append(
         {"direction": name, "crossing / |theta|": crossing / length}
         | {"from u.Hu": predicted / length, "ratio": crossing / predicted}
@@ -933,6 +934,7 @@ for i, name in enumerate(over.models):
         )
 axes.axvline(control, color=plots.NULL, label="random", zorder=0)
 axes.set_yticks(rungs, tasks)
+axes.set_ylim(-0.6, len(tasks) - 0.4)
 axes.set(xscale="log", xlabel="participation ratio, unit norm")
 plots.legend_below(axes)
 
