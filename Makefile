@@ -56,7 +56,7 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 models: .venv/.book  ## train the shipped models anew
 	@$(BIN)/python -m workflow.micro $$NAMES

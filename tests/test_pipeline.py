@@ -353,15 +353,16 @@ def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project,
 
 
 @pytest.mark.parametrize("model", ["micro-qwen2", "micro-olmo2"])
-def test_the_lora_chapter_runs_on_the_other_shipped_models(project, monkeypatch, model):
+@pytest.mark.parametrize("name", ["03_lora_drift", "04_llm_rank"])
+def test_chapters_on_any_model_run_on_the_other_shipped_ones(project, monkeypatch, name, model):
     from lglib import results
 
     monkeypatch.setenv("LG_RESULTS", "")
     monkeypatch.chdir(project)
-    assert execute.main(["03_lora_drift", "--profile", "smoke", "--model", model]) == 0
+    assert execute.main([name, "--profile", "smoke", "--model", model]) == 0
     (path,) = (project / "results" / "smoke" / model).rglob("*.json")
     assert results.read(path)["model"] == model
-    assert (project / "runs" / "smoke" / "models" / model / "seed0" / "03_lora_drift.ipynb").is_file()
+    assert (project / "runs" / "smoke" / "models" / model / "seed0" / f"{name}.ipynb").is_file()
     assert not (project / "book" / "chapters" / "smoke").exists()
 
 
