@@ -246,7 +246,15 @@ axes[1].set_xlabel("participation ratio / control")
 plots.legend_below(axes[1])
 
 # %% [markdown]
-# RANK_SEE
+# **What we see.** *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank here that is none.
+#
+# *Unit norm.* With lengths out of the way, yes-no questions span two or three directions of 128 and counting about six; sorting spans about twenty and open questions nearly half of what random directions span. So L1 is right for some tasks and hardly for others, in one and the same model.
+#
+# *Untrained.* The twin, which knows nothing, shows the same order of tasks. Training lowers the rank for yes-no questions and counting, and *raises* it for open questions and sorting.
+#
+# *Shuffled labels.* At unit norm, wrong answers leave the rank of yes-no questions and of counting as it was, and raise it for open questions and sorting. For these the structure that is there depends on the answers being right.
+#
+# **What this does not show.** At unit norm an item that the model answers surely counts as much as one on which it errs, though its gradient moves nothing. There is no view that is right for every purpose: the raw one tells what a step of training sees, the unit one what the directions are. Intervals are Student's $t$ over three sets.
 #
 # ### A rank that grows with $n$ is not a rank
 #
@@ -283,7 +291,7 @@ axes[1].set_xlabel("gradients n")
 plots.legend_below(axes[1], columns=3)
 
 # %% [markdown]
-# GROWTH_SEE
+# The curve of yes-no questions is flat from about ten items on, that of counting nearly so: these *have* a rank. Open questions have none that 128 items could show: the curve rises with an exponent of about $0.6$, where random directions have $1$, and a number quoted for them is a statement about $n$. Sorting lies between.
 #
 # ### Where in the model?
 #
@@ -325,7 +333,7 @@ print(f"participation ratio at unit norm, trained (random: {examples})")
 plots.table(rows, index="task")
 
 # %% [markdown]
-# PLACE_SEE
+# For yes-no questions the rank falls from the first block to the last, from ten or twenty directions to one or two: near the answer everything is about yes or no, far from it about what was read. For open questions it does not fall. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
 #
 # (llm-why)=
 # ### What makes it low?
@@ -374,7 +382,9 @@ axes.minorticks_off()
 plots.legend_below(axes)
 
 # %% [markdown]
-# WHY_SEE
+# **What we see.** The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same question, same model, same $n$: only the answers differ. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, must look low-rank in any model.
+#
+# **What this does not show.** That it is only that. Open questions with two answers still span more directions than yes-no questions in the trained model: there the $J_i$, the ways in which different passages lead to the answer, are less alike.
 #
 # (llm-sketch)=
 # ### The sketch has a rank of its own
@@ -475,7 +485,11 @@ axes.set(
 plots.legend_below(axes)
 
 # %% [markdown]
-# SKETCH_SEE
+# **What we see.** Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out much too large.
+#
+# The exact Gram matrix costs $n^2d$ products, a dense sketch $nmd$. So a sketch with $m>n$ costs more than what it approximates; it pays when gradients come one at a time and cannot be kept.
+#
+# **What this does not show.** How the paper's control was made; its dimension $m$ is the number to ask for.
 #
 # (llm-fails)=
 # ## Where L1 fails, and what would make it a finding
@@ -518,7 +532,12 @@ print(f"participation ratio at unit norm, untrained networks (random: {examples}
 plots.table(rows, index="width")
 
 # %% [markdown]
-# FAILS_SEE
+# **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
+#
+# **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. In this chapter yes-no questions pass (1) to (3) and cannot be asked (4); they fail (5). Open questions fail (2) and (3).
+# Sorting fails (2). No task passes all five.
+#
+# **What this does not show.** Trained models of several sizes. Those in this book all have about 0.9 million parameters.
 
 # %% [markdown]
 # (llm-regime)=
@@ -624,7 +643,7 @@ for kind in ("float32", "bfloat16"):
         rough_space, supervised.loss, questions["select"], two, scales
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the steering direction hundreds of times sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
 figure, axes = plots.panels(len(SHOWN), height=2.5)
 for panel, name in zip(axes, SHOWN, strict=True):
@@ -703,7 +722,15 @@ axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
 plots.legend_below(axes[1])
 
 # %% [markdown]
-# REGIME_SEE
+# **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\Vert$; the prediction from $u\cdot Hu$ is off by about a tenth of what another direction's would be. The trace alone, which knows nothing of the direction, does nearly as well: in so many dimensions $u\cdot Hu$ is near its mean.
+#
+# *The directions that matter are the ones that bend.* Along the gradient the regime ends at a hundredth of that or less, and along the steering direction too: $u\cdot Hu$ is thousands of times larger there than along a random direction. The LoRA step lies between. For gradient and LoRA step the crossing comes later than the quadratic says, by factors of one and a half to three or so: higher orders take over first.
+#
+# *Single blocks* differ widely, mostly because $g\cdot u$ happens to be small or large: the crossing of a random direction is as random as $|z|$ in {prf:ref}`prop-crossing`.
+#
+# *Precision.* In float32 the even part drowns below about a ten-thousandth of $\lVert\theta\rVert$ along a random direction; along the gradient, where losses change much more, it can be seen at all scales. In bfloat16 a random direction has no scale at which $F_1$ and $F_2$ mean anything: rounding of the weights is larger than the step, until the step is so long that the regime has ended.
+#
+# **What this does not show.** The paper's scales: its figure 6 is on another model and, for all we know, another norm. The regime of one loss on a few questions; with more of them slope and curvature change.
 #
 # (llm-search)=
 # ## What it buys: the right step for random search
@@ -870,7 +897,14 @@ print(f"best of {half} antithetic pairs {seen:.4f}, law {law:.4f}")
 print(f"best of {N} independent draws {curve['selected'][1][0]:.4f}, law {usual:.4f}")
 
 # %% [markdown]
-# SEARCH_SEE
+# **What we see.** *The predicted step is the right one.* Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
+# So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That is a handful to a few dozen here, of nearly a million.
+#
+# *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind little of it is left at short steps, less than the overlap of the two gradients promises, and nothing at $\sigma^\ast$: the curvature there is paid in full. Random search on two dozen questions mostly fits these questions.
+#
+# *Antithetic pairs* and *tied noise* follow their laws within the scatter of 64 candidates. Tied noise happens to do no harm here, because the parts of the gradient that share noise are nearly orthogonal; chapter 1 shows where it does.
+#
+# **What this does not show.** That such a search is useful: the gains are thousandths of a nat on a model that answers nearly everything already. It shows that its size can be predicted.
 
 # %% tags=["hide-input"]
 filed = {"chapter": "04_llm_rank", "profile": profile, "seed": seed}
@@ -975,7 +1009,7 @@ plots.table(
 )
 
 # %% [markdown]
-# MODELS_SEE
+# The order of tasks and the growth with $n$ are the same in the three models, and so is the shape of the linear regime: some four and a half decades along random directions, two to three along the gradient and the steering direction. In all of them $\sigma^\ast$ is the best of the five steps.
 #
 # (claims-llm)=
 # ## The claims, measured
@@ -1037,7 +1071,12 @@ rows = [verdicts.row(own_seeds.record(c, q), rule, edge) for c, q, rule, edge in
 plots.table(rows, index="claim")
 
 # %% [markdown]
-# LIMITS
+# ## What this chapter shows, and what it does not
+#
+# - "Gradients have low rank" is not one statement. Raw, it is mostly lengths of gradients; at unit norm it holds for tasks with few answers and hardly for tasks with many; in part it is there before training; and where it grows with $n$ it is not a rank. A control must have the same lengths, and must not be sketched without saying what the sketch does to it.
+# - There is a linear regime, and it can be located: by $F_1$ and $F_2$, or before any step by one gradient and one Hessian product. It is long along directions that do nothing and short along those that matter.
+# - Chapter 1's law with curvature predicts the gain of random search over all weights of a language model, and the right step.
+# - All of this is on models of a million parameters in a made-up world, around trained and calibrated weights, on questions of a few kinds. The verdict bars were chosen after first runs. Qwen2.5-0.5B runs by the `paper` profile; no result of it is in this book yet, and none of a model with 7 billion parameters.
 #
 # ## Exercises
 #
