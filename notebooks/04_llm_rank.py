@@ -250,7 +250,7 @@ plots.legend_below(axes[1])
 #
 # *Unit norm.* With lengths out of the way, yes-no questions span two or three directions of 128 and counting about six; sorting spans about twenty and open questions nearly half of what random directions span. So L1 is right for some tasks and hardly for others, in one and the same model.
 #
-# *Untrained.* The twin, which knows nothing, shows the same order of tasks. Training lowers the rank for yes-no questions and counting, and *raises* it for open questions and sorting.
+# *Untrained.* The twin, which knows nothing, shows the same order of tasks. On this model training lowers the rank for yes-no questions and counting, and *raises* it for open questions and sorting; other architectures differ ({ref}`across-seeds-llm`).
 #
 # *Shuffled labels.* At unit norm, wrong answers leave the rank of yes-no questions and of counting as it was, and raise it for open questions and sorting. For these the structure that is there depends on the answers being right.
 #
@@ -534,7 +534,7 @@ plots.table(rows, index="width")
 # %% [markdown]
 # **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
 #
-# **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. In this chapter yes-no questions pass (1) to (3) and cannot be asked (4); they fail (5). Open questions fail (2) and (3).
+# **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. On this model yes-no questions pass (1) to (3) and cannot be asked (4); they fail (5). Open questions fail (2) and (3).
 # Sorting fails (2). No task passes all five.
 #
 # **What this does not show.** Trained models of several sizes. Those in this book all have about 0.9 million parameters.
@@ -722,9 +722,9 @@ axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
 plots.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\Vert$; the prediction from $u\cdot Hu$ is off by about a tenth of what another direction's would be. The trace alone, which knows nothing of the direction, does nearly as well: in so many dimensions $u\cdot Hu$ is near its mean.
+# **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ is off by about a tenth of what another direction's would be. The trace alone, which knows nothing of the direction, does nearly as well: in so many dimensions $u\cdot Hu$ is near its mean.
 #
-# *The directions that matter are the ones that bend.* Along the gradient the regime ends at a hundredth of that or less, and along the steering direction too: $u\cdot Hu$ is thousands of times larger there than along a random direction. The LoRA step lies between. For gradient and LoRA step the crossing comes later than the quadratic says, by factors of one and a half to three or so: higher orders take over first.
+# *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is thousands of times larger there than along a random direction. The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
 #
 # *Single blocks* differ widely, mostly because $g\cdot u$ happens to be small or large: the crossing of a random direction is as random as $|z|$ in {prf:ref}`prop-crossing`.
 #
@@ -897,8 +897,8 @@ print(f"best of {half} antithetic pairs {seen:.4f}, law {law:.4f}")
 print(f"best of {N} independent draws {curve['selected'][1][0]:.4f}, law {usual:.4f}")
 
 # %% [markdown]
-# **What we see.** *The predicted step is the right one.* Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
-# So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That is a handful to a few dozen here, of nearly a million.
+# **What we see.** *The predicted step is the right one.* Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
+# So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That number is between about one and two dozen in the runs of this chapter, of nearly a million directions.
 #
 # *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind little of it is left at short steps, less than the overlap of the two gradients promises, and nothing at $\sigma^\ast$: the curvature there is paid in full. Random search on two dozen questions mostly fits these questions.
 #
@@ -1009,7 +1009,12 @@ plots.table(
 )
 
 # %% [markdown]
-# The order of tasks and the growth with $n$ are the same in the three models, and so is the shape of the linear regime: some four and a half decades along random directions, two to three along the gradient and the steering direction. In all of them $\sigma^\ast$ is the best of the five steps.
+# **What we see.** *Rank.* After training the three models agree: two to three directions for yes-no questions, six to eleven for counting, around twenty for sorting, 43 to 63 for open questions, and the same growth with $n$. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
+# in OLMo2 training lowers it twelvefold, in GPT-2 twofold. An untrained twin must be shown for each model.
+#
+# *Regime.* It has the same shape in all three: four to five decades along random directions, about three along the gradient and the steering direction. The prediction from $u\cdot Hu$ beats that of another direction; in Qwen2 not with its whole interval, since in one seed a direction with hardly any curvature was missed by a decade.
+#
+# *Search.* In GPT-2 and Qwen2 $\sigma^\ast$ is the best of the five steps, or within some percent of it. In OLMo2 three times that step gains more in some seeds: there the loss bends less at a distance than at the point.
 #
 # (claims-llm)=
 # ## The claims, measured
@@ -1073,7 +1078,7 @@ plots.table(rows, index="claim")
 # %% [markdown]
 # ## What this chapter shows, and what it does not
 #
-# - "Gradients have low rank" is not one statement. Raw, it is mostly lengths of gradients; at unit norm it holds for tasks with few answers and hardly for tasks with many; in part it is there before training; and where it grows with $n$ it is not a rank. A control must have the same lengths, and must not be sketched without saying what the sketch does to it.
+# - "Gradients have low rank" is not one statement. Raw, it is mostly lengths of gradients; at unit norm it holds for tasks with few answers and hardly for tasks with many; how much of it is there before training depends on the architecture; and where it grows with $n$ it is not a rank. A control must have the same lengths, and must not be sketched without saying what the sketch does to it.
 # - There is a linear regime, and it can be located: by $F_1$ and $F_2$, or before any step by one gradient and one Hessian product. It is long along directions that do nothing and short along those that matter.
 # - Chapter 1's law with curvature predicts the gain of random search over all weights of a language model, and the right step.
 # - All of this is on models of a million parameters in a made-up world, around trained and calibrated weights, on questions of a few kinds. The verdict bars were chosen after first runs. Qwen2.5-0.5B runs by the `paper` profile; no result of it is in this book yet, and none of a model with 7 billion parameters.
