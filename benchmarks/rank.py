@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -56,6 +55,16 @@ class Losses(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Losses (n, 1)."""
         return gram.item_losses(self.model, self.lesson._replace(tokens=tokens))[:, None]
+
+
+class Mean(nn.Module):
+    """The mean of losses as a loss function with targets that it does not need."""
+
+    reduction = "mean"
+
+    def forward(self, losses: Tensor, _: Tensor) -> Tensor:
+        """Mean loss."""
+        return losses.mean()
 
 
 def ours(space: ParameterSpace, lesson: supervised.Lesson) -> Tensor:
@@ -131,14 +140,21 @@ WAYS: dict[str, Callable[[ParameterSpace, supervised.Lesson], Tensor]] = {
 }
 
 
+def forget_peak() -> None:
+    """Let the process's peak memory begin anew at what it holds now (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak() -> float:
-    """Peak memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak memory of this process since then, in MB."""
+    told = Path("/proc/self/status").read_text()
+    return int(told.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def run_way(name: str, device: str) -> None:
     """One way in this process: prints seconds, peak memory beyond the start, and its error."""
     space, lesson = asked(device)
+    forget_peak()
     before = peak()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -187,15 +203,11 @@ def hessian(device: str, rate: float) -> dict[str, Any]:
     except ImportError:
         return {**found, "curvlinops": "not installed"}
 
-    def mean(losses: Tensor, _: Tensor) -> Tensor:
-        return losses.mean()
-
-    mean.reduction = "mean"  # type: ignore[attr-defined]
     model = Losses(space.module, lesson)
     try:
         operator = HessianLinearOperator(
             model,
-            mean,
+            Mean(),
             list(model.parameters()),
             [(lesson.tokens, lesson.targets)],
             check_deterministic=False,
@@ -232,10 +244,16 @@ def large(device: str, n: int, length: int) -> None:
     planned.require(plan.memory(found.device))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    forget_peak()  # what is left: the weights, and some 0.4 GB of interpreter and libraries
+    before = peak() * 2**20
     began = time.perf_counter()
     result = gram.grams(space, lesson, blocks=found.blocks)
     took = time.perf_counter() - began
-    top = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else peak() * 2**20 / 1e9
+    beside = planned.total - plan.SPARE * planned.parts["weights"]
+    if device == "cuda":
+        took_memory = torch.cuda.max_memory_allocated() - planned.parts["weights"]
+    else:
+        took_memory = peak() * 2**20 - before
     far = plan.gram(space, gram.item_losses, one, 256, **kept)
     print(
         json.dumps(
@@ -244,8 +262,9 @@ def large(device: str, n: int, length: int) -> None:
                 "n": n,
                 "tokens": length,
                 "seconds": took,
-                "peak GB": top,
-                "planned GB": planned.total / 1e9,
+                "weights, GB": planned.parts["weights"] / 1e9,
+                "peak beside the weights, GB": took_memory / 1e9,
+                "planned beside the weights, GB": beside / 1e9,
                 "planned GB without dropping activations": full.total / 1e9,
                 "n d in float32, GB": 4e-9 * n * space.d,
                 "operations, 10^9": planned.operations / 1e9,

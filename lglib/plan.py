@@ -19,7 +19,7 @@ from lglib.counts import count
 from lglib.leaves import LossesFn
 from lglib.params import ParameterSpace
 
-SPARE = 1.1  # what allocators and the interpreter take beside what is asked for
+SPARE = 1.25  # what allocators and the interpreter take beside what is asked for
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def total(self) -> float:
-        """Bytes in all, with a tenth to spare."""
+        """Bytes in all, with a quarter to spare."""
         return SPARE * sum(self.parts.values())
 
     def require(self, free: float | None = None) -> None:
@@ -90,7 +90,8 @@ def gram(
     parts = {
         "weights": float(sum(p.numel() * p.element_size() for p in space.module.parameters())),
         "activations": n * (outside + sum(entry) + max(inside, default=0.0)),
-        "two blocks of gradients": 2.0 * max(budget, n * 4),
+        "three blocks of gradients": 3.0 * max(budget, n * 4),
+        "work space of one product": float(max(p.numel() * p.element_size() for p in space.parameters())),
         "Gram matrices": 8.0 * n * n * (len(space.names) + 2),
     }
     again = 2 if blocks else 0  # the blocks' second pass forward

@@ -40,14 +40,14 @@ class Regime:
 
     @property
     def error(self) -> np.ndarray:
-        """|F1 / (s g.u) - 1| at each scale (S,): how far the odd part is off first order; inf at slope 0."""
+        """|F1 / (s g.u) - 1| at each scale (S,), how far F1 is off first order; inf at slope 0."""
         if not self.slope:
             return np.full(len(self.scales), np.inf)
         return np.abs(self.f1 / (self.scales * self.slope) - 1)
 
     @property
     def crossing(self) -> float:
-        """Scale at which |F2| reaches |F1|, log-linear between scales: the end of the linear regime.
+        """Scale at which |F2| reaches |F1|, log-linear between scales, the end of the linear regime.
 
         That regime is the longest run of scales with |F2| < |F1|; where rounding decides, at the smallest
         scales, the ratio jumps about. The largest scale if it never ends, the smallest if there is none.
