@@ -1,7 +1,7 @@
 """The pushforward J_h: what a small step of the weights does to activations, and its transpose.
 
-Room: on `counts`, `models`, `params` and `reading`; chapter 5 imports it. Forward mode needs a model loaded with
-attention="eager".
+Room: on `counts`, `models`, `params`, `reading` and `residual`; chapter 5 imports it. Forward mode needs a
+model with attention="eager".
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lglib import reading
+from lglib import reading, residual
 from lglib.counts import count
 from lglib.models import LanguageModel
-from lglib.params import ParameterSpace
+from lglib.params import LossFn, ParameterSpace
 from lglib.reading import Reading
 
 
@@ -122,3 +122,19 @@ class Pushforward:
         exact = self.push(u).mean(0)
         gaps = [self.difference(u, s, central=False).mean(0) - exact for s in scales]
         return torch.stack(gaps).norm(dim=-1) / exact.norm(dim=-1)
+
+
+def activation_gradient(found: LanguageModel, loss_fn: LossFn, lesson: Any, layer: int) -> Tensor:
+    """Gradient of a loss by h_l at the read position of each question of a `supervised.Lesson`, (n, width).
+
+    >>> from lglib import data, models, nudges, supervised
+    >>> found = models.load("micro-gpt2")
+    >>> asked = supervised.lesson(found.tokenizer, data.micro(3))
+    >>> activation_gradient(found, nudges.loss(found, "say yes"), asked, 4).shape
+    torch.Size([3, 128])
+    """
+    with residual.watch(found, [layer]) as seen:
+        loss = loss_fn(found.model, lesson)
+        (g,) = torch.autograd.grad(loss, seen[layer])  # (n, L, width)
+    at = lesson.kept[lesson.place[:, 0]]
+    return g[torch.arange(len(at), device=at.device), at]

@@ -17,12 +17,18 @@ BOOLQ = "boolq"
 
 
 def draw(
-    found: LanguageModel, template: str, *, size: int, seed: int, allow_download: bool = False
+    found: LanguageModel,
+    template: str,
+    *,
+    size: int,
+    seed: int,
+    apart_from: Sequence[Item] = (),
+    allow_download: bool = False,
 ) -> dict[str, list[Item]]:
     """Draw `size` true and `size` false questions for each part, in a template of `data.micro`, or `boolq`.
 
-    Prompts that do not fit the model's context are cut or left out by `data.fit`. Raises ValueError where a
-    part does not get as many, and as `data.micro` and `data.boolq` do.
+    No passage of `apart_from` is drawn again. Prompts that do not fit the model's context are cut or left out
+    by `data.fit`. Raises ValueError where a part does not get as many, and as `data.micro` and `data.boolq`.
 
     >>> from lglib import models
     >>> parts = draw(models.load("micro-gpt2"), "claim", size=3, seed=0)
@@ -35,7 +41,9 @@ def draw(
         Random(keys.generator("splits", seed).initial_seed()).shuffle(asked)
     else:
         asked = data.micro(10 * size + 60, template, key=f"{seed}/bridge")
-    parts = split(data.fit(asked, found.tokenizer, found.context).items)
+    taken = {_plain(item) for item in apart_from}
+    fitted = data.fit(asked, found.tokenizer, found.context).items
+    parts = split(item for item in fitted if _plain(item) not in taken)
     parts = {name: balanced(own, size, f"{template}, {name}") for name, own in parts.items()}
     disjoint(parts)
     return parts
@@ -94,11 +102,13 @@ def disjoint(parts: Mapping[str, Sequence[Item]]) -> None:
     """
     seen: dict[str, str] = {}
     for name, own in parts.items():
-        mine = {item.group or item.prompt for item in own}
-        for text in mine:
-            plain = " ".join(text.casefold().split())
-            if seen.setdefault(plain, name) != name:
-                raise ValueError(f"{seen[plain]} and {name} overlap: both have {text!r}")
+        for item in own:
+            if (before := seen.setdefault(_plain(item), name)) != name:
+                raise ValueError(f"{before} and {name} overlap: both have {item.group or item.prompt!r}")
+
+
+def _plain(item: Item) -> str:
+    return " ".join((item.group or item.prompt).casefold().split())
 
 
 __all__ = ["BOOLQ", "PARTS", "balanced", "disjoint", "draw", "halves"]

@@ -141,3 +141,19 @@ def test_a_space_that_the_layer_does_not_depend_on_is_not_moved(linear):
     own, _, h = linear
     later = ParameterSpace(own.model, where=lambda n, _: n.startswith("layers.1"))
     assert not Pushforward(own, later, h.read, (1,)).push(gaussian(later.d)).any()
+
+
+@pytest.mark.parametrize("name", ["micro-gpt2", "micro-olmo2"])
+def test_the_activation_gradient_tells_what_a_small_vector_does_to_the_loss(name):
+    from lglib import data, nudges, steering, supervised
+
+    own = models.load(name, device="cpu", dtype="float64")
+    lesson = supervised.lesson(own.tokenizer, data.micro(6))
+    loss = nudges.loss(own, "logit difference")
+    g = pushforward.activation_gradient(own, loss, lesson, len(own.blocks))
+    v = gaussian(own.width)
+    found = []
+    for s in (-1e-3, 1e-3):
+        with steering.steer(own, steering.SteeringVector(len(own.blocks), v, 1, "probe"), s), torch.no_grad():
+            found.append(loss(own.model, lesson).item())
+    assert (found[1] - found[0]) / 2e-3 == pytest.approx((g.sum(0) @ v).item(), rel=1e-2)

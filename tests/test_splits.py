@@ -104,3 +104,10 @@ def test_halves_share_no_item_and_keep_the_balance():
 def test_halves_of_too_little_are_refused(n):
     with pytest.raises(ValueError, match="items must be pairs, at least two"):
         splits.halves(asked(n))
+
+
+def test_passages_that_were_drawn_before_are_not_drawn_again(found):
+    first = splits.draw(found, "yes-no", size=20, seed=0)
+    before = [item for own in first.values() for item in own]
+    again = splits.draw(found, "yes-no", size=5, seed=0, apart_from=before)
+    assert {item.group for item in before}.isdisjoint(i.group for own in again.values() for i in own)
