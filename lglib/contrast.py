@@ -1,6 +1,6 @@
 """Contrastive activation addition (CAA, Rimsky et al., 2024): the mean difference of h_l over pairs of texts.
 
-Room: on `counts`, `items`, `keys`, `models`, `reading` and `steering`; chapter 5 imports it.
+Room: on `items`, `models`, `reading` and `steering`; chapter 5 imports it.
 """
 
 from __future__ import annotations
@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from lglib import keys, reading
-from lglib.counts import count
+from lglib import reading
 from lglib.items import YES_NO, Item
 from lglib.models import LanguageModel
 from lglib.steering import SteeringVector
@@ -92,34 +90,6 @@ class Contrast:
             raise ValueError(f"layer must be one of those read, {list(self.layers)}, got {layer!r}")
         own = self.mean[self.layers.index(layer)]
         return SteeringVector(layer, own, len(self.differences), f"CAA, {self.how}")
-
-    def reliability(self, seed: int, draws: int = 50) -> Tensor:
-        """Mean cosine (layers,) of the vectors of two halves of the pairs, over random halvings.
-
-        A layer whose vector does not reproduce itself says nothing.
-        """
-        n = len(self.differences)
-        if n < 2:
-            raise ValueError(f"a split in halves needs at least 2 pairs, got {n}")
-        dice = keys.generator("halves", seed)
-        found = []
-        for _ in range(count("draws", draws)):
-            order = torch.randperm(n, generator=dice).to(self.differences.device)
-            one, other = (self.differences[own].mean(0) for own in (order[: n // 2], order[n // 2 :]))
-            found.append(torch.cosine_similarity(one, other, dim=-1))
-        return torch.stack(found).mean(0)
-
-    def permuted(self, seed: int, draws: int = 200) -> Tensor:
-        """Vectors (draws, layers, width) of the same pairs with positive and negative swapped at random.
-
-        The null that binds: it has the size and shape of what varies between texts, but no label.
-        """
-        n = len(self.differences)
-        signs = (
-            torch.randint(2, (count("draws", draws), n), generator=keys.generator("permuted", seed)) * 2 - 1
-        )
-        signs = signs.to(self.differences)
-        return torch.einsum("dn,nlw->dlw", signs, self.differences) / n
 
 
 def extract(

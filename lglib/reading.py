@@ -1,6 +1,6 @@
 """Texts as tokens with one read position each, and h_l read there, without keeping what is not asked for.
 
-Room: on `counts`, `models` and `residual`; `contrast`, `pushforward` and chapter 5 import it.
+Room: on `counts`, `keys`, `models` and `residual`; `contrast`, `pushforward` and chapter 5 import it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lglib import residual
+from lglib import keys, residual
 from lglib.counts import count
 from lglib.models import LanguageModel
 
@@ -59,6 +59,19 @@ def encode(found: LanguageModel, texts: Sequence[str]) -> Reading:
         row[: len(own)] = torch.tensor(own)
     at = torch.tensor([len(own) - 1 for own in ids])
     return Reading(tokens.to(found.device), at.to(found.device))
+
+
+def elsewhere(read: Reading, more: int, *key: object) -> Reading:
+    """Each text read at its last token, and at `more` places before it, drawn by key: n (1 + more) rows.
+
+    >>> one = Reading(torch.zeros(2, 9, dtype=torch.long), torch.tensor([8, 3]))
+    >>> elsewhere(one, 2, "key").at.shape
+    torch.Size([6])
+    """
+    more, dice = count("more", more, low=0), keys.generator("elsewhere", *key)
+    lot = torch.rand(more, len(read.at), generator=dice).to(read.at.device)
+    places = torch.cat([read.at[None], (lot * read.at).long()])  # (1 + more, n), floors are below the last
+    return Reading(read.tokens.repeat(more + 1, 1), places.flatten())
 
 
 @contextmanager

@@ -58,9 +58,11 @@ def write(found: LanguageModel, stories: Sequence[str], length: int) -> torch.Te
     tokens = torch.tensor(
         [found.tokenizer(story).input_ids[:OPENING] for story in stories], device=found.device
     )
+    past, new = None, tokens
     for _ in range(length):
-        z = found.model(input_ids=tokens, use_cache=False, logits_to_keep=1).logits[:, -1]
-        tokens = torch.cat([tokens, z.argmax(-1, keepdim=True)], dim=1)
+        out = found.model(input_ids=new, past_key_values=past, use_cache=True, logits_to_keep=1)
+        past, new = out.past_key_values, out.logits[:, -1].argmax(-1, keepdim=True)
+        tokens = torch.cat([tokens, new], dim=1)
     return tokens
 
 

@@ -32,6 +32,15 @@ def test_the_interval_covers_the_cosine_that_repeated_draws_scatter_by():
     assert np.mean(widths) == pytest.approx(4 * np.std(cosines), rel=0.5)
 
 
+def test_a_planted_direction_reproduces_itself_as_far_as_its_noise_lets_it():
+    planted = torch.zeros(32)
+    planted[3] = 1.0
+    noise = gaussian(200, 32)
+    # the halves of 100 have noise 0.1 in each of 32 coordinates beside a signal of 1
+    assert alignment.halves(planted + noise, 0) == pytest.approx(1 / (1 + 32 * 0.01), abs=0.08)
+    assert abs(alignment.halves(noise, 0)) < 0.3
+
+
 def test_two_random_means_agree_no_more_than_the_law_of_random_directions():
     cosines = torch.cosine_similarity(gaussian(2000, 64), gaussian(2000, 64, seed=1), dim=1).abs()
     assert (cosines < alignment.random_direction(64)).double().mean().item() == pytest.approx(0.95, abs=0.015)

@@ -48,34 +48,6 @@ def test_pairs_share_their_prompt_and_differ_in_the_answer(asked):
             assert no == item.prompt + " no" + yes.removeprefix(item.prompt + " yes")
 
 
-def test_a_planted_direction_is_found_reproduces_itself_and_stands_out_of_permuted_labels():
-    dice = torch.Generator().manual_seed(0)
-    planted = torch.zeros(2, 32)
-    planted[1, 3] = 1.0
-    noise = torch.randn(200, 2, 32, generator=dice)
-    own = Contrast(planted + noise, (1, 2), "by hand")
-    first, second = own.reliability(0).tolist()
-    assert abs(first) < 0.3
-    # the halves of 100 have noise 0.1 in each of 32 coordinates beside a signal of 1
-    assert second == pytest.approx(1 / (1 + 32 * 0.01), abs=0.08)
-    permuted = own.permuted(1, draws=400)
-    assert permuted.shape == (400, 2, 32)
-    assert permuted.mean(0).abs().max() < 0.05
-    assert (permuted[:, 1, 3].abs() < own.mean[1, 3]).all()
-
-
-def test_permuted_labels_swap_the_texts_of_a_pair_and_nothing_else():
-    own = Contrast(torch.eye(3)[:, None, :], (1,), "by hand")
-    permuted = own.permuted(0, draws=50)
-    assert (permuted.abs() * 3 == 1).all()
-    assert len({tuple(row.sign().flatten().tolist()) for row in permuted}) == 8
-
-
-def test_pairs_that_are_too_few_for_halves_are_refused():
-    with pytest.raises(ValueError, match="at least 2 pairs, got 1"):
-        Contrast(torch.ones(1, 1, 4), (1,), "by hand").reliability(0)
-
-
 def test_a_layer_that_was_not_read_is_refused():
     with pytest.raises(ValueError, match=r"one of those read, \[2\], got 3"):
         Contrast(torch.ones(4, 1, 4), (2,), "by hand").vector(3)

@@ -122,3 +122,13 @@ def test_a_block_that_never_ran_is_told():
     strange = dataclasses.replace(own, blocks=[own.blocks[0], own.model.unused])
     with pytest.raises(ValueError, match="block 2 of toy did not run"):
         reading.activations(strange, reading.encode(strange, TEXTS[:1]), [2])
+
+
+def test_other_places_of_a_text_lie_before_its_last_token(found):
+    read = reading.encode(found, TEXTS)
+    more = reading.elsewhere(read, 20, "key")
+    assert torch.equal(more.at[:3], read.at)
+    assert (more.at[3:].view(20, 3) < read.at).all()
+    assert len(set(more.at[3:].tolist())) > 3
+    assert torch.equal(more.tokens[3:6], read.tokens)
+    assert torch.equal(reading.elsewhere(read, 20, "key").at, more.at)
