@@ -14,6 +14,7 @@ from lglib.items import PARTS, YES_NO, Item, split
 from lglib.models import LanguageModel
 
 BOOLQ = "boolq"
+ROOM = 40  # tokens of the context that stay free: an answer, and the question once more
 
 
 def draw(
@@ -42,7 +43,7 @@ def draw(
     else:
         asked = data.micro(10 * size + 60, template, key=f"{seed}/bridge")
     taken = {_plain(item) for item in apart_from}
-    fitted = data.fit(asked, found.tokenizer, found.context).items
+    fitted = data.fit(asked, found.tokenizer, max(found.context - ROOM, 2)).items
     parts = split(item for item in fitted if _plain(item) not in taken)
     parts = {name: balanced(own, size, f"{template}, {name}") for name, own in parts.items()}
     disjoint(parts)

@@ -47,7 +47,7 @@ sigma = 0.001  # standard deviation of their noise
 descent = 10  # steps of the third construction of the vector
 rate = 0.01  # its learning rate
 skills = ["open", "sort"]  # where side costs are looked for
-stories = 48  # plain texts for the same
+stories = 32  # plain texts for the same, and items of each skill
 rank = 4  # of the adapter that imitates a steering vector
 iterations = 12  # of LSMR, in each of two rounds
 allow_download = False  # whether a hub model or BoolQ may be fetched
@@ -128,6 +128,10 @@ blocks = len(found.blocks)
 layers = tuple(sorted({max(1, round(depth * blocks)) for depth in depths}))
 depth_of = {layer: f"depth {layer / blocks:g}" for layer in layers}
 late = layers[-2:]  # the two layers that are looked at most closely
+if len(late) < 2 or multipliers != [-m for m in reversed(multipliers)]:
+    raise ValueError(
+        f"want two layers and symmetric multipliers, got {layers}, {multipliers}"
+    )
 draw = dict(size=questions, seed=seed, allow_download=allow_download)
 parts, before = {}, []
 for template in templates:
@@ -236,7 +240,7 @@ plots.legend_below(axes[1])
 # %% tags=["hide-input"]
 def order(r):
     """Order of the remainder: slope of the logarithms where it is neither rounding nor all of the shift."""
-    there = (r > 1e-3) & (r < 0.1)
+    there = (np.arange(len(r)) >= r.argmin()) & (r > 1e-3) & (r < 0.1)
     there = there if there.sum() > 1 else np.arange(len(r)) < 2
     return 1 + float(
         np.polyfit(np.log(np.array(scales)[there]), np.log(r[there]), 1)[0]
@@ -1404,6 +1408,9 @@ def spread(column, name, s):
     )
     both = sorted(set(values[low]) & set(values[high]))
     gaps = [values[high][k] - values[low][k] for k in both]
+    gaps = gaps or [
+        np.mean([*values[high].values()]) - np.mean([*values[low].values()])
+    ]
     interval = stats.mean_interval(gaps) if len(gaps) > 1 else once(gaps[0])
     unit_of = "nats" if "nats" in column else "points"
     told = dict(unit=unit_of, null=0.0, null_means="models that are alike")
@@ -1674,7 +1681,7 @@ for size_of_noise in (0.3, 1.0, 2.0):
 
 
 # %%
-def one_sided(first, s, count=12):
+def one_sided(first, s, count=8):
     """Mean shift at the last block of random candidates, one side only; and of mirrored pairs."""
     start, sums = home.values()[:, -1].mean(0), 0.0
     for i in range(first, first + count):
