@@ -301,7 +301,11 @@ print(
 plots.table(rows, index="loss", digits=2)
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift, and already at a thousandth it is near a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
+#
+# The kernel form agrees to rounding. What does the kernel do? The shift is *not* the activation gradient, but it is related: the cosine is around $0.8$ for the logit difference and less for the cross-entropies, far above random directions. And it hardly matters on whom the step was taken: prompts that the loss never saw are moved in nearly the same direction as those that it saw. So at the last block a gradient step on yes and no is close to *one common vector* for all prompts. That is why it can be compared with a steering vector at all.
+#
+# **What this does not show.** That any of this means something for behaviour, and nothing of parameters outside the blocks.
 #
 # (bridge-caa)=
 # ## B1: a gradient step beside a CAA vector
@@ -471,6 +475,16 @@ for t in templates:
         f"template {t}: cosine (bound of permuted labels); random directions {direction_bound:.2f}"
     )
     display(plots.table(rows, index="CAA", digits=2))
+rows = [
+    {"CAA": how, "template": t}
+    | {k: agree[t, k, how, layers[-1]]["projection"] for k in SHIFTS}
+    for t in templates
+    for how in contrast.HOW
+]
+print(
+    f"{depth_of[layers[-1]]}: projection of CAA on the shift, by its bound of permuted labels"
+)
+display(plots.table(rows, index="CAA", digits=2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; this run, the first template. Dots: 95 % jackknife intervals over the pairs of questions. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Only true - false vectors meet the shift, at the last depths, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, dots rise with depth above their grey ticks; in the other two they scatter around zero."}}
 figure, axes = plots.panels(3, height=3.0)
@@ -515,7 +529,16 @@ for panel, how in zip(axes, contrast.HOW, strict=True):
 axes[-1].set_xlabel("depth")
 plots.legend_below(axes[-1])
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block only; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it is small or has no fixed sign. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
+# answer-token vector holds which word was just read. That is not the direction in which the model decides.
+#
+# *It depends on the null.* A cosine of $0.58$ is far beyond random directions ($0.17$) and beyond random weight steps. But the bound of **permuted labels** is itself between $0.5$ and $0.8$ for the definitions that agree. The reason is simple. At late blocks the prompts differ from each other mainly in what the model is about to answer, so *any* two groups of prompts differ along that direction, and so does the shift. The measured cosines lie above this bound by about a tenth, no more. A cosine of $0.58$ without this null says less than it seems to.
+#
+# What labels do decide is sign and length. The last table asks for the *projection* of the CAA vector on the shift, in units of its own bound under permutation: where the cosines agree it is well above one. ({ref}`ex-line` shows why the two tests differ, and why the second is too lenient: with many pairs even a small part along the shift stands out.)
+#
+# *It depends on the depth.* At the first depth the true − false vector does not reproduce itself, and nothing can be said.
+#
+# **What this does not show.** One small model with saturated knowledge of one made-up world. Cosines over the prompts of one question type; the other models are in {ref}`across-seeds-bridge`.
 #
 # (bridge-steer)=
 # ## B2: does the shift steer?
@@ -743,7 +766,11 @@ for k in ("logit difference", "class difference"):
             )
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does little more than a random direction. So a vector that reproduces itself perfectly need not steer. At earlier depths the shift of the logit difference steers most of all.
+#
+# *The costs.* Up to a multiplier of one the other skills and plain stories hardly notice. At two they do, and which vector costs more depends on sign and depth. One cost is in plain sight: a model that is made to say yes is wrong on half of the questions. Accuracy falls to one half as $P(\text{yes})$ goes to an end, since the model had every answer right. Here steering cannot raise accuracy; it can only trade it.
+#
+# **What this does not show.** We steer towards *yes*, which is one direction of the output. That a gradient *of the output's logit difference* steers the output is hardly a surprise: it is built for it. The surprise would be a behaviour that no single logit holds.
 #
 # (bridge-routes)=
 # ## B3: independent constructions
@@ -850,7 +877,11 @@ for layer in late:
     display(plots.table(rows, index="construction"))
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than either noise floor: these are not two noisy views of the same vector, but two related vectors. The descent agrees with the gradients and with the CAA vectors too; a run of ten steps with a moderate rate still goes where the first step pointed.
+#
+# So B3 holds in the sense that constructions agree far beyond chance. In the stronger sense, that they agree as well as their noise allows, it holds within a kind and not between kinds.
+#
+# **What this does not show.** The templates are alike: both end in "Answer:" and ask about a passage.
 #
 # (bridge-search)=
 # ## B4: the same vector from random search
@@ -1053,7 +1084,11 @@ print(
 plots.table(rows, index="vector", digits=2)
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of $0.6$ to $0.7$ with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, about a hundred, where $d$ is nearly a million. Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
+#
+# *It steers*, at the last block with about half of the effect of the exact shift or more, beyond all random-$K$ draws. This is not because random search is clever. It is because the map from weights to activations has few directions that matter, and averaging over pairs brings out the one that scores. The price is $N$ forward passes for what one backward pass gives exactly.
+#
+# **What this does not show.** The scores here are free of noise (the same questions for all candidates) and of curvature (mirrored, with a short step). A search that keeps the best of one-sided long steps has neither; {ref}`ex-mirror` shows what it gets instead.
 #
 # (bridge-back)=
 # ## Back again: which weight edit does the same?
@@ -1191,7 +1226,13 @@ print(
 plots.table(rows, index="edit", digits=2)
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and later blocks look at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
+#
+# So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for all positions that later blocks read. What is left over (the columns "left") is a tenth or two of the vector, and it does not seem to matter. *Biases* alone, without the trivial one, do it badly.
+#
+# *Side costs* of the edit and of the vector are alike, or those of the edit are lower: an edit that was fitted on questions moves other texts less than a vector that is added everywhere.
+#
+# **What this does not show.** That the edit is the *smallest* for this behaviour: it is close to the smallest for moving activations by $v$. A step that only has to change the answer is shorter (it is the gradient's).
 
 # %% tags=["hide-input"]
 filed = {"chapter": "05_steering_bridge", "profile": profile, "seed": seed}
@@ -1432,7 +1473,9 @@ for r in between:
     print(f"{r.quantity}: {text(r)} {r.unit}, n = {r.n} (null 0)")
 
 # %% [markdown]
-# **What we see.** TODO
+# **What we see.** The same recipe, the same unit, three models of one size trained on one world: the target gain at half a unit differs, and the costs at two units differ much more, from next to nothing to most of the skills. The unit does not make models comparable: a centred residual norm is worth more in one than in another. In that sense the paper's B5 reproduces: there is no exchange rate of gain against cost that holds across models. That the costs at *equal gain* differ is seen in the figure; at gains that are not near their limit they are small in all three.
+#
+# **What this does not show.** Anything about models of other sizes. Three is few, and the paper's models were not run here: the `paper` profile does that, and no result of it is in this book yet.
 #
 # (claims-bridge)=
 # ## The claims, measured
@@ -1539,7 +1582,13 @@ plots.table(rows, index="claim")
 # %% [markdown]
 # ## What this chapter shows, and what it does not
 #
-# TODO
+# - *The bridge stands, at the last blocks, for the right pair of definitions.* A gradient step on the logit difference shifts activations like the contrast of true and false prompts, with cosines like the paper's $0.58$ or above. With the published answer-token contrast it does not.
+# - *The right null is permuted labels, not random directions.* It takes away most of what looks remarkable in such a cosine: late activations differ mainly along the coming answer, whatever one contrasts.
+# - *Agreement is not identity.* Gradients agree with gradients and contrasts with contrasts almost within their noise; between the kinds a real angle is left.
+# - *The shift steers*, at least as well as CAA, and better one depth earlier; both at the price of every wrong "yes" that they cause.
+# - *Random search finds the vector in activation space while it is blind in weight space*, by a law with one measured constant: how many directions matter.
+# - *The way back exists.* A small LoRA step imitates a steering vector, if it is asked to do so at the positions that later blocks read.
+# - All of this is on models of a million parameters that know their world nearly perfectly, one behaviour, two templates, two side skills. The verdict bars were chosen after first runs. DistilGPT-2 and others run by the `paper` profile; no result of theirs is in this book yet.
 #
 # ## Exercises
 #
@@ -1698,7 +1747,7 @@ for s in (sigma, 10 * sigma):
     )
 
 # %% [markdown]
-# TODO
+# For a short step the averages are noise, one-sided or not. For a longer one the one-sided averages of different candidates become alike, while the mirrored ones do not: they share $\\operatorname{tr}H$. A "random-$K$" control without mirrored partners is then no null: it has a direction of its own.
 #
 # ```{solution-end}
 # ```
