@@ -27,6 +27,8 @@ BUDGETS = {  # seconds
     "chapter 03_lora_drift, smoke": 20,
     "chapter 02b_models, one seed": 90,
     "chapter 03_lora_drift, one seed": 360,
+    "chapter 05_steering_bridge, one seed": 240,
+    "chapter 05_steering_bridge, smoke": 20,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
     "make test": 480,

@@ -301,11 +301,11 @@ print(
 plots.table(rows, index="loss", digits=2)
 
 # %% [markdown]
-# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift, and already at a thousandth it is near a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
+# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is half of the shift or more, and already at a thousandth it is near a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
 #
 # The kernel form agrees to rounding. What does the kernel do? The shift is *not* the activation gradient, but it is related: the cosine is around $0.8$ for the logit difference and less for the cross-entropies, far above random directions. And it hardly matters on whom the step was taken: prompts that the loss never saw are moved in nearly the same direction as those that it saw. So at the last block a gradient step on yes and no is close to *one common vector* for all prompts. That is why it can be compared with a steering vector at all.
 #
-# **What this does not show.** That any of this means something for behaviour, and nothing of parameters outside the blocks.
+# **What this does not show.** That any of this means something for behaviour. And it says nothing of parameters outside the blocks.
 #
 # (bridge-caa)=
 # ## B1: a gradient step beside a CAA vector
@@ -328,7 +328,7 @@ plots.table(rows, index="loss", digits=2)
 # Gradients come from *select*; shifts are read on one half of *extract*, CAA vectors on the other. The nulls:
 #
 # - **permuted labels**: the two texts of each pair swapped by lot; $95\,\%$ of the absolute cosines with the same shift lie below it;
-# - **random weight step**: the shift of a random $\delta$ of the same length, largest of twelve cosines;
+# - **random weight step**: the shift of a random $\delta$ of the same length, the largest cosine of a dozen;
 # - **random direction**: the law for a random direction in $\mathbb R^m$, whose variance is $1/m$.
 #
 # And a question before all of them: does the CAA vector *reproduce itself*? We compare the vectors of two random halves of its pairs. Where their cosine is below one half, the layer is greyed out: nothing can be said about it.
@@ -530,9 +530,9 @@ axes[-1].set_xlabel("depth")
 plots.legend_below(axes[-1])
 # %% [markdown]
 # **What we see.** *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block only; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it is small or has no fixed sign. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
-# answer-token vector holds which word was just read. That is not the direction in which the model decides.
+# answer-token vector holds which word was just read. That is not the direction in which the model decides what to write.
 #
-# *It depends on the null.* A cosine of $0.58$ is far beyond random directions ($0.17$) and beyond random weight steps. But the bound of **permuted labels** is itself between $0.5$ and $0.8$ for the definitions that agree. The reason is simple. At late blocks the prompts differ from each other mainly in what the model is about to answer, so *any* two groups of prompts differ along that direction, and so does the shift. The measured cosines lie above this bound by about a tenth, no more. A cosine of $0.58$ without this null says less than it seems to.
+# *It depends on the null.* A cosine of $0.58$ is far beyond random directions ($0.17$) and beyond random weight steps. But the bound of **permuted labels** is itself between $0.5$ and $0.8$ for the definitions that agree. The reason is simple. At late blocks the prompts differ from each other mainly in what the model is about to answer, so *any* two groups of prompts differ along that direction, and so does the shift. The measured cosines lie above this bound by a tenth or less. A cosine of $0.58$ without this null says less than it seems to.
 #
 # What labels do decide is sign and length. The last table asks for the *projection* of the CAA vector on the shift, in units of its own bound under permutation: where the cosines agree it is well above one. ({ref}`ex-line` shows why the two tests differ, and why the second is too lenient: with many pairs even a small part along the shift stands out.)
 #
@@ -766,7 +766,7 @@ for k in ("logit difference", "class difference"):
             )
 
 # %% [markdown]
-# **What we see.** At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does little more than a random direction. So a vector that reproduces itself perfectly need not steer. At earlier depths the shift of the logit difference steers most of all.
+# **What we see.** At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does no more there than a random direction may. So a vector that reproduces itself perfectly need not steer. At every earlier depth the shift of the logit difference has a larger effect than the CAA vector.
 #
 # *The costs.* Up to a multiplier of one the other skills and plain stories hardly notice. At two they do, and which vector costs more depends on sign and depth. One cost is in plain sight: a model that is made to say yes is wrong on half of the questions. Accuracy falls to one half as $P(\text{yes})$ goes to an end, since the model had every answer right. Here steering cannot raise accuracy; it can only trade it.
 #
@@ -877,9 +877,9 @@ for layer in late:
     display(plots.table(rows, index="construction"))
 
 # %% [markdown]
-# **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than either noise floor: these are not two noisy views of the same vector, but two related vectors. The descent agrees with the gradients and with the CAA vectors too; a run of ten steps with a moderate rate still goes where the first step pointed.
+# **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than what the noise of both would allow (the ceilings are in {ref}`across-seeds-bridge`): these are not two noisy views of the same vector, but two related vectors. The *descent* reproduces itself perfectly and has turned away from the first step: ten steps at this rate are beyond the linear regime of this model, and the shift that is left of them is another one, related to all the others.
 #
-# So B3 holds in the sense that constructions agree far beyond chance. In the stronger sense, that they agree as well as their noise allows, it holds within a kind and not between kinds.
+# So B3 holds in the sense that constructions agree far beyond random directions. In the stronger sense, that they agree as well as their noise allows, it holds within a kind and not between kinds.
 #
 # **What this does not show.** The templates are alike: both end in "Answer:" and ask about a passage.
 #
@@ -1084,9 +1084,9 @@ print(
 plots.table(rows, index="vector", digits=2)
 
 # %% [markdown]
-# **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of $0.6$ to $0.7$ with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, about a hundred, where $d$ is nearly a million. Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
+# **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of about two thirds with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, about a hundred, where $d$ is nearly a million. (Single runs scatter about it; those of top-$K$ lie mostly below, in this model.) Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
 #
-# *It steers*, at the last block with about half of the effect of the exact shift or more, beyond all random-$K$ draws. This is not because random search is clever. It is because the map from weights to activations has few directions that matter, and averaging over pairs brings out the one that scores. The price is $N$ forward passes for what one backward pass gives exactly.
+# *It steers*: at the last block the score-weighted vector has about two thirds of the effect of the exact shift, the top-$K$ vector about half, both beyond all random-$K$ draws. This is not because random search is clever. It is because the map from weights to activations has few directions that matter, and averaging over pairs brings out the one that scores. The price is $N$ forward passes for what one backward pass gives exactly.
 #
 # **What this does not show.** The scores here are free of noise (the same questions for all candidates) and of curvature (mirrored, with a short step). A search that keeps the best of one-sided long steps has neither; {ref}`ex-mirror` shows what it gets instead.
 #
@@ -1226,11 +1226,11 @@ print(
 plots.table(rows, index="edit", digits=2)
 
 # %% [markdown]
-# **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and later blocks look at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
+# **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far, and little of the divergence is explained. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and the last block looks at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
 #
-# So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for all positions that later blocks read. What is left over (the columns "left") is a tenth or two of the vector, and it does not seem to matter. *Biases* alone, without the trivial one, do it badly.
+# So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for the positions that later blocks read. What is left over (the columns "left") is a tenth or two of the vector, and it hardly matters. *Biases* alone, without the trivial one, do it too in this model, which has them in every layer.
 #
-# *Side costs* of the edit and of the vector are alike, or those of the edit are lower: an edit that was fitted on questions moves other texts less than a vector that is added everywhere.
+# *Side costs.* The edit that was fitted at the read position adds less to the cross-entropy of plain stories than the vector: it was made for questions, and the vector is added everywhere.
 #
 # **What this does not show.** That the edit is the *smallest* for this behaviour: it is close to the smallest for moving activations by $v$. A step that only has to change the answer is shorter (it is the gradient's).
 
@@ -1404,7 +1404,7 @@ for s in strengths:
     print(f"{END}, multiplier {s:g}")
     display(plots.table(rows, index="model"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-price", "caption": "Gain and cost across models, multipliers 0.5 and 1 at the last block: points of P(yes) gained against points of exact match lost on other skills. Means and 95 % intervals over seeds. Colours: models; dots CAA, squares shift of the logit difference, grey triangles random directions. One model pays, the others hardly do."}, "image": {"alt": "Scatter of side cost against target gain with error bars in two directions, three colours for three models."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-price", "caption": "Gain and cost across models, multipliers 0.5, 1 and 2 at the last block: points of P(yes) gained against points of exact match lost on other skills. Means and 95 % intervals over seeds. Colours: models; dots CAA, squares shift of the logit difference, grey triangles random directions. The same multiplier is another dose in another model."}, "image": {"alt": "Scatter of side cost against target gain with error bars in two directions, three colours for three models."}}
 figure, (axes,) = plots.panels(1, height=3.8)
 marks = dict(zip(TABLE6, "os^", strict=True))
 for i, m in enumerate(models_there):
@@ -1473,7 +1473,11 @@ for r in between:
     print(f"{r.quantity}: {text(r)} {r.unit}, n = {r.n} (null 0)")
 
 # %% [markdown]
-# **What we see.** The same recipe, the same unit, three models of one size trained on one world: the target gain at half a unit differs, and the costs at two units differ much more, from next to nothing to most of the skills. The unit does not make models comparable: a centred residual norm is worth more in one than in another. In that sense the paper's B5 reproduces: there is no exchange rate of gain against cost that holds across models. That the costs at *equal gain* differ is seen in the figure; at gains that are not near their limit they are small in all three.
+# **What we see.** *Over seeds*, what was seen above stands: the intervals are narrow beside the differences between definitions. *Over models* some of it stands. At the last block the logit difference and the class difference agree with the true − false vector in all three. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
+#
+# One depth before the last, OLMo2 has no true − false vector that reproduces itself; that of Qwen2 reproduces itself and is another direction than the shift. The gradient's shift steers there nevertheless, in OLMo2 nearly as well as at the end. So "the shift steers about as well as CAA" is true where CAA works, and a gradient step also works where CAA does not. And the descent, which had turned away from the first step in GPT-2, keeps its direction in the other two.
+#
+# *Gain and cost.* The same recipe, the same unit, three models of one size trained on one world: at half a unit the target gain of OLMo2 is far larger than that of the others. At one unit, where all three say yes nearly always, it has lost a good part of its other skills, and the others next to nothing. At two units OLMo2 has lost them all; Qwen2 has lost most of them with the shift and few with the CAA vector, GPT-2 some with either. A centred residual norm is worth more in one model than in another, so equal multipliers are not equal doses; and the two vectors, which gain the same, do not cost the same. There is no exchange rate that holds across models. In that sense the paper's B5 reproduces.
 #
 # **What this does not show.** Anything about models of other sizes. Three is few, and the paper's models were not run here: the `paper` profile does that, and no result of it is in this book yet.
 #
@@ -1747,7 +1751,7 @@ for s in (sigma, 10 * sigma):
     )
 
 # %% [markdown]
-# For a short step the averages are noise, one-sided or not. For a longer one the one-sided averages of different candidates become alike, while the mirrored ones do not: they share $\\operatorname{tr}H$. A "random-$K$" control without mirrored partners is then no null: it has a direction of its own.
+# For a short step the averages are noise, one-sided or not. For a longer one the one-sided averages of different candidates become more alike, while the mirrored ones do not: they share $\\operatorname{tr}H$. A "random-$K$" control without mirrored partners is then no null: it has a direction of its own.
 #
 # ```{solution-end}
 # ```
