@@ -352,17 +352,26 @@ def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project,
         assert streams == []
 
 
-@pytest.mark.parametrize("model", ["micro-qwen2", "micro-olmo2"])
-@pytest.mark.parametrize("name", ["03_lora_drift", "04_llm_rank"])
-def test_chapters_on_any_model_run_on_the_other_shipped_ones(project, monkeypatch, name, model):
+@pytest.mark.parametrize(
+    ("chapter", "model"),
+    [
+        ("03_lora_drift", "micro-qwen2"),
+        ("03_lora_drift", "micro-olmo2"),
+        ("04_llm_rank", "micro-qwen2"),
+        ("04_llm_rank", "micro-olmo2"),
+        ("05_steering_bridge", "micro-qwen2"),
+        ("05_steering_bridge", "micro-olmo2"),
+    ],
+)
+def test_chapters_that_take_a_model_run_on_the_other_shipped_ones(project, monkeypatch, chapter, model):
     from lglib import results
 
     monkeypatch.setenv("LG_RESULTS", "")
     monkeypatch.chdir(project)
-    assert execute.main([name, "--profile", "smoke", "--model", model]) == 0
+    assert execute.main([chapter, "--profile", "smoke", "--model", model]) == 0
     (path,) = (project / "results" / "smoke" / model).rglob("*.json")
     assert results.read(path)["model"] == model
-    assert (project / "runs" / "smoke" / "models" / model / "seed0" / f"{name}.ipynb").is_file()
+    assert (project / "runs" / "smoke" / "models" / model / "seed0" / f"{chapter}.ipynb").is_file()
     assert not (project / "book" / "chapters" / "smoke").exists()
 
 
