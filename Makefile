@@ -56,7 +56,7 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 models: .venv/.book  ## train the shipped models anew
 	@$(BIN)/python -m workflow.micro $$NAMES
