@@ -97,7 +97,7 @@ def peak_of(way: str, folder: str, n: int) -> None:
 def memory(folder: str) -> dict[str, float]:
     """Memory that an extraction adds at GPT-2 size, each in a fresh process, for two numbers of questions."""
     found = {}
-    for n in (32, 128):
+    for n in (8, 32):
         for way in ("usual", "ours"):
             command = [sys.executable, __file__, "--peak", way, "--folder", folder, "--n", str(n)]
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -146,7 +146,7 @@ def main() -> int:
                 **provenance.versions(),
             },
             "CAA, micro-gpt2, 192 questions": extraction("micro-gpt2", 96, 5),
-            "CAA, GPT-2 size, random weights, 64 questions": extraction(large, 32, 3),
+            "CAA, GPT-2 size, random weights, 16 questions": extraction(large, 8, 3),
             "memory added at GPT-2 size": memory(large),
             "products, micro-gpt2": products("micro-gpt2"),
         }
