@@ -21,7 +21,7 @@ help:  ## show this list
 	@echo "make book                     set up, execute seed 0 of every chapter, build the book"
 	@echo "make book PROFILE=paper       another profile of config/ (smoke, quick, paper)"
 	@echo "make book SEEDS='0 1 2 3 4'   execute these seeds too and show the intervals over them"
-	@echo "make book MODELS=micro-qwen2  run chapter 3 on another model too and show it beside"
+	@echo "make book MODELS=micro-qwen2  run chapters 3 and 5 on another model too and show it beside"
 	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"
@@ -56,7 +56,7 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 models: .venv/.book  ## train the shipped models anew
 	@$(BIN)/python -m workflow.micro $$NAMES
@@ -78,6 +78,7 @@ bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/models.py
 	@$(BIN)/python benchmarks/lora.py
 	@$(BIN)/python benchmarks/rank.py
+	@$(BIN)/python benchmarks/steering.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

@@ -29,6 +29,8 @@ BUDGETS = {  # seconds
     "chapter 03_lora_drift, one seed": 360,
     "chapter 04_llm_rank, one seed": 120,
     "chapter 04_llm_rank, smoke": 20,
+    "chapter 05_steering_bridge, one seed": 240,
+    "chapter 05_steering_bridge, smoke": 20,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
     "make test": 480,
@@ -71,10 +73,17 @@ def main() -> None:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         found = {"install": measure(["make", "setup"], clone)}
         python = str(clone / ".venv" / "bin" / "python")
-        for name in ("01_theory", "02b_models", "02_synthetic_transformer", "03_lora_drift", "04_llm_rank"):
+        for name in (
+            "01_theory",
+            "02b_models",
+            "02_synthetic_transformer",
+            "03_lora_drift",
+            "04_llm_rank",
+            "05_steering_bridge",
+        ):
             chapter = [python, "-m", "workflow.execute", name]
             found[f"chapter {name}, one seed"] = measure(chapter, clone)
-        for name in ("02_synthetic_transformer", "03_lora_drift", "04_llm_rank"):
+        for name in ("02_synthetic_transformer", "03_lora_drift", "04_llm_rank", "05_steering_bridge"):
             smoke = [python, "-m", "workflow.execute", name, "--profile", "smoke"]
             found[f"chapter {name}, smoke"] = measure(smoke, clone)
         found["make book, first time after the install"] = measure(["make", "book"], clone)

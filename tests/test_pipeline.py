@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import jupytext
 import pytest
 from conftest import copy_project, make_book
 
@@ -335,67 +333,6 @@ def test_a_project_folder_with_a_space_in_its_name_works(tmp_path):
     made = make_book(project)
     assert made.returncode == 0, made.stderr
     assert "Some prose" in page(project, "01_one")
-
-
-def test_every_notebook_runs_in_the_smoke_profile_and_files_its_records(project, monkeypatch):
-    from lglib import provenance, results
-
-    monkeypatch.setenv("LG_RESULTS", "")
-    monkeypatch.chdir(project)
-    for name in provenance.chapters(project):
-        execute.execute(name, profile="smoke", seed=0, root=project)
-        filed = list((project / "results" / "smoke").rglob(f"{name}.json"))
-        assert len(filed) == execute.files_results(project / "notebooks" / f"{name}.ipynb")
-        assert all(results.read(path)["claims"] for path in filed)
-        notebook = jupytext.read(project / "runs" / "smoke" / "seed0" / f"{name}.ipynb")
-        streams = [o for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
-        assert streams == []
-
-
-@pytest.mark.parametrize("model", ["micro-qwen2", "micro-olmo2"])
-@pytest.mark.parametrize("name", ["03_lora_drift", "04_llm_rank"])
-def test_chapters_on_any_model_run_on_the_other_shipped_ones(project, monkeypatch, name, model):
-    from lglib import results
-
-    monkeypatch.setenv("LG_RESULTS", "")
-    monkeypatch.chdir(project)
-    assert execute.main([name, "--profile", "smoke", "--model", model]) == 0
-    (path,) = (project / "results" / "smoke" / model).rglob("*.json")
-    assert results.read(path)["model"] == model
-    assert (project / "runs" / "smoke" / "models" / model / "seed0" / f"{name}.ipynb").is_file()
-    assert not (project / "book" / "chapters" / "smoke").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("bar: 0.9", r"cipher, B never reached the bar of 0\.9: cipher, A 0\.\d"),
-        ("lost: 0.0", r"A was not forgotten, the bar is 0: \w+, A 0\.\d"),
-        ("back: 0.9", r"cipher, A back, AdamW.* never reached the bar of 0\.9"),
-    ],
-)
-def test_the_lora_chapter_stops_with_the_figures_when_a_pair_fails(project, monkeypatch, change, told):
-    monkeypatch.setenv("LG_RESULTS", "")
-    monkeypatch.chdir(project)
-    shutil.rmtree(project / "results" / "smoke", ignore_errors=True)
-    smoke = project / "config" / "smoke.yml"
-    key = f"03_lora_drift.{change.split(':')[0]}"
-    smoke.write_text(re.sub(rf"{key}: .*", f"03_lora_drift.{change}", smoke.read_text()))
-    with pytest.raises(SystemExit, match=told):
-        execute.execute("03_lora_drift", profile="smoke", seed=0, root=project)
-    assert not list((project / "results" / "smoke").rglob("03_*.json"))
-
-
-def test_a_chapter_stops_with_the_scores_when_its_base_model_never_learned(project, monkeypatch):
-    monkeypatch.setenv("LG_RESULTS", "")
-    monkeypatch.chdir(project)
-    shutil.rmtree(project / "results" / "smoke", ignore_errors=True)
-    smoke = project / "config" / "smoke.yml"
-    smoke.write_text(smoke.read_text().replace("bar: 0.0", "bar: 0.9"))
-    with pytest.raises(SystemExit) as stopped:
-        execute.execute("02_synthetic_transformer", profile="smoke", seed=0, root=project)
-    assert "never reached the bar of 0.9: copy 0." in str(stopped.value)
-    assert not list((project / "results" / "smoke").rglob("02_*.json"))
 
 
 def test_progress_within_a_cell_reaches_the_terminal_and_leaves_no_file(tmp_path, capsys):
