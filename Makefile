@@ -21,7 +21,7 @@ help:  ## show this list
 	@echo "make book                     set up, execute seed 0 of every chapter, build the book"
 	@echo "make book PROFILE=paper       another profile of config/ (smoke, quick, paper)"
 	@echo "make book SEEDS='0 1 2 3 4'   execute these seeds too and show the intervals over them"
-	@echo "make book MODELS=micro-qwen2  run chapters 3 and 5 on another model too and show it beside"
+	@echo "make book MODELS=micro-qwen2  run chapters 3 to 5 on another model too and show it beside"
 	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"

@@ -30,7 +30,19 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib import data, directions, double, gram, lexicon, models, plan, provenance, sketches, supervised
+from lglib import (
+    data,
+    directions,
+    double,
+    gram,
+    leaves,
+    lexicon,
+    models,
+    plan,
+    provenance,
+    sketches,
+    supervised,
+)
 from lglib.params import ParameterSpace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,8 +133,6 @@ def sketched(kind: str, m: int) -> Callable[[ParameterSpace, supervised.Lesson],
     """A sketch in R^m in place of the exact products."""
 
     def work(space: ParameterSpace, lesson: supervised.Lesson) -> Tensor:
-        from lglib import leaves
-
         sketch = sketches.Sketch(kind, m=m, d=space.d, seed=0)
         leaves.visit(space, gram.item_losses, lesson, N, sketch)
         return sketch.gram
