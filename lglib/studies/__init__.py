@@ -1,0 +1,64 @@
+"""Studies: what each chapter measures, as typed parameters and `measure(parameters, seed) -> Observations`.
+
+A study is made of short public steps, which the chapter's notebook calls one by one to show a case live.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lglib.studies import profiles
+from lglib.studies.base import Parameters
+from lglib.studies.profiles import ProfileError, filed
+
+if TYPE_CHECKING:
+    from lglib.report.observations import Measured
+
+NAMES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
+
+__all__ = ["NAMES", "Parameters", "ProfileError", "filed", "observed", "parameters", "plan", "study"]
+
+
+def study(name: str) -> ModuleType:
+    """Return the module of a study. Raises ProfileError naming those that there are.
+
+    >>> study("theory").__name__
+    'lglib.studies.theory'
+    """
+    if name not in NAMES:
+        raise ProfileError(f"study is {name!r}; there is: {', '.join(NAMES)}")
+    return importlib.import_module(f"lglib.studies.{name}")
+
+
+def parameters(name: str, profile: str = "quick", **changes: Any) -> Any:
+    """Parameters of a study in a profile, with `changes` on top, all checked.
+
+    Raises ProfileError naming the study, the parameter, what it got and what it wants.
+
+    >>> parameters("theory", "smoke", device="cpu").device
+    'cpu'
+    """
+    declared: type[Parameters] = study(name).Parameters
+    given = profiles.read(profile, NAMES)[name].parameters
+    return profiles.checked(name, declared, {**given, **changes})
+
+
+def plan(profile: str = "quick") -> dict[str, dict[str, list[int]]]:
+    """Which runs a profile asks for: seeds by study and model.
+
+    >>> sorted(plan("quick")["theory"])
+    ['digits-mlp']
+    """
+    return {name: dict(entry.runs) for name, entry in profiles.read(profile, NAMES).items()}
+
+
+def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
+    """Observations of a study in a profile that are current: made by this code with these parameters.
+
+    All seeds and models, fresh ones before published ones; what is left out is named with its reason.
+    """
+    from lglib.report import observations
+
+    return observations.gather(name, profile, parameters=parameters(name, profile, **changes).model_dump())
