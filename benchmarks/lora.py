@@ -27,8 +27,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib import lexicon, lora, microskills, models, proposals, provenance, supervised, tries
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.models import loading, lora
+from lglib.report import provenance
+from lglib.search import proposals, tries
+from lglib.tasks import supervised
+from lglib.tasks.microworld import lexicon, skills
 
 ROOT = Path(__file__).resolve().parent.parent
 K, ITEMS = 10, 32
@@ -44,7 +48,7 @@ def gpt2(folder: Path) -> str:
     return str(folder)
 
 
-def operations(found: models.LanguageModel, lesson: supervised.Lesson) -> float:
+def operations(found: loading.LanguageModel, lesson: supervised.Lesson) -> float:
     """Multiplications and additions of one forward pass: 2 a weight and token, logits where they are read."""
     inner = sum(p.numel() for n, p in found.model.named_parameters() if p.ndim == 2 and "lora_" not in n)
     vocabulary = found.model.get_output_embeddings().weight.numel()
@@ -57,9 +61,9 @@ def searching(name: str, device: str, rate: float, n: int, chunks: list[int]) ->
     """Candidates a second, loop and stacked, at the two adapter shapes."""
     result: dict[str, Any] = {}
     for r, targets in ((4, "attention"), (8, "linear")):
-        found = models.load(name, device=device)
+        found = loading.load(name, device=device)
         adapter = lora.attach(found, r, targets)
-        drawn = microskills.questions(ITEMS, "plural", part="test", key=0)
+        drawn = skills.questions(ITEMS, "plural", part="test", key=0)
         lesson = supervised.lesson(found.tokenizer, drawn, device=device)
         basis = Subspace.random(adapter.space.d, K, 0, dtype=torch.float32, device=device)
         u = proposals.within(basis, 0, "benchmark")
@@ -96,8 +100,8 @@ def searching(name: str, device: str, rate: float, n: int, chunks: list[int]) ->
 
 def peak_of(n: int, folder: str) -> None:
     """Print the peak memory in MB that a search of n candidates adds, in this process, at GPT-2 size."""
-    adapter = lora.attach(models.load(folder, device="cpu"), 8, "linear")
-    drawn = microskills.questions(2, "plural", part="test", key=0)
+    adapter = lora.attach(loading.load(folder, device="cpu"), 8, "linear")
+    drawn = skills.questions(2, "plural", part="test", key=0)
     lesson = supervised.lesson(adapter.base.tokenizer, drawn)
     u = tries.everywhere(adapter.space, 0)
     tries.run(adapter, lesson, u, norm=1.0, candidates=1, chunk=1)
@@ -119,9 +123,9 @@ def memory(folder: str) -> dict[str, float]:
 
 def costs(device: str) -> dict[str, Any]:
     """What a gradient and a step of training cost in forward passes, on the shipped model."""
-    found = models.load("micro-gpt2", device=device)
+    found = loading.load("micro-gpt2", device=device)
     adapter = lora.attach(found, 4)
-    drawn = microskills.questions(16, "sort", part="test", key=0)
+    drawn = skills.questions(16, "sort", part="test", key=0)
     lesson = supervised.lesson(found.tokenizer, drawn, device=device)
     space = adapter.space
     forward = seconds(lambda: [space.loss(supervised.loss, lesson) for _ in range(20)], device)

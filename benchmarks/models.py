@@ -24,8 +24,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib import answers, corpus, microworld, models, pretrain, provenance, shipped
-from lglib.items import Item
+from lglib.models import loading, shipped
+from lglib.report import provenance
+from lglib.tasks import scoring
+from lglib.tasks.items import Item
+from lglib.tasks.microworld import corpus, passages, pretrain
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS, LENGTH, SCORED = 18, 128, 512
@@ -44,12 +47,12 @@ def rate(work: Any, count: int, device: str, repeats: int = 5) -> dict[str, floa
 
 def generating(n: int = 20_000) -> dict[str, float]:
     """Items a second of yes-no questions of the test part, drawn and written out."""
-    return rate(lambda: microworld.questions(n, part="test", key=0), n, "cpu")
+    return rate(lambda: passages.questions(n, part="test", key=0), n, "cpu")
 
 
 def training(family: str, device: str) -> dict[str, Any]:
     """Tokens a second of one step: ours, and plain transformers with AdamW, on the same batches."""
-    tokenizer = models.load(f"micro-{family}", device="cpu").tokenizer
+    tokenizer = loading.load(f"micro-{family}", device="cpu").tokenizer
     stream = corpus.batches(tokenizer, corpus.mixed(0, facts=(1, 4)), rows=ROWS, length=LENGTH)
     ours = pretrain.untrained(family, tokenizer, seed=0).to(device)
     plain = pretrain.untrained(family, tokenizer, seed=0).to(device)
@@ -81,11 +84,11 @@ def training(family: str, device: str) -> dict[str, Any]:
     return {**found, "operations a token": operations}
 
 
-def scoring(name: str, device: str) -> dict[str, Any]:
+def scores_of(name: str, device: str) -> dict[str, Any]:
     """Yes-no items a second: ours, plain batches padded in the order given, and one at a time."""
-    found = models.load(name, device=device)
+    found = loading.load(name, device=device)
     model, tokenizer = found.model, found.tokenizer
-    items = microworld.questions(SCORED, part="test", key=0)
+    items = passages.questions(SCORED, part="test", key=0)
     yes, no = found.answer_ids((" yes", " no"))
 
     @torch.no_grad()
@@ -100,11 +103,11 @@ def scoring(name: str, device: str) -> dict[str, Any]:
         return torch.cat(rows)
 
     few = items[:64]
-    gap = (answers.probabilities(model, tokenizer, items) - batches(64, items)).abs().max().item()
+    gap = (scoring.probabilities(model, tokenizer, items) - batches(64, items)).abs().max().item()
     operations = 2 * sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "wpe" not in n)
     lengths = [len(tokenizer(item.prompt).input_ids) for item in items]
     return {
-        "ours": rate(lambda: answers.probabilities(model, tokenizer, items), SCORED, device),
+        "ours": rate(lambda: scoring.probabilities(model, tokenizer, items), SCORED, device),
         "plain, batches of 64": rate(lambda: batches(64, items), SCORED, device),
         "plain, one at a time": rate(lambda: batches(1, few), len(few), device),
         "largest difference of a probability": gap,
@@ -128,7 +131,7 @@ def main() -> int:
         },
         "micro-world, items a second": generating(),
         "seconds to load": {
-            name: seconds(lambda name=name: models.load(name, device=device), device)
+            name: seconds(lambda name=name: loading.load(name, device=device), device)
             for name in shipped.NAMES
         },
     }
@@ -136,7 +139,7 @@ def main() -> int:
         own = training(family, device)
         own["share of the matmul rate"] = own["ours"]["median"] * own["operations a token"] / speed
         found[f"training {family}, tokens a second"] = own
-    own = scoring("micro-gpt2", device)
+    own = scores_of("micro-gpt2", device)
     own["share of the matmul rate"] = own["ours"]["median"] * own["operations an item"] / speed
     found["scoring micro-gpt2, items a second"] = own
     text = json.dumps(rounded(found), indent=1)

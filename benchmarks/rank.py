@@ -30,20 +30,13 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib import (
-    data,
-    directions,
-    double,
-    gram,
-    leaves,
-    lexicon,
-    models,
-    plan,
-    provenance,
-    sketches,
-    supervised,
-)
-from lglib.params import ParameterSpace
+from lglib.activations import directions
+from lglib.models import loading
+from lglib.parameters import double, gram, memory, per_example, sketches
+from lglib.parameters.space import ParameterSpace
+from lglib.report import provenance
+from lglib.tasks import data, supervised
+from lglib.tasks.microworld import lexicon
 
 ROOT = Path(__file__).resolve().parent.parent
 N = 128
@@ -51,7 +44,7 @@ N = 128
 
 def asked(device: str) -> tuple[ParameterSpace, supervised.Lesson]:
     """The shipped model and N yes-no questions."""
-    found = models.load("micro-gpt2", device=device)
+    found = loading.load("micro-gpt2", device=device)
     return ParameterSpace(found.model), supervised.lesson(
         found.tokenizer, data.micro(N, "yes-no"), device=device
     )
@@ -134,7 +127,7 @@ def sketched(kind: str, m: int) -> Callable[[ParameterSpace, supervised.Lesson],
 
     def work(space: ParameterSpace, lesson: supervised.Lesson) -> Tensor:
         sketch = sketches.Sketch(kind, m=m, d=space.d, seed=0)
-        leaves.visit(space, gram.item_losses, lesson, N, sketch)
+        per_example.visit(space, gram.item_losses, lesson, N, sketch)
         return sketch.gram
 
     return work
@@ -190,7 +183,7 @@ def hessian(device: str, rate: float) -> dict[str, Any]:
     space, lesson = asked(device)
     v = directions.unit(torch.randn(space.d, generator=torch.Generator().manual_seed(0)).to(device))
     product = space.hvp_operator(supervised.loss, lesson)
-    reference = models.load("micro-gpt2", dtype="float64", device=device)
+    reference = loading.load("micro-gpt2", dtype="float64", device=device)
     wide, sides = ParameterSpace(reference.model), []
     theta, h = wide.flatten(), 1e-4
     with double.Throughout():
@@ -241,7 +234,7 @@ def large(device: str, n: int, length: int) -> None:
         model.save_pretrained(folder)
         del model
         lexicon.tokenizer().save_pretrained(folder)
-        found = models.load(folder, device=device, dtype="float32", answers=())
+        found = loading.load(folder, device=device, dtype="float32", answers=())
     space = ParameterSpace(found.model)
     tokens = torch.randint(151936, (n, length), generator=torch.Generator().manual_seed(1)).to(device)
     last = torch.tensor([length - 2], device=device)
@@ -249,9 +242,9 @@ def large(device: str, n: int, length: int) -> None:
     lesson = supervised.Lesson(tokens, last, *rest, torch.ones(n, 1, dtype=torch.bool, device=device))
     one = supervised.Lesson(*(x if x is last else x[:1] for x in lesson))
     kept = dict(tokens=length, blocks=found.blocks)
-    planned = plan.gram(space, gram.item_losses, one, n, **kept)
-    full = plan.gram(space, gram.item_losses, one, n, tokens=length)
-    planned.require(plan.memory(found.device))
+    planned = memory.gram(space, gram.item_losses, one, n, **kept)
+    full = memory.gram(space, gram.item_losses, one, n, tokens=length)
+    planned.require(memory.memory(found.device))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     forget_peak()  # what is left: the weights, and some 0.4 GB of interpreter and libraries
@@ -259,12 +252,12 @@ def large(device: str, n: int, length: int) -> None:
     began = time.perf_counter()
     result = gram.grams(space, lesson, blocks=found.blocks)
     took = time.perf_counter() - began
-    beside = planned.total - plan.SPARE * planned.parts["weights"]
+    beside = planned.total - memory.SPARE * planned.parts["weights"]
     if device == "cuda":
         took_memory = torch.cuda.max_memory_allocated() - planned.parts["weights"]
     else:
         took_memory = peak() * 2**20 - before
-    far = plan.gram(space, gram.item_losses, one, 256, **kept)
+    far = memory.gram(space, gram.item_losses, one, 256, **kept)
     print(
         json.dumps(
             {

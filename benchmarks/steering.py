@@ -29,17 +29,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lora import gpt2
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib import contrast, models, provenance, pushforward, reading, residual, search, splits
-from lglib.items import Item
+from lglib.activations import caa, pushforward, reading, residual
+from lglib.models import loading, splits
+from lglib.report import provenance
+from lglib.search import random_search
+from lglib.tasks.items import Item
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 16
 
 
 @torch.no_grad()
-def usual(found: models.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
+def usual(found: loading.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
     """The CAA vector of a layer as public libraries make it: everything recorded, then the mean."""
-    positive, negative = contrast.HOW[how](items)
+    positive, negative = caa.HOW[how](items)
     layers = list(range(1, len(found.blocks) + 1))
     kept: list[tuple[dict[int, torch.Tensor], torch.Tensor, int]] = []
     for start in range(0, len(positive), BATCH):
@@ -52,19 +55,19 @@ def usual(found: models.LanguageModel, items: list[Item], layer: int, how: str) 
     return torch.as_tensor(total) / len(positive)
 
 
-def ours(found: models.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
+def ours(found: loading.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
     """The CAA vector of a layer as the chapter makes it, with as many texts at a time."""
-    return contrast.extract(found, items, [layer], how, batch=2 * BATCH).mean[0]
+    return caa.extract(found, items, [layer], how, batch=2 * BATCH).mean[0]
 
 
-def questions(found: models.LanguageModel, n: int) -> list[Item]:
+def questions(found: loading.LanguageModel, n: int) -> list[Item]:
     """Answered questions of different lengths, as many true as false."""
     return splits.draw(found, "yes-no", size=n, seed=0)["extract"]
 
 
 def extraction(name: str, n: int, repeats: int) -> dict[str, Any]:
     """Both ways in turn, at a middle layer and at the last."""
-    found = models.load(name, device="cpu")
+    found = loading.load(name, device="cpu")
     items, result = questions(found, n), {}
     for where, layer in (("middle layer", len(found.blocks) // 2), ("last layer", len(found.blocks))):
         for how in ("true - false", "answer token"):
@@ -85,7 +88,7 @@ def extraction(name: str, n: int, repeats: int) -> dict[str, Any]:
 
 def peak_of(way: str, folder: str, n: int) -> None:
     """Print the peak memory in MB that one extraction adds, in this process."""
-    found = models.load(folder, device="cpu")
+    found = loading.load(folder, device="cpu")
     items = questions(found, n)
     make = {"usual": usual, "ours": ours}[way]
     make(found, items[:4], len(found.blocks) // 2, "answer token")
@@ -107,11 +110,11 @@ def memory(folder: str) -> dict[str, float]:
 
 def products(name: str) -> dict[str, Any]:
     """J_h u and J_h^T v in forward passes over the same texts."""
-    found = models.load(name, device="cpu")
+    found = loading.load(name, device="cpu")
     space = pushforward.of_blocks(found)
     texts = [item.prompt for item in questions(found, 24)]
     h = pushforward.Pushforward(found, space, reading.encode(found, texts), (len(found.blocks),))
-    u = search.noise(space, 0, 0)
+    u = random_search.noise(space, 0, 0)
     v = torch.ones_like(h.values())
     pull = h.pull()
     took = {

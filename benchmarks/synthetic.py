@@ -26,9 +26,12 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from lglib import candidates, provenance, tasks, transformer
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.parameters.space import ParameterSpace
+from lglib.report import provenance
+from lglib.search import candidates
+from lglib.studies.synthetic import transformer
+from lglib.tasks import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH, K = 64, 10
@@ -113,7 +116,7 @@ def of_candidates(
 
 def of_gradients(space: ParameterSpace, device: str, rate: float, n: int) -> dict[str, Any]:
     """A matrix of n minibatch gradients: one after the other, and vmap over grad."""
-    batches = [tasks.draw("sort", 32, part="train", key=i).to(device) for i in range(n)]
+    batches = [synthetic.draw("sort", 32, part="train", key=i).to(device) for i in range(n)]
     stacked = torch.stack(batches)
     named = {name: p.detach() for name, p in space.module.named_parameters()}
 
@@ -229,7 +232,7 @@ def main() -> None:
     device = asked.device
     rate = matmul_rate(device)
     space = ParameterSpace(transformer.build(width=64, seed=0).to(device))
-    batch = tasks.draw("sort", BATCH, part="train", key=0).to(device)
+    batch = synthetic.draw("sort", BATCH, part="train", key=0).to(device)
     found: dict[str, Any] = {
         "machine": {
             "name": asked.machine or platform.machine(),

@@ -48,23 +48,16 @@ device = "cpu"  # where the digit networks run
 # %%
 import numpy as np
 import torch
-from lglib import (
-    across,
-    digits,
-    plots,
-    provenance,
-    results,
-    search,
-    stats,
-    theory,
-    train,
-    verdicts,
-)
-from lglib.params import ParameterSpace
-from lglib.results import Record
-from lglib.subspace import Subspace
+from lglib.report import across, figures, provenance, results, verdicts
+from lglib.tasks import digits
+from lglib.search import random_search
+from lglib.theory import laws, stats
+from lglib.parameters import descent
+from lglib.parameters.space import ParameterSpace
+from lglib.report.results import Record
+from lglib.geometry.subspace import Subspace
 
-plots.style()
+figures.style()
 rng = np.random.default_rng(seed)
 parameters = {
     "draws": draws,
@@ -161,22 +154,22 @@ pools = {d: projections(d) for d in (10, 1_000, 1_000_000)}
 counts = [2, 4, 8, 16, 32, 64]  # N
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-best-of-n", "caption": "The best of N draws in 10, a thousand and a million dimensions: one curve. Dots are measured means of blocks with 95 % intervals, in units of the step size times the gradient norm; the solid line is the exact law, the dashed one the usual square root of 2 ln N, which lies well above it. A single draw (grey) gains nothing on average."}, "image": {"alt": "Best-of-N gain against N. Points for three dimensions lie on the exact curve; the approximation lies above it."}}
-figure, (axes,) = plots.panels(1)
+figure, (axes,) = figures.panels(1)
 grid = np.unique(np.geomspace(1, 100, 60).astype(int))
-plots.law(axes, grid, theory.expected_maximum(grid), r"exact $m_N$")
+figures.law(axes, grid, laws.expected_maximum(grid), r"exact $m_N$")
 axes.plot(
     grid,
-    theory.maximum_bound(grid),
+    laws.maximum_bound(grid),
     "--",
     color="black",
     linewidth=1,
     label=r"$\sqrt{2\,\ln N}$",
 )
 for shift, (d, pool) in zip((0.94, 1.0, 1.06), pools.items(), strict=True):
-    means = [stats.mean_interval(search.block_maxima(pool, n)) for n in counts]
+    means = [stats.mean_interval(random_search.block_maxima(pool, n)) for n in counts]
     low, high = [m.low for m in means], [m.high for m in means]
     label = rf"$d=10^{{{len(str(d)) - 1}}}$, {len(pool):,} draws"
-    plots.points(
+    figures.points(
         axes,
         np.array(counts) * shift,
         [m.estimate for m in means],
@@ -184,13 +177,13 @@ for shift, (d, pool) in zip((0.94, 1.0, 1.06), pools.items(), strict=True):
         high,
         label=label,
     )
-plots.null_line(axes, 0, "one draw")
+figures.null_line(axes, 0, "one draw")
 axes.set(
     xscale="log",
     xlabel="number of candidates N",
     ylabel=r"mean best gain / $\sigma\|a\|$",
 )
-plots.legend_below(axes)
+figures.legend_below(axes)
 # %% [markdown]
 # **What we see.** The three dimensions lie on one curve, the exact $m_N$. The table gives the ratio of the
 # measured mean to the law at $N=16$, which the theorem says is $1$, and we file it as evidence on claim T1.
@@ -198,7 +191,7 @@ plots.legend_below(axes)
 # %%
 for d, pool in pools.items():
     ratio = stats.mean_interval(
-        search.block_maxima(pool, 16) / theory.expected_maximum(16)
+        random_search.block_maxima(pool, 16) / laws.expected_maximum(16)
     )
     means = dict(unit="1", null=0.0, null_means="mean gain of one draw", predicted=1.0)
     records.append(Record.of("T1", f"synthetic gain / law, d = {d}", ratio, **means))
@@ -216,15 +209,15 @@ for d, pool in pools.items():
 rows = [
     {
         "N": f"{n:,}",
-        "exact m_N": theory.expected_maximum(n),
-        "sqrt(2 ln N)": theory.maximum_bound(n),
-        "too high by": f"{theory.maximum_bound(n) / theory.expected_maximum(n) - 1:.0%}",
-        "5 % quantile": theory.maximum_quantile(0.05, n),
-        "95 % quantile": theory.maximum_quantile(0.95, n),
+        "exact m_N": laws.expected_maximum(n),
+        "sqrt(2 ln N)": laws.maximum_bound(n),
+        "too high by": f"{laws.maximum_bound(n) / laws.expected_maximum(n) - 1:.0%}",
+        "5 % quantile": laws.maximum_quantile(0.05, n),
+        "95 % quantile": laws.maximum_quantile(0.95, n),
     }
     for n in (2, 16, 64, 256, 4096, 10**6)
 ]
-plots.table(rows, index="N")
+figures.table(rows, index="N")
 
 # %% [markdown]
 # The usual form is a third too high for a search with 16 candidates and still several percent too high for a
@@ -266,13 +259,13 @@ plots.table(rows, index="N")
 # %%
 rows = []
 for d in (3, 100, 10_000, 10**9):
-    cosine = theory.expected_maximum_cosine(16, d)
+    cosine = laws.expected_maximum_cosine(16, d)
     scaled = cosine * np.sqrt(d)
     rows.append(
         {"d": f"{d:,}", "mean best cosine of 16": cosine, "times sqrt(d)": scaled}
     )
-print(f"m_16 = {theory.expected_maximum(16):.4f}")
-plots.table(rows, index="d", digits=5)
+print(f"m_16 = {laws.expected_maximum(16):.4f}")
+figures.table(rows, index="d", digits=5)
 
 # %% [markdown]
 # (density)=
@@ -323,21 +316,21 @@ def subspace_draws(a, k_draws):
 measured = {k: subspace_draws(signal[:k], max(100, draws // 50)) for k in sizes}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets. With fixed noise per coordinate a larger subspace is better, because it holds more mass. With a fixed step length a smaller one is better, because the signal is denser, down to a handful of dimensions. The curves cross near k = 30, where the two budgets are equal. Dots: measured, 95 % intervals; lines: Proposition 2, both parts exact; grey: one random draw."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
-figure, (axes,) = plots.panels(1)
+figure, (axes,) = figures.panels(1)
 mass = np.cumsum(signal**2)
 for column, (label, budget) in enumerate(
     {"fixed noise": {"sigma": 1.0}, "fixed length": {"rho": rho}}.items()
 ):
-    law = theory.subspace_gain(mass, np.arange(1, 1001), n, **budget)
-    plots.law(axes, np.arange(1, 1001), law, "law" if column == 0 else "_")
+    law = laws.subspace_gain(mass, np.arange(1, 1001), n, **budget)
+    figures.law(axes, np.arange(1, 1001), law, "law" if column == 0 else "_")
     means = [stats.mean_interval(measured[k][column]) for k in sizes]
     low, high = [m.low for m in means], [m.high for m in means]
-    plots.points(axes, sizes, [m.estimate for m in means], low, high, label=label)
-plots.null_line(axes, 0, "one draw")
+    figures.points(axes, sizes, [m.estimate for m in means], low, high, label=label)
+figures.null_line(axes, 0, "one draw")
 axes.set(
     xscale="log", xlabel="dimension k of the subspace", ylabel="mean best-of-16 gain"
 )
-plots.legend_below(axes)
+figures.legend_below(axes)
 # %% [markdown]
 # **What we see.** Both laws hold, and they *disagree about which subspace is best*. So "this subspace is good
 # for search" means nothing until the budget is named. (At the far left the fixed-length law bends down: a step in one
@@ -445,7 +438,7 @@ spectra = {
 }  # eigenvalues of H, trace d
 slope = np.full(d, 1.0)  # a, in the eigenbasis of H
 multiples = np.array([0.1, 0.3, 0.6, 1, 1.5, 2, 2.5])  # sigma / sigma*
-sigma_star = theory.optimal_sigma(
+sigma_star = laws.optimal_sigma(
     np.linalg.norm(slope), d, n, along=1.0
 )  # a.Ha / |a|^2 = 1
 
@@ -465,14 +458,14 @@ curved = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curvature", "caption": "Net gain of the best of 16 on two quadratic losses of equal trace, against the noise scale in units of the optimal one. The curvature law (solid, Proposition 3) predicts the peak; the linear law (dashed) keeps rising. Where curvature is uneven, the best of 16 stays above the law, which is a lower bound. Dots: measured, 95 % intervals; grey: no step."}, "image": {"alt": "Net gain against sigma over optimal sigma: rises, peaks at 1, crosses zero near 2; the linear law keeps rising."}}
-figure, (axes,) = plots.panels(1)
+figure, (axes,) = figures.panels(1)
 grid = np.linspace(0.05, 2.6, 100)
 norm = np.linalg.norm(slope)
-law = theory.linear_winner_gain(grid * sigma_star, norm, d, 1.0, n)
-plots.law(axes, grid, law, "curvature law")
+law = laws.linear_winner_gain(grid * sigma_star, norm, d, 1.0, n)
+figures.law(axes, grid, law, "curvature law")
 axes.plot(
     grid,
-    theory.best_of_n_gain(grid * sigma_star, norm, n),
+    laws.best_of_n_gain(grid * sigma_star, norm, n),
     "--",
     color="black",
     lw=1,
@@ -480,7 +473,7 @@ axes.plot(
 )
 for name, means in curved.items():
     low, high = [m.low for m in means], [m.high for m in means]
-    plots.points(
+    figures.points(
         axes,
         multiples,
         [m.estimate for m in means],
@@ -488,7 +481,7 @@ for name, means in curved.items():
         high,
         label=f"spectrum {name}",
     )
-plots.null_line(axes, 0, "no step")
+figures.null_line(axes, 0, "no step")
 axes.set(
     xlabel=r"$\sigma\,/\,\sigma^*$",
     ylabel="mean net gain of the best of 16",
@@ -556,7 +549,9 @@ def local_geometry(space, probes=24):
     """Gradient a of the score; curvature of the loss, in all directions and along a."""
     a = -space.gradient(digits.mean_cross_entropy, select_set)  # score = minus loss
     product = space.hvp_operator(digits.mean_cross_entropy, select_set)
-    signs = [torch.sign(search.noise(space, seed, -1 - i)) for i in range(probes)]
+    signs = [
+        torch.sign(random_search.noise(space, seed, -1 - i)) for i in range(probes)
+    ]
     traces = np.array([(v @ product(v)).item() for v in signs])  # (probes,)
     kappa = ((a @ product(a)) / (a @ a)).item()
     return {"a": a, "norm": a.norm().item(), "traces": traces, "kappa": kappa}
@@ -583,15 +578,16 @@ multiples = np.array([0.03, 0.1, 0.3, 1, 2, 3])  # sigma / sigma*
 def random_search(width):
     """Gains on both sets (candidates, sigmas, 2), and the linear part (candidates,)."""
     space, local = spaces[width], geometry[width]
-    best = theory.optimal_sigma(
+    best = laws.optimal_sigma(
         local["norm"], local["traces"].mean(), n, along=local["kappa"]
     )
     how = {"sigmas": multiples * best, "candidates": candidates, "seed": seed}
-    gains = search.gains(
+    gains = random_search.gains(
         space, digits.mean_cross_entropy, [select_set, held_set], **how
     )
     linear = [
-        (local["a"] @ search.noise(space, seed, i)).item() for i in range(candidates)
+        (local["a"] @ random_search.noise(space, seed, i)).item()
+        for i in range(candidates)
     ]
     return {"sigmas": multiples * best, "gains": gains, "linear": np.array(linear)}
 
@@ -603,12 +599,12 @@ searches = {width: random_search(width) for width in widths}
 def share_of_law(width, j):
     """Measured best-of-N gain at step size j, as a share of the linear law."""
     found = searches[width]
-    law = theory.best_of_n_gain(found["sigmas"][j], geometry[width]["norm"], n)
+    law = laws.best_of_n_gain(found["sigmas"][j], geometry[width]["norm"], n)
     gains, linear = (
         found["gains"][:, j, 0] / law,
         found["sigmas"][j] * found["linear"] / law,
     )
-    return search.best_of_n(gains, n, seed, control=linear, control_mean=1.0)
+    return random_search.best_of_n(gains, n, seed, control=linear, control_mean=1.0)
 
 
 shares = {
@@ -616,16 +612,16 @@ shares = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-digits", "caption": "Random search on real networks of four sizes. Measured best-of-16 gain, as a share of the linear law, against the noise scale in units of each network's own optimal one. Theorem 1 says 1 (dashed). The curvature law of Proposition 3, with no fitted number (solid), describes the fall up to the optimal scale. Far beyond it the search does harm (below the grey line) and the networks go their own ways. Bars: 95 % over candidates."}, "image": {"alt": "Ratio of measured gain to the linear law falls from 1 through about one half at the optimal noise scale to below zero; the widths lie near one curve up to there."}}
-figure, (axes,) = plots.panels(1, height=3.4)
+figure, (axes,) = figures.panels(1, height=3.4)
 grid = np.geomspace(0.02, 3.5, 100)
-plots.law(axes, grid, 1 - grid / 2, "curvature law")
+figures.law(axes, grid, 1 - grid / 2, "curvature law")
 axes.axhline(1, color="black", linewidth=1, linestyle="--", label="Theorem 1")
 for shift, width in zip(np.geomspace(0.9, 1.1, len(widths)), widths, strict=True):
     value, low, high = np.array([(x.estimate, x.low, x.high) for x in shares[width]]).T
-    plots.points(
+    figures.points(
         axes, multiples * shift, value, low, high, label=f"d = {spaces[width].d:,}"
     )
-plots.null_line(axes, 0, "no gain")
+figures.null_line(axes, 0, "no gain")
 axes.set(
     xscale="log",
     xlabel=r"$\sigma\,/\,\sigma^*$",
@@ -656,7 +652,7 @@ def gradient_step(width):
 
 
 laws = {
-    w: theory.best_of_n_gain(searches[w]["sigmas"][at], geometry[w]["norm"], n)
+    w: laws.best_of_n_gain(searches[w]["sigmas"][at], geometry[w]["norm"], n)
     for w in widths
 }
 bought = {w: shares[w][at].estimate * laws[w] for w in widths}
@@ -673,7 +669,7 @@ rows = [
     for w in widths
     for one in [shares[w][at]]
 ]
-plots.table(rows, index="d")
+figures.table(rows, index="d")
 
 # %% tags=["hide-input"]
 rows = [
@@ -686,7 +682,7 @@ rows = [
     }
     for w in widths
 ]
-plots.table(rows, index="d")
+figures.table(rows, index="d")
 
 # %% [markdown]
 # So what does a search cost compared with knowing the gradient? That is the effective dimension $D=\operatorname{tr}H/\kappa$ of
@@ -703,20 +699,22 @@ for (w, stop), e in effective.items():
     records.append(Record.of("T1", quantity, e, **null))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-effective", "caption": "The effective dimension of random search, tr H / kappa, against the number of parameters of the digit networks, at three training losses, with 95 % intervals over probes. The grey line is what it would be if the loss bent alike in all directions: the dimension itself. The measured values lie far below it and do not follow it."}, "image": {"alt": "Effective dimension stays far below the grey diagonal while the number of parameters grows a thousandfold."}}
-figure, (axes,) = plots.panels(1)
+figure, (axes,) = figures.panels(1)
 sizes = np.array([space.d for space in spaces.values()])
 for shift, stop in zip((0.85, 1, 1.18), stops, strict=True):
     found = [effective[w, stop] for w in widths]
     value, low, high = np.array([(e.estimate, e.low, e.high) for e in found]).T
-    plots.points(axes, sizes * shift, value, low, high, label=f"training loss {stop:g}")
-axes.plot(sizes, sizes, color=plots.NULL, label="bends alike: D = d")
+    figures.points(
+        axes, sizes * shift, value, low, high, label=f"training loss {stop:g}"
+    )
+axes.plot(sizes, sizes, color=figures.NULL, label="bends alike: D = d")
 names = dict(xlabel="number of parameters d", ylabel="effective dimension D")
 log_axes = dict(xscale="log", yscale="log", ylim=(2, 3e6), **names)
 axes.set(**log_axes)
 _ = axes.legend()
 
 # %% tags=["hide-input"]
-m, q = theory.expected_maximum(n), theory.maximum_second_moment(n)
+m, q = laws.expected_maximum(n), laws.maximum_second_moment(n)
 rows = [
     {
         "d": f"{spaces[w].d:,}",
@@ -728,7 +726,7 @@ rows = [
     for w in widths
     for e in [effective[w, stops[-1]]]
 ]
-plots.table(rows, index="d")
+figures.table(rows, index="d")
 
 # %% [markdown]
 # **What we see.** The table gives the best of 16 as a share of one gradient step, by {eq}`eq-effective-dimension` and measured. This is the finding of the
@@ -752,12 +750,12 @@ def again(width, a_held, j):
     """Held-out gain of the winner at step size j as a share of the linear law, and c."""
     found, local = searches[width], geometry[width]
     chosen, other = found["gains"][:, j].T / found["sigmas"][j] / local["norm"]
-    noise = (search.noise(spaces[width], seed, i) for i in range(candidates))
+    noise = (random_search.noise(spaces[width], seed, i) for i in range(candidates))
     seen, unseen = found["linear"], np.array([(a_held @ eps).item() for eps in noise])
     c = (local["a"] @ a_held).item() / local["norm"] ** 2
 
     def share(index):
-        i, pick = index.astype(int), search.expected_best
+        i, pick = index.astype(int), random_search.expected_best
         lucky = pick(seen[i], n, measured=unseen[i]) / local["norm"]
         return c + (pick(chosen[i], n, measured=other[i]) - lucky) / m
 
@@ -800,7 +798,7 @@ for w in widths:
     name = f"distance of the held-out gain from its law at 0.1 sigma*, width {w}"
     distance = abs(little.estimate - (c - 0.05))
     records.append(Record("T1", name, distance, 0.0, off[-1], n=candidates, **null))
-plots.table(rows, index="d")
+figures.table(rows, index="d")
 
 # %% [markdown]
 # **What we see.** The held-out columns follow their laws, and the message is sobering: at the noise scale that looks best on the selection images, little or
@@ -855,9 +853,12 @@ pairings["unrelated"] = np.random.default_rng(seed + 1).standard_normal((4, 64))
 def best_with(a, tied):
     """Best-of-16 gains of the linear score a, with the noise of lglib.search."""
     eps = (
-        search.noise(space, seed, i, tied=tied) for i in range(max(320, draws // 12))
+        random_search.noise(space, seed, i, tied=tied)
+        for i in range(max(320, draws // 12))
     )
-    return stats.mean_interval(search.block_maxima([float(a @ e) for e in eps], 16))
+    return stats.mean_interval(
+        random_search.block_maxima([float(a @ e) for e in eps], 16)
+    )
 
 
 # %%
@@ -865,12 +866,12 @@ rows = []
 for name, blocks in pairings.items():
     a = torch.tensor(np.ravel(blocks) / np.linalg.norm(blocks), dtype=torch.float32)
     for tied, noise in ((False, "independent"), (True, "tied")):
-        norm = theory.tied_norm(list(a.numpy().reshape(4, 64))) if tied else 1.0
-        law, gain = theory.best_of_n_gain(1.0, norm, 16), best_with(a, tied)
+        norm = laws.tied_norm(list(a.numpy().reshape(4, 64))) if tied else 1.0
+        law, gain = laws.best_of_n_gain(1.0, norm, 16), best_with(a, tied)
         rows.append(
             {"blocks, noise": f"{name}, {noise}", "law": law, "measured": f"{gain:.2f}"}
         )
-plots.table(rows, index="blocks, noise")
+figures.table(rows, index="blocks, noise")
 
 # %% [markdown]
 # **What we see.** With independent noise the law is the same whatever the blocks do. Tied noise gains about twice as much where
@@ -940,7 +941,7 @@ for k in ks:
             "blind walk, measured": f"{stats.mean_interval(captures):.3f}",
         }
     )
-plots.table(rows, index="k")
+figures.table(rows, index="k")
 
 # %% [markdown]
 # **What we see.** A walk that goes nowhere in particular holds far more of its displacement in its first ten steps than the
@@ -960,13 +961,18 @@ sample = np.array(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Captures of a fixed direction in 400 dimensions by random ten-dimensional subspaces (grey bars) follow the Beta law (line)."}, "image": {"alt": "Histogram of captures around 0.025 with the Beta density on top."}}
-figure, (axes,) = plots.panels(1, height=2.8)
+figure, (axes,) = figures.panels(1, height=2.8)
 axes.hist(
-    sample, bins=40, density=True, color=plots.NULL, alpha=0.6, label="random subspaces"
+    sample,
+    bins=40,
+    density=True,
+    color=figures.NULL,
+    alpha=0.6,
+    label="random subspaces",
 )
 grid = np.linspace(0, sample.max(), 200)
-plots.law(
-    axes, grid, theory.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
+figures.law(
+    axes, grid, laws.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
 )
 axes.set(xlabel=f"capture, {len(sample):,} subspaces", ylabel="density")
 _ = axes.legend()
@@ -975,7 +981,7 @@ from scipy.stats import kstest
 
 print(f"mean capture {stats.mean_interval(sample):.4f}, law k/d = {k / d:.4f}")
 print(
-    f"Kolmogorov-Smirnov test against the Beta law: p = {kstest(sample, theory.capture_law(k, d).cdf).pvalue:.2f}"
+    f"Kolmogorov-Smirnov test against the Beta law: p = {kstest(sample, laws.capture_law(k, d).cdf).pvalue:.2f}"
 )
 
 # %% [markdown]
@@ -1048,7 +1054,7 @@ def recover(eigenvalues, optimizer, steps, noise=0.0):
     loss, d = Quadratic(eigenvalues, seed), len(eigenvalues)
     generator = torch.Generator().manual_seed(seed + 1)
     xi = noise * torch.randn(steps, d, dtype=torch.float64, generator=generator)
-    run = train.descend(ParameterSpace(loss), Quadratic.loss, optimizer, xi)
+    run = descent.descend(ParameterSpace(loss), Quadratic.loss, optimizer, xi)
     return run, loss.H, -loss.b
 
 
@@ -1072,7 +1078,7 @@ rows = [
     {"method": m, **{f"t = {t}": v[t - 1] for t in (1, 2, 5, 10)}}
     for m, v in outside.items()
 ]
-plots.table(rows, index="method", digits=2)
+figures.table(rows, index="method", digits=2)
 
 # %%
 chance = np.sqrt(1 - 10 / len(eigenvalues))  # a random direction against 10 dimensions
@@ -1127,17 +1133,17 @@ captures = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-krylov", "caption": "How much of 100 steps of gradient descent on a fixed quadratic the first k updates capture, for four spectra of the Hessian. Top: exact gradients; ten updates hold almost everything, whatever the spectrum. Bottom: noisy gradients; the captures spread over a wide range. Dashed: the value that the paper reports for LoRA recovery. Grey: the range (95 %) for a random subspace."}, "image": {"alt": "Two panels of capture against k. Top: curves rise to nearly one by k = 10. Bottom: curves between one third and nine tenths at k = 10, around the dashed line."}}
-figure, panels = plots.panels(2)
-law = theory.capture_law(np.array(ks), d)
+figure, panels = figures.panels(2)
+law = laws.capture_law(np.array(ks), d)
 for axes, (noise, found) in zip(panels, captures.items(), strict=True):
     for marker, (name, values) in zip("osD^", found.items(), strict=True):
         axes.plot(ks, values, marker=marker, label=name)
-    plots.null_band(axes, ks, law.ppf(0.025), law.ppf(0.975))
-    plots.paper_line(axes, 0.77, "paper, LoRA")
+    figures.null_band(axes, ks, law.ppf(0.025), law.ppf(0.975))
+    figures.paper_line(axes, 0.77, "paper, LoRA")
     axes.set(ylabel="capture", ylim=(-0.02, 1.05), xticks=ks)
     axes.set_title("noisy gradients" if noise else "exact gradients")
 panels[1].set_xlabel("k, updates in the prefix")
-plots.legend_below(panels[1])
+figures.legend_below(panels[1])
 
 # %%
 for noise, found in captures.items():
@@ -1220,7 +1226,7 @@ errors = np.array(
 )  # (directions, scales)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pushforward", "caption": "Error of the pushforward against the length of the weight step, on a digit network. It falls as the square of the step, for random directions and for the gradient. Dashed: the slope 2 that the proposition gives; grey: slope 1, the error of predicting no shift at all."}, "image": {"alt": "Log-log plot of the error against step length; all lines run parallel to the dashed line of slope 2."}}
-figure, (axes,) = plots.panels(1)
+figure, (axes,) = figures.panels(1)
 axes.loglog(scales, errors[0], "o-", label="gradient step")
 axes.loglog(scales, np.median(errors[1:], 0), "s-", label="random step (median of 8)")
 axes.loglog(
@@ -1234,7 +1240,9 @@ axes.loglog(
 nothing = (
     torch.func.jvp(outputs, (theta,), (gradient / gradient.norm(),))[1].norm().item()
 )
-axes.loglog(scales, nothing * scales, color=plots.NULL, label="no prediction, slope 1")
+axes.loglog(
+    scales, nothing * scales, color=figures.NULL, label="no prediction, slope 1"
+)
 axes.set(
     xlabel=r"length of the weight step $\|\delta\|$",
     ylabel="error of the predicted shift",
@@ -1280,7 +1288,7 @@ runs = across.seeds(path)
 print(runs)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-seeds", "caption": "The finding over seeds. Top: measured gain as a share of the linear law, at a tenth of the optimal noise scale and at it, for the four networks; dashes mark what Theorem 1 (small step) and Proposition 3 (at the optimal scale) predict, grey no gain. Bottom: effective dimension; grey is the dimension itself. Small dots are seeds, large ones means with 95 % intervals."}, "image": {"alt": "Two panels over network size, with one dot a seed: the gain ratios lie near the dashes, effective dimension lies far below the grey diagonal."}}
-figure, (top, bottom) = plots.panels(2)
+figure, (top, bottom) = figures.panels(2)
 
 
 def draw(axes, quantity, d, color, label=None):
@@ -1290,13 +1298,13 @@ def draw(axes, quantity, d, color, label=None):
         list(runs.values("T1", quantity).values()),
     )
     axes.plot([d * 1.25] * len(values), values, ".", color=color, alpha=0.5)
-    plots.points(
+    figures.points(
         axes, [d], [one.value], [one.low], [one.high], color=color, label=label
     )
     return one
 
 
-for color, x in zip(plots.PALETTE, (0.1, 1), strict=False):
+for color, x in zip(figures.PALETTE, (0.1, 1), strict=False):
     for w in widths:
         label = rf"$\sigma={x:g}\,\sigma^*$" if w == widths[0] else None
         one = draw(
@@ -1313,7 +1321,7 @@ for color, x in zip(plots.PALETTE, (0.1, 1), strict=False):
             color="black",
             lw=1,
         )
-plots.null_line(top, 0, "no gain")
+figures.null_line(top, 0, "no gain")
 top.set(xscale="log", ylabel="measured / linear law", ylim=(-0.1, 1.4))
 top.legend(loc="upper center", ncols=3)
 for w in widths:
@@ -1321,9 +1329,9 @@ for w in widths:
         bottom,
         f"effective dimension at training loss {stops[-1]:g}, width {w}",
         spaces[w].d,
-        plots.PALETTE[2],
+        figures.PALETTE[2],
     )
-bottom.plot(sizes, sizes, color=plots.NULL, label="D = d")
+bottom.plot(sizes, sizes, color=figures.NULL, label="D = d")
 bottom.set(**log_axes)
 _ = bottom.legend()
 
@@ -1373,7 +1381,7 @@ judged = [
     for claim, rows in rules.items()
     for quantity, rule, bar in rows
 ]
-plots.table(judged, index="claim")
+figures.table(judged, index="claim")
 
 # %%
 statements = {
@@ -1382,7 +1390,7 @@ statements = {
     "T3": "recovery lies in the Krylov space",
     "T4": "an activation shift is the pushforward of the step",
 }
-plots.table(verdicts.by_claim(judged, statements), index="claim")
+figures.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the curvature law {eq}`eq-linear-winner` at the optimal noise scale, where Theorem 1 alone would say $1$; the distance of the held-out gain at a small
@@ -1402,7 +1410,7 @@ for w in widths:
         "T1", f"effective dimension at training loss {stops[-1]:g}, width {w}"
     )
     rows.append(verdicts.row(record, verdicts.falls_below, record.null / 10))
-plots.table(rows, index="measured").drop(columns="claim")
+figures.table(rows, index="measured").drop(columns="claim")
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1467,7 +1475,7 @@ from scipy.stats import norm as normal
 pairs = quad(lambda x: 1 - (2 * normal.cdf(x) - 1) ** 8, 0, 12)[0]
 simulated = stats.mean_interval(np.abs(rng.standard_normal((draws, 8))).max(1))
 print(
-    f"8 antithetic pairs: {pairs:.4f}, simulated {simulated:.4f}; 16 independent: {theory.expected_maximum(16):.4f}"
+    f"8 antithetic pairs: {pairs:.4f}, simulated {simulated:.4f}; 16 independent: {laws.expected_maximum(16):.4f}"
 )
 
 # %% [markdown]
@@ -1532,7 +1540,7 @@ for beta in (0.0, 0.9):
 
 # %%
 many = np.arange(2, 65)
-m, q = theory.expected_maximum(many), theory.maximum_second_moment(many)
+m, q = laws.expected_maximum(many), laws.maximum_second_moment(many)
 for D in (1, *(effective[w, stops[-1]].estimate for w in widths)):
     rate = m**2 / (many * (D + q - 1))
     print(

@@ -55,32 +55,19 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from lglib import (
-    across,
-    cache,
-    correlation,
-    drift,
-    gates,
-    multitask,
-    plots,
-    pools,
-    provenance,
-    recovery,
-    results,
-    schedules,
-    search,
-    spectra,
-    stats,
-    tasks,
-    train,
-    transformer,
-    verdicts,
-)
-from lglib.params import ParameterSpace
-from lglib.results import Record
-from lglib.subspace import Subspace
+from lglib.report import across, cache, figures, provenance, results, verdicts
+from lglib.theory import correlation, stats
+from lglib.geometry import drift, spectra
+from lglib.tasks import synthetic
+from lglib.studies import gates
+from lglib.studies.synthetic import multitask, schedules, transformer
+from lglib.search import pools, random_search
+from lglib.parameters import descent, recovery
+from lglib.parameters.space import ParameterSpace
+from lglib.report.results import Record
+from lglib.geometry.subspace import Subspace
 
-plots.style()
+figures.style()
 parameters = dict(layers=layers, width=width, length=length)
 parameters |= dict(base_steps=base_steps, bar=bar)
 parameters |= dict(ks=ks, horizons=horizons, gradients=gradients, device=device)
@@ -101,7 +88,7 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # %%
 BASE, NEW = ["copy", "reverse", "sort", "shift"], "negate"
 for task in [*BASE, NEW]:
-    row = tasks.draw(task, 1, part="train", key=seed, length=length)[0].tolist()
+    row = synthetic.draw(task, 1, part="train", key=seed, length=length)[0].tolist()
     x, y = row[1 : length + 1], row[length + 2 :]
     print(f"{task:8s} {' '.join(map(str, x))}  ->  {' '.join(map(str, y))}")
 
@@ -137,8 +124,8 @@ for task in [*BASE, NEW]:
 # %%
 places = min(length, 6)
 digits = torch.arange(10**places)[:, None] // 10 ** torch.arange(places)
-parts = tasks.part_of(digits % 10)
-counts = {part: parts.count(part) for part in tasks.PARTS}
+parts = synthetic.part_of(digits % 10)
+counts = {part: parts.count(part) for part in synthetic.PARTS}
 print(f"inputs of {places} digits: {len(parts):,} in all, {counts}")
 
 # %% [markdown]
@@ -166,7 +153,7 @@ def scores(theta, which=(*BASE, NEW), part="test", n=512):
 
 
 at = {name: scores(theta) for name, theta in points.items()}
-plots.table([{"at": name, **found} for name, found in at.items()], index="at")
+figures.table([{"at": name, **found} for name, found in at.items()], index="at")
 
 # %% [markdown]
 # Nothing below would mean anything if $\theta^\ast$ did not know the tasks, or if $\theta_f$ had not lost them. So two gates stand here, on validation inputs. They stop the
@@ -204,7 +191,7 @@ A1, A2, SETS, BATCH = "sort", "reverse", 4, 32  # the tasks that will be recover
 
 def batches(task, n, key):
     """n minibatches of a task."""
-    rows = tasks.stream(
+    rows = synthetic.stream(
         task, BATCH, n, key=f"{seed}/{key}", length=length, device=device
     )
     return list(rows)
@@ -251,7 +238,7 @@ for key, (got, null) in both.items():
         ratios.setdefault(key, ratio)
     rows.append(row)
 print(f"n = {gradients} gradients in each of {SETS} sets, means over the sets")
-plots.table(rows, index="task")
+figures.table(rows, index="task")
 
 # %%
 for (task, name), matrices in grads.items():
@@ -268,7 +255,7 @@ for (task, name), matrices in grads.items():
     )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectrum", "caption": "Spectra of minibatch gradients of the sorting task: share of the energy in each direction, mean over four sets. Raw gradients of the untrained and of the forgetful network have one dominant direction, their mean. Centred, the spectrum falls much more gently, though faster than the null (grey, random directions of the same norms as the raw gradients). At the trained point raw and centred agree."}, "image": {"alt": "Three panels of energy share against index on a logarithmic axis. In the first and the last the raw curve starts near one and drops at once; the centred curves fall slowly; in the middle panel the two coincide."}}
-figure, axes = plots.panels(3, height=2.3)
+figure, axes = figures.panels(3, height=2.3)
 index = np.arange(1, gradients + 1)
 
 
@@ -282,13 +269,13 @@ def energies(key, which):
 for panel, name in zip(axes, points, strict=True):
     for kind in ("raw", "centred"):
         panel.plot(index, energies((A1, name, kind), 0), "o-", ms=3, label=kind)
-    panel.plot(index, energies((A1, name, "raw"), 1), color=plots.NULL, label="null")
+    panel.plot(index, energies((A1, name, "raw"), 1), color=figures.NULL, label="null")
     panel.set(yscale="log", ylim=(1e-4, 1.3), ylabel="share", title=f"{A1}, at {name}")
     panel.set_xticks(range(1, gradients + 1, 3))
 axes[2].set_xlabel("direction")
 _ = axes[0].legend(ncols=3)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-low-rank", "caption": "Participation ratio of minibatch gradients as a share of its null, random directions of the same norms (grey). Raw gradients look strongly low-rank at the forgetful point, but they do so at random initialisation too, and not at the trained point. With the mean taken off much less is left. Dots: means over four sets of gradients, 95 % intervals."}, "image": {"alt": "Dot plot of the participation ratio as a share of its null for two tasks at three points; raw values lie far left at the initial and the forgetful point, centred ones further right."}}
-figure, axes = plots.panels(2, height=2.3)
+figure, axes = figures.panels(2, height=2.3)
 for panel, task in zip(axes, (A1, A2), strict=True):
     series = {
         kind: [
@@ -298,12 +285,12 @@ for panel, task in zip(axes, (A1, A2), strict=True):
         for kind in KINDS
     }
     labels = ["initial", r"$\theta^*$", r"$\theta_f$"]
-    plots.ladder(panel, labels, series)
-    panel.axvline(1, color=plots.NULL, label="null", zorder=0)
+    figures.ladder(panel, labels, series)
+    panel.axvline(1, color=figures.NULL, label="null", zorder=0)
     panel.set(xscale="log", xlim=(0.03, 1.4), title=task)
     panel.set_xticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
 axes[1].set_xlabel("participation ratio / null")
-plots.legend_below(axes[1], columns=3)
+figures.legend_below(axes[1], columns=3)
 # %% [markdown]
 # **What we see.** At $\theta_f$ raw gradients are far below the null, so the claim holds there as it is worded. It holds just as well at random initialisation. At $\theta^\ast$ much less of it is left. There the few inputs that are still hard give a few long
 # gradients, and the null has the same lengths. The share of the mean says why. Where the model is wrong everywhere, at initialisation and at $\theta_f$, most of each minibatch gradient is the *mean* gradient, which
@@ -349,10 +336,10 @@ def recover(task, optimiser, steps, order=0, start="theta_f", size=64):
     """Train on one task with minibatches of 64, recording every point."""
     space.load(points[start])
     key = f"{seed}/{task}/order {order}"
-    stream = tasks.stream(task, size, steps, key=key, length=length, device=device)
-    step = train.optimizer(optimiser, RATES[optimiser])
+    stream = synthetic.stream(task, size, steps, key=key, length=length, device=device)
+    step = descent.optimizer(optimiser, RATES[optimiser])
     label = f"{task}, {optimiser}"
-    return train.descend(space, transformer.loss, step, stream, label=label)
+    return descent.descend(space, transformer.loss, step, stream, label=label)
 
 
 # %%
@@ -375,7 +362,7 @@ print({t: f"|g| = {g.norm(dim=1).mean():.3f}" for t, g in at_star.items()})
 # %%
 def before_recovery(task):
     """Bases that can be made without running the recovery."""
-    batch = tasks.draw(
+    batch = synthetic.draw(
         task, 256, part="train", key=f"{seed}/krylov/{task}", length=length
     )
     with space.at(points["theta_f"]):
@@ -440,7 +427,7 @@ rows = [{"basis": name, **values} for name, values in at_cell.items()]
 print(
     f"captures at k = {K}, T = {T}; null: {nothing.mean:.1e}, 95 % within [{nothing.low:.1e}, {nothing.high:.1e}]"
 )
-plots.table(rows, index="basis", digits=2)
+figures.table(rows, index="basis", digits=2)
 
 # %% [markdown]
 # The same for every $k$ at this $T$, folded:
@@ -455,18 +442,18 @@ rows = [
     for name in grid[A1, "Adam"]
     for (a, o), cell in grid.items()
 ]
-plots.table(rows, index="basis", digits=2)
+figures.table(rows, index="basis", digits=2)
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures", "caption": "Captures against the dimension k, one run with Adam for each task. Top and middle: the prefix and its controls. The prefix of another data order, which shares no step with this run, captures most of that too; the energy share, which is what a blind walk would show, is of the same size; what is still to come is captured much less. Bottom: bases on a logarithmic axis, with the Beta null in grey (in the upper panels it lies on the axis). The paper's 0.77 is for LoRA; dashed if it is a share of energy, dotted if it is a length."}, "image": {"alt": "Three panels of capture against k. In the upper two, prefix, other order and energy share rise together while still to come stays low. In the lowest, Krylov and local lie well below the prefix, the static planes far below them, within the null at small k."}}
 def papers_value(line):
     """The paper's 0.77, once as a share of energy, once as a length."""
-    look = dict(color=plots.PAPER, lw=1.2, zorder=0)
+    look = dict(color=figures.PAPER, lw=1.2, zorder=0)
     line(0.77, ls="--", label="paper, LoRA", **look)
     line(0.77**2, ls=":", label="if it is a length", **look)
 
 
-figure, axes = plots.panels(3, height=3.1)
+figure, axes = figures.panels(3, height=3.1)
 null = [stats.beta_null(kk, space.d) for kk in ks]
 controls = ["prefix", "other order", "energy share", "still to come"]
 others = ["prefix", "Krylov", "local", "static, normalised", "static"]
@@ -475,20 +462,20 @@ for panel, task, names in zip(
 ):
     for name in names:
         i = dict.fromkeys([*controls, *others])
-        color = plots.PALETTE[list(i).index(name)]
+        color = figures.PALETTE[list(i).index(name)]
         curve = grid[task, "Adam"][name][:, t]
         panel.plot(ks, curve, "o-", ms=4, color=color, label=name)
-    plots.null_band(panel, ks, [n.low for n in null], [n.high for n in null])
+    figures.null_band(panel, ks, [n.low for n in null], [n.high for n in null])
     papers_value(panel.axhline)
     panel.set(xscale="log", title=f"{task}, Adam, T = {T}", ylabel="capture")
     panel.set_xticks(ks, ks)
     panel.minorticks_off()
     panel.set_ylim(-0.03, 1.0)
 axes[2].set(yscale="log", ylim=(2e-6, 2), xlabel="dimension k")
-plots.legend_below(axes[1])
-plots.legend_below(axes[2])
+figures.legend_below(axes[1])
+figures.legend_below(axes[2])
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-horizon", "caption": "The capture of a ten-step prefix depends on when one stops, on the task and on the optimiser. The longer the recovery runs, the less of it the first ten steps hold. Grey, at the bottom: the Beta null; dashed and dotted: the paper's value for LoRA, as energy and as length."}, "image": {"alt": "Capture of the prefix against the horizon T for two tasks and three optimisers; every line falls."}}
-figure, (axes,) = plots.panels(1, height=3.4)
+figure, (axes,) = figures.panels(1, height=3.4)
 for i, optimiser in enumerate(RATES):
     for task, style in ((A1, "o-"), (A2, "s--")):
         axes.plot(
@@ -496,10 +483,10 @@ for i, optimiser in enumerate(RATES):
             grid[task, optimiser]["prefix"][k],
             style,
             ms=4,
-            color=plots.PALETTE[i],
+            color=figures.PALETTE[i],
             label=f"{optimiser}, {task}",
         )
-plots.null_line(axes, nothing.mean, "null")
+figures.null_line(axes, nothing.mean, "null")
 papers_value(axes.axhline)
 axes.set(
     xscale="log",
@@ -509,7 +496,7 @@ axes.set(
 )
 axes.set_xticks(horizons, horizons)
 axes.minorticks_off()
-plots.legend_below(axes)
+figures.legend_below(axes)
 # %% [markdown]
 # **What we see.** *Static.* The static planes capture from a tenth of a percent to a few percent of the energy, rarely more, which at this $k$ is many times the null (at $k=1$ and $2$ it need not be). As a length that is up to a fifth in this run. We do not know whether the $0.15$ of
 # the secondary source is an energy or a length. If it is an energy, our planes miss the recovery more clearly than the paper's; if it is a length, they are of about the same size.
@@ -651,15 +638,15 @@ for optimiser in RATES:
     records.append(Record.of("S4", what, half_life[optimiser], **never))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "The gradient basis leaves its place within a few steps. Top: overlap with step 0 (dots), the same-step ceiling that estimates of one basis reach (dashed), and the floor, an unrelated network (grey). Bottom: overlap relative to ceiling and floor, with jackknife intervals over four sets; dotted: one half."}, "image": {"alt": "Two panels over recovery steps on a logarithmic axis. Overlaps fall from the ceiling towards the floor within ten steps, for all three optimisers."}}
-figure, (upper, lower) = plots.panels(2)
+figure, (upper, lower) = figures.panels(2)
 x = np.array(STEPS) + 1
 for i, (optimiser, d) in enumerate(drifts.items()):
-    color = plots.PALETTE[i]
+    color = figures.PALETTE[i]
     upper.plot(x, d.overlap, "o-", ms=4, color=color, label=optimiser)
     upper.plot(x, d.ceiling, "--", lw=1, color=color, label=f"ceiling, {optimiser}")
     r = relative[optimiser]
     lower.plot(x, d.relative, "-", lw=1, color=color)
-    plots.points(
+    figures.points(
         lower,
         x[1:] * (1 + 0.04 * (i - 1)),
         [v.estimate for v in r],
@@ -668,8 +655,8 @@ for i, (optimiser, d) in enumerate(drifts.items()):
         color=color,
         label=optimiser,
     )
-plots.null_line(upper, floor, "floor")
-plots.null_line(lower, 1, "no drift")
+figures.null_line(upper, floor, "floor")
+figures.null_line(lower, 1, "no drift")
 lower.axhline(0.5, ls=":", lw=1, color="black")
 upper.set(xscale="log", ylabel="overlap with step 0", ylim=(0, 0.9))
 lower.set(
@@ -735,7 +722,9 @@ _ = lower.legend()
 path = kept_points[A1, "Adam"]
 delta_norm = (path[T] - path[0]).norm().item()
 SHARES = [0.001, 0.01, 0.1, 0.3, 1.0]
-batch = tasks.draw(A1, 64, part="train", key=f"{seed}/gain", length=length).to(device)
+batch = synthetic.draw(A1, 64, part="train", key=f"{seed}/gain", length=length).to(
+    device
+)
 plane = Subspace(static.basis[:, :K])
 
 
@@ -796,23 +785,23 @@ for point, whole in pool.items():
                 records.append(Record.of(claim, what, r, **told))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-correlations", "caption": "Correlation of a candidate's gain with its alignment to the gradient (upper two) and with its overlap with the static plane (lower two), against the length of the step, for three pools. Dots: measured, 95 % intervals over candidates; lines: what the quadratic expansion predicts for the same candidates; grey: unrelated; dashed: the paper's values, at a norm and for a pool that we do not know. The second correlation is close to zero for the shortest steps. For long ones its sign differs between the two points."}, "image": {"alt": "Four panels of correlation against step length. In the upper two all curves fall from one; in the lower two they start at zero and rise at the forgetful point, and fall halfway."}}
-figure, axes = plots.panels(4, height=2.6)
+figure, axes = figures.panels(4, height=2.6)
 cases = [(c, p) for c in ("S5", "S6") for p in pool]
 for panel, (claim, point) in zip(axes, cases, strict=True):
     for i, label in enumerate(POOLS):
         pairs = [correlations[claim, point, label, share] for share in SHARES]
         x = np.array(SHARES) * (1 + 0.08 * (i - 1))
         value, low, high = np.array([(r.estimate, r.low, r.high) for r, _ in pairs]).T
-        color = plots.PALETTE[i]
-        plots.points(panel, x, value, low, high, color=color, label=label)
+        color = figures.PALETTE[i]
+        figures.points(panel, x, value, low, high, color=color, label=label)
         panel.plot(x, [law for _, law in pairs], lw=1, color=color)
-    plots.null_line(panel, 0, "unrelated")
-    plots.paper_line(panel, 0.52 if claim == "S5" else -0.40, "paper")
+    figures.null_line(panel, 0, "unrelated")
+    figures.paper_line(panel, 0.52 if claim == "S5" else -0.40, "paper")
     name = "alignment" if claim == "S5" else "static overlap"
     panel.set(xscale="log", ylim=(-1.1, 1.1), ylabel=f"r(gain, {name})")
     panel.set_title(r"at $\theta_f$" if point == "theta_f" else "halfway")
 axes[3].set_xlabel(r"length of the step / $\|\Delta\|$")
-plots.legend_below(axes[3])
+figures.legend_below(axes[3])
 # %% [markdown]
 # Where does the correlation with overlap come from, between the families or within them? Correlations split exactly into these two parts.
 
@@ -832,7 +821,7 @@ for point, whole in pool.items():
             }
         )
 print("norm |Delta|")
-plots.table(rows, index="point", digits=2)
+figures.table(rows, index="point", digits=2)
 
 # %% [markdown]
 # **What we see.** S5: for short steps the correlation is close to $1$, as it must be, and it falls with the length of the step. Were the loss quadratic, a value like the paper's $0.52$ would mark the length at which curvature varies $1/0.52^2-1=2.7$ times as much as
@@ -857,7 +846,9 @@ ranking = {}
 for point, p in pool.items():
     density = np.array(list(p.density.values()))
     for j, share in enumerate(SHARES):
-        best = [search.expected_best(p.gains[p.family == f, j], N) for f in p.density]
+        best = [
+            random_search.expected_best(p.gains[p.family == f, j], N) for f in p.density
+        ]
         ranking[point, share] = best
         rank = float(spearmanr(density, best)[0])
         told = dict(unit="1", null=0.0, null_means="unrelated ranking")
@@ -865,9 +856,9 @@ for point, p in pool.items():
         records.append(Record.of("S7", what, once(rank), **told))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-rank", "caption": "Mean best of 8 candidates against the root of the signal density, for seven proposals and three lengths of the step, from the forgetful point. For short steps the dots lie on the law of chapter 1 (line) and density ranks the subspaces. At the length of the recovery itself the dense subspaces stay far below the law and the sparse ones lie above it. A gain of zero lies below the axis."}, "image": {"alt": "Log-log scatter of the best gain against the root of the density for three step lengths; the two shorter follow parallel lines, the longest bends away."}}
-from lglib import theory
+from lglib.theory import laws
 
-figure, (axes,) = plots.panels(1, height=3.6)
+figure, (axes,) = figures.panels(1, height=3.6)
 p = pool["theta_f"]
 x = np.sqrt(list(p.density.values()))
 for i, j in enumerate((1, 2, 4)):
@@ -877,7 +868,7 @@ for i, j in enumerate((1, 2, 4)):
         y,
         "o",
         ms=5,
-        color=plots.PALETTE[i],
+        color=figures.PALETTE[i],
         label=rf"$\rho={SHARES[j]:g}\,\|\Delta\|$",
     )
     if j == 4:
@@ -890,10 +881,10 @@ for i, j in enumerate((1, 2, 4)):
     line = np.array([x.min(), x.max()])
     axes.loglog(
         line,
-        p.norms[j] * line * theory.expected_maximum(N),
+        p.norms[j] * line * laws.expected_maximum(N),
         "-",
         lw=1,
-        color=plots.PALETTE[i],
+        color=figures.PALETTE[i],
     )
 axes.set(
     xlabel=r"root of the density, $\|Pg\|/\sqrt{k}$", ylabel=f"mean best of {N} (nats)"
@@ -912,7 +903,7 @@ rows = [
     for share in SHARES
 ]
 print("rank correlation of density with the best of N, seven proposals (null 0)")
-plots.table(rows, index="norm / |Delta|", digits=2)
+figures.table(rows, index="norm / |Delta|", digits=2)
 
 # %% [markdown]
 # **What we see.** From $\theta_f$ density ranks the proposals as long as steps are short against the recovery; at its full length the ranking loosens. Halfway, where the loss is low and curves up, it holds for the very shortest steps only. At a hundredth of $\lVert\Delta\rVert$ it is gone, and from a tenth on it is *reversed*: subspaces full of gradient are full of curvature too, and a step of that length along them overshoots. Seven proposals, some of which overlap, make a coarse ranking. Density is a good guide to a *small* step, and how small depends on the point.
@@ -956,10 +947,10 @@ def train_by(name, setup):
     def draw(which, n, step):
         key = f"{seed}/{setup}/{name}/{which}/{step}"
         names = [pair[i] for i in which]
-        batch = tasks.draw(names, n, part="train", key=key, length=length)
+        batch = synthetic.draw(names, n, part="train", key=key, length=length)
         return batch.to(device)
 
-    how = dict(optimizer=train.optimizer("Adam", 2e-3), steps=steps, examples=64)
+    how = dict(optimizer=descent.optimizer("Adam", 2e-3), steps=steps, examples=64)
     run = schedules.run(name, space, transformer.loss, draw, **how)
     ends = run.points[1:] if name.startswith("sequential") else run.points[-1:]
     return [list(scores(theta, pair).values()) for theta in ends]
@@ -1008,7 +999,7 @@ rows = [
     for n in order
 ]
 print("exact match of the first / the second task")
-plots.table(rows, index="schedule", digits=2)
+figures.table(rows, index="schedule", digits=2)
 
 # %%
 for setup in SETUPS:
@@ -1022,7 +1013,7 @@ print(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-schedules", "caption": "Exact match of the worse task after equal budgets, one run. Sequential schedules and long blocks end near zero. But being simultaneous is not enough: equal decrease, MGDA and loss balancing leave the harder task behind. Bars: 95 % intervals over test inputs only; another order of the data moves a schedule by more, see the figure over seeds. Grey: guessing."}, "image": {"alt": "Dot plot with thirteen schedules as rungs and three set-ups as colours. Five schedules are high, sequential and block-wise ones near zero, the others in between."}}
-figure, (axes,) = plots.panels(1, height=6.0)
+figure, (axes,) = figures.panels(1, height=6.0)
 series = {
     setup: [
         (i.estimate, i.low, i.high)
@@ -1032,8 +1023,8 @@ series = {
     ]
     for setup in SETUPS
 }
-plots.ladder(axes, order, series)
-axes.axvline(10.0**-length, color=plots.NULL, label="guessing", zorder=0)
+figures.ladder(axes, order, series)
+axes.axvline(10.0**-length, color=figures.NULL, label="guessing", zorder=0)
 axes.set(xlim=(-0.04, 1.02), xlabel="worst-task exact match")
 _ = axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.1), ncols=2)
 # %% [markdown]
@@ -1081,7 +1072,7 @@ def of_run(name, task, optimiser):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-captures-seeds", "caption": "Captures of the recovery displacement at k = 10 and T = 100, over seeds, for two tasks and three optimisers. The prefix is far above the Beta null (grey), a little above the prefix of another data order, and about as large as the energy share. The static planes capture a few percent. Bars that leave a panel on the left reach zero. Dashed and dotted: the paper's value for LoRA, as energy and as length. Dots: means, 95 % intervals over seeds."}, "image": {"alt": "Two dot plots with nine bases as rungs on a logarithmic axis, from the prefix near one half down to the random subspace near the null of one in ten thousand."}}
-figure, axes = plots.panels(2, height=4.3)
+figure, axes = figures.panels(2, height=4.3)
 names = ["prefix", "other order", "energy share", "still to come", "Krylov", "local"]
 names += ["static, own task", "static, normalised", "static", "random"]
 for panel, task in zip(axes, (A1, A2), strict=True):
@@ -1090,16 +1081,21 @@ for panel, task in zip(axes, (A1, A2), strict=True):
         o: [(v, max(low, 2e-6), high) for v, low, high in rows]
         for o, rows in series.items()
     }
-    plots.ladder(panel, names, series)
+    figures.ladder(panel, names, series)
     panel.axvspan(
-        nothing.low, nothing.high, color=plots.NULL, alpha=0.4, lw=0, label="null, 95 %"
+        nothing.low,
+        nothing.high,
+        color=figures.NULL,
+        alpha=0.4,
+        lw=0,
+        label="null, 95 %",
     )
     papers_value(panel.axvline)
     panel.set(xscale="log", xlim=(2e-5, 1.3), title=task)
 axes[1].set_xlabel("capture")
 _ = axes[1].legend(loc="upper center", bbox_to_anchor=(0.3, -0.16), ncols=2)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-differences-seeds", "caption": "What the prefix captures beyond its controls, over seeds, at k = 10 and T = 100. Beyond the prefix of another data order it captures about a tenth of the displacement or less. Beyond the energy share it captures something with SGD on sorting; elsewhere the intervals hold zero or lie below it. Grey: no difference. Dots: means of paired differences, 95 % intervals over seeds."}, "image": {"alt": "Dot plot of two differences for six runs. The difference to another order is small and positive on average; the difference to the energy share lies on both sides of zero."}}
-figure, (axes,) = plots.panels(1, height=3.6)
+figure, (axes,) = figures.panels(1, height=3.6)
 labels = [f"{a}, {o}" for a, o in grid]
 series = {}
 for name in ("other order", "energy share"):
@@ -1107,16 +1103,16 @@ for name in ("other order", "energy share"):
     series[f"minus {name}"] = [
         over_seeds("S3", quantity(name, a, o, K, T)) for a, o in grid
     ]
-plots.ladder(axes, labels, series)
-axes.axvline(0, color=plots.NULL, label="no difference", zorder=0)
+figures.ladder(axes, labels, series)
+axes.axvline(0, color=figures.NULL, label="no difference", zorder=0)
 axes.set_xlabel("capture of the prefix, minus its control")
 _ = axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=2)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-schedules-seeds", "caption": "Worst-task exact match over seeds, mean over the three set-ups. Alternating step by step, mixing, summing and PCGrad are robust; training in sequence and in blocks is brittle; and so, mostly, are equal decrease, MGDA and loss balancing, although they see both tasks in every step. Small dots: seeds; grey line: guessing; grey band: the noise floor, the mean gap between two schedules that are the same mathematics, around the raw sum."}, "image": {"alt": "Dot plot of thirteen schedules ordered by their mean; the upper ones lie between 0.7 and 0.9, the lower ones near zero."}}
-figure, (axes,) = plots.panels(1, height=5.2)
+figure, (axes,) = figures.panels(1, height=5.2)
 quantity = "mean worst-task exact match, {}".format
 found = {n: over_seeds("S8", quantity(n)) for n in schedules.SCHEDULES}
 order = sorted(found, key=lambda n: -found[n][0])
-plots.ladder(axes, order, {"mean over seeds": [found[n] for n in order]})
+figures.ladder(axes, order, {"mean over seeds": [found[n] for n in order]})
 for rung, n in zip(range(len(order) - 1, -1, -1), order, strict=True):
     values = list(runs.values("S8", quantity(n)).values())
     axes.plot(
@@ -1124,15 +1120,20 @@ for rung, n in zip(range(len(order) - 1, -1, -1), order, strict=True):
         [rung - 0.25] * len(values),
         ".",
         ms=4,
-        color=plots.PALETTE[0],
+        color=figures.PALETTE[0],
         alpha=0.5,
     )
 middle = found["raw gradient sum"][0]
 half = over_seeds("S8", "noise floor, joint against raw sum, mean over set-ups")[0]
 axes.axvspan(
-    middle - half, middle + half, color=plots.NULL, alpha=0.3, lw=0, label="noise floor"
+    middle - half,
+    middle + half,
+    color=figures.NULL,
+    alpha=0.3,
+    lw=0,
+    label="noise floor",
 )
-axes.axvline(10.0**-length, color=plots.NULL, label="guessing", zorder=0)
+axes.axvline(10.0**-length, color=figures.NULL, label="guessing", zorder=0)
 axes.set(xlim=(-0.05, 1.05), xlabel="worst-task exact match")
 _ = axes.legend(loc="lower right")
 # %% tags=["hide-input"]
@@ -1150,7 +1151,7 @@ for optimiser in RATES:
         row[name] = f"{value:.2f} [{low:.2f}, {high:.2f}]"
     rows.append(row)
 print(f"null: half-life {T} or more, relative overlap 1")
-plots.table(rows, index="optimiser")
+figures.table(rows, index="optimiser")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1164,7 +1165,7 @@ for point in pool:
                 row[f"{claim} at {share:g}"] = f"{value:.2f} [{low:.2f}, {high:.2f}]"
         rows.append(row)
 print("correlations over seeds, at three norms in units of |Delta| (null 0)")
-plots.table(rows, index="point")
+figures.table(rows, index="point")
 
 # %% [markdown]
 # (claims-synthetic)=
@@ -1234,13 +1235,13 @@ statements = {
     "S6": "overlap with the static plane does not",
     "S8": "sequential is brittle, simultaneous robust",
 }
-plots.table(verdicts.by_claim(judged, statements), index="claim")
+figures.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% [markdown]
 # The lines behind it, folded:
 
 # %% tags=["hide-output"]
-plots.table(judged, index="claim")
+figures.table(judged, index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the controls. Is the untrained network low-rank too? Is the rank still low with the mean taken off? Does the prefix capture more than the prefix of another order, and more than its energy share? Does
@@ -1267,10 +1268,10 @@ answers = {
     "S1": "low rank in the untrained network too; and centred",
     "S3": "the prefix beats its controls; captures what is to come",
 }
-plots.table(verdicts.by_claim(rows, answers), index="claim")
+figures.table(verdicts.by_claim(rows, answers), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(rows, index="claim")
+figures.table(rows, index="claim")
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not

@@ -53,22 +53,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lglib import (
-    answers,
-    data,
-    items as items_of,
-    lexicon,
-    microskills,
-    microworld,
-    models,
-    plots,
-    pretrain,
-    provenance,
-    shipped,
-    stats,
-)
+from lglib.tasks import data, items as items_of, scoring
+from lglib.tasks.microworld import lexicon, passages, pretrain, skills
+from lglib.models import loading, shipped
+from lglib.report import figures, provenance
+from lglib.theory import stats
 
-plots.style()
+figures.style()
 print(f"profile {profile}, seed {seed}, {items} items of each kind, device {device}")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 
@@ -80,7 +71,7 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # only by reading. A subject has one value of each sort, so values exclude each other: a tiny table is not a small one. There are four kinds of questions.
 
 # %%
-for kind in microworld.KINDS:
+for kind in passages.KINDS:
     item = data.micro(3, kind, key=seed)[1]
     print(f"{kind:7s}{item.prompt}{item.answer}")
 
@@ -109,7 +100,7 @@ def shortcut(chosen):
 
 sets = {
     kind: list(dict.fromkeys(data.micro(items, kind, key=seed)))
-    for kind in [*microworld.KINDS, *microskills.SKILLS]
+    for kind in [*passages.KINDS, *skills.SKILLS]
 }
 print(f"the shortcut is right on {shortcut(sets['yes-no']):.3f} of the yes-no items")
 
@@ -119,10 +110,10 @@ print(f"the shortcut is right on {shortcut(sets['yes-no']):.3f} of the yes-no it
 # Beside reading there are nine skills. Three follow a rule. The other six are small tables, which a model can only know by heart. And there are plain stories, on which later chapters measure what an edit breaks.
 
 # %%
-for skill in microskills.SKILLS:
+for skill in skills.SKILLS:
     item = data.micro(1, skill, key=seed)[0]
     print(f"{item.prompt}{item.answer}")
-print(microskills.stories(1, part="test", key=seed)[0])
+print(skills.stories(1, part="test", key=seed)[0])
 
 # %% [markdown]
 # **The tokenizer** cuts text as GPT-2 cuts it, and each of the world's words is one token, with the space before it. Any other text is spelled in bytes, so nothing is lost and nothing is unknown. It has no learned merges. A prompt gets the
@@ -158,13 +149,13 @@ print(
 
 # %%
 drawn = {
-    part: {frozenset(p) for p in microworld.passages(20 * items, part=part, key=seed)}
-    for part in microworld.PARTS
+    part: {frozenset(p) for p in passages.passages(20 * items, part=part, key=seed)}
+    for part in passages.PARTS
 }
 for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
     print(f"{one} and {other}: {len(drawn[one] & drawn[other])} passages in common")
 again = {
-    frozenset(p) for p in microworld.passages(20 * items, part="train", key=seed + 1)
+    frozenset(p) for p in passages.passages(20 * items, part="train", key=seed + 1)
 }
 common = drawn["train"] & again
 single = sum(len(p) == 1 for p in common)
@@ -188,12 +179,12 @@ print(
 
 # %%
 loaded = {
-    name: models.load(name, device=device, allow_download=allow_download)
+    name: loading.load(name, device=device, allow_download=allow_download)
     for name in names
 }
 own = [name for name in names if name in shipped.NAMES]
 cards = {name: shipped.manifest(name) for name in own}
-plots.table(
+figures.table(
     [
         {
             "model": name,
@@ -225,7 +216,7 @@ plots.table(
 # In one trial run without the third stage (OLMo 2), yes-no questions on two facts were still at chance after 400 steps of the fourth. The shipped run, with it, was at nine tenths after 600. One run each is a hint, no more.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions pass nine tenths no later than questions for the subject (who). Yes-no questions rise only in the stages that contain them, from the fourth on."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curves for open questions and for who rise in the early stages; the one for yes-no questions stays near one half and then rises to one."}}
-figure, axes = plots.panels(max(len(own), 1), height=2.3)
+figure, axes = figures.panels(max(len(own), 1), height=2.3)
 for panel, name in zip(axes, own, strict=False):
     curve = cards[name]["curve"]
     tokens = [row["tokens"] / 1e6 for row in curve]
@@ -233,11 +224,11 @@ for panel, name in zip(axes, own, strict=False):
         panel.plot(tokens, [row[kind] for row in curve], label=kind)
     for here, after in pairwise(curve):
         if here["stage"] != after["stage"]:
-            panel.axvline(here["tokens"] / 1e6, color=plots.PAPER, lw=0.8, ls=":")
-    plots.null_line(panel, 0.5, "yes-no, chance")
+            panel.axvline(here["tokens"] / 1e6, color=figures.PAPER, lw=0.8, ls=":")
+    figures.null_line(panel, 0.5, "yes-no, chance")
     panel.set(ylim=(-0.03, 1.03), ylabel="accuracy", title=name)
 axes[-1].set_xlabel("million tokens")
-plots.legend_below(axes[-1])
+figures.legend_below(axes[-1])
 
 # %% [markdown]
 # **What we see.** In each model the open questions are learned no later than the questions for the subject, and in the two with rotary positions clearly earlier. The first three stages hold no yes-no question, so chance there shows nothing; that these come last is our order, not a law. They then rise within a few million tokens. The later stages have few questions of the *who* kind, and the two models with
@@ -258,10 +249,10 @@ KINDS = list(sets)
 def right(found, kind):
     """Whether each item of a kind is answered right, as zeros and ones."""
     if kind in ("yes-no", "claim"):
-        p = answers.probabilities(found.model, found.tokenizer, sets[kind])
+        p = scoring.probabilities(found.model, found.tokenizer, sets[kind])
         labels = torch.tensor([item.label for item in sets[kind]])
         return (p.argmax(1) == labels).float()
-    return answers.exact_match(found.model, found.tokenizer, sets[kind])
+    return scoring.exact_match(found.model, found.tokenizer, sets[kind])
 
 
 def accuracy(found, kind):
@@ -271,7 +262,7 @@ def accuracy(found, kind):
 
 
 twins = {
-    name: models.load(
+    name: loading.load(
         name, trained=False, seed=seed, device=device, allow_download=allow_download
     )
     for name in names
@@ -282,21 +273,21 @@ scores = {
 floors = {name: {k: accuracy(found, k) for k in KINDS} for name, found in twins.items()}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, with 95 % intervals over items. Grey dots: mean of the untrained twins. Grey cross: a reader who says yes when the value stands in the passage. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are small tables seen whole in training, whose intervals therefore mean little."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
-figure, axes = plots.panels(1, height=5.4)
+figure, axes = figures.panels(1, height=5.4)
 series = {
     name: [(s.estimate, s.low, s.high) for s in by_kind.values()]
     for name, by_kind in scores.items()
 }
-plots.ladder(axes[0], KINDS, series)
+figures.ladder(axes[0], KINDS, series)
 grey = [(np.mean([floors[name][k].estimate for name in names]),) * 3 for k in KINDS]
-plots.ladder(axes[0], KINDS, {"untrained": grey}, color=plots.NULL)
+figures.ladder(axes[0], KINDS, {"untrained": grey}, color=figures.NULL)
 crude = shortcut(sets["yes-no"]).estimate
-axes[0].plot(crude, len(KINDS) - 1, "x", color=plots.NULL, label="shortcut")
+axes[0].plot(crude, len(KINDS) - 1, "x", color=figures.NULL, label="shortcut")
 axes[0].set(xlim=(-0.03, 1.03), xlabel="share of right answers")
 _ = axes[0].legend(loc="center", bbox_to_anchor=(0.42, 0.45))
 
 # %% tags=["hide-output"]
-plots.table(
+figures.table(
     [
         {
             "kind": kind,
@@ -323,7 +314,7 @@ for name in own:
 # %%
 hard = [i for i in sets["yes-no"] if present(i) and i.label == 1]
 for name, found in loaded.items():
-    p = answers.probabilities(found.model, found.tokenizer, hard)
+    p = scoring.probabilities(found.model, found.tokenizer, hard)
     hits = int((p[:, 1] > p[:, 0]).sum())
     print(
         f"{name}: {stats.proportion_interval(hits, len(hard)):.3f} right where the shortcut is wrong"
@@ -356,14 +347,14 @@ for name, found in loaded.items():
 # %%
 soft = {}
 for name, found in loaded.items():
-    p = answers.probabilities(found.model, found.tokenizer, sets["yes-no"])
+    p = scoring.probabilities(found.model, found.tokenizer, sets["yes-no"])
     soft[name] = (p[:, 0] / p.sum(1)).double().numpy()
 true = np.array([item.label == 0 for item in sets["yes-no"]])
 before = {
     name: [row for row in cards[name]["curve"] if row["stage"] == "settle"][-1]
     for name in own
 }
-plots.table(
+figures.table(
     [
         {
             "model": name,
@@ -391,11 +382,11 @@ plots.table(
 # A *calibration curve* asks more: among items whose $P(\text{yes})$ is near some value, which share *is* labelled yes, when labels are flipped as in training? Ours come out in two clumps, so the curve has points only where there are items.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in tenths with at least 20 items, with 95 % intervals (dots shifted a little sideways); on the grey diagonal the share of yes is what the model says. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points with bars near the two ends of the diagonal."}}
-figure, axes = plots.panels(2, height=2.7)
+figure, axes = figures.panels(2, height=2.7)
 dice = np.random.default_rng(seed)
 labels = true ^ (dice.random(len(true)) < 0.1)
 edges = np.linspace(0, 1, 11)
-colour, told = dict(zip(names, plots.PALETTE, strict=False)), set()
+colour, told = dict(zip(names, figures.PALETTE, strict=False)), set()
 for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=True):
     axes[0].hist(
         soft[name],
@@ -414,13 +405,13 @@ for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=Tru
             )
             middle = soft[name][own_bin].mean() + shift
             look = dict(color=colour[name], label=name if name not in told else None)
-            plots.points(axes[1], [middle], [f.estimate], [f.low], [f.high], **look)
+            figures.points(axes[1], [middle], [f.estimate], [f.low], [f.high], **look)
             told.add(name)
-axes[1].plot([0, 1], [0, 1], color=plots.NULL, lw=1.2, zorder=0, label="perfect")
+axes[1].plot([0, 1], [0, 1], color=figures.NULL, lw=1.2, zorder=0, label="perfect")
 axes[0].set(ylabel="items", xlabel="P(yes)", xlim=(0, 1))
 axes[1].set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))
 _ = axes[0].legend()
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 
 # %% [markdown]
 # **What we see.** Two clumps. Since the flips do not depend on the item, the share of yes should be about $0.9$ in every bin at the right and $0.1$ at the left. The spread of $P(\text{yes})$ beyond that is the model's own error.
@@ -468,12 +459,12 @@ plain = data.micro(2 * items, "yes-no", key=f"limits {seed}")
 places = [i for i in plain if " in the " in i.prompt.split("Question:")[1]]
 people = [i for i in plain if about(i, lexicon.NAMES)]
 tests = {
-    f"{n} fact{'s' if n > 1 else ''}": microworld.questions(
+    f"{n} fact{'s' if n > 1 else ''}": passages.questions(
         items, part="test", key=seed, facts=(n, n)
     )
-    for n in range(1, microworld.MOST + 1)
+    for n in range(1, passages.MOST + 1)
 }
-long = tests[f"{microworld.MOST} facts"]
+long = tests[f"{passages.MOST} facts"]
 tests["8 facts"] = [
     joined(a, b)
     for a, b in zip(long, long[1:] + long[:1], strict=True)
@@ -487,7 +478,7 @@ tests["people, renamed"] = [renamed(i) for i in people]
 
 def share(found, chosen):
     """Accuracy on yes-no items with its interval over items."""
-    p = answers.probabilities(found.model, found.tokenizer, chosen)
+    p = scoring.probabilities(found.model, found.tokenizer, chosen)
     labels = torch.tensor([item.label for item in chosen])
     return stats.proportion_interval(int((p.argmax(1) == labels).sum()), len(chosen))
 
@@ -498,15 +489,15 @@ limits = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-limits", "caption": "Accuracy on yes-no questions as in training, and changed, with 95 % intervals over items. Grey crosses: the shortcut. Eight facts are two passages joined; 'turned' sentences say 'At the park is Anna'; in 'renamed' the person asked about is called Beatrix, which is spelled in bytes."}, "image": {"alt": "Ladder plot of nine rows. Dots for one to four facts, and for places and people as trained, lie near one; those for turned sentences and renamed people lie lower."}}
-figure, axes = plots.panels(1, height=4.2)
+figure, axes = figures.panels(1, height=4.2)
 rows = {
     name: [(s.estimate, s.low, s.high) for s in by_test.values()]
     for name, by_test in limits.items()
 }
-plots.ladder(axes[0], list(tests), rows)
-axes[0].axvline(0.5, color=plots.NULL, lw=1.2, zorder=0, label="chance")
+figures.ladder(axes[0], list(tests), rows)
+axes[0].axvline(0.5, color=figures.NULL, lw=1.2, zorder=0, label="chance")
 crude = [shortcut(chosen).estimate for chosen in tests.values()]
-axes[0].plot(crude, range(len(tests))[::-1], "x", color=plots.NULL, label="shortcut")
+axes[0].plot(crude, range(len(tests))[::-1], "x", color=figures.NULL, label="shortcut")
 axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
 _ = axes[0].legend(loc="center", bbox_to_anchor=(0.34, 0.76))
 
@@ -535,9 +526,9 @@ for name, found in loaded.items():
 # One call loads every model, and what it returns has the same parts: the blocks in order, the width of the residual stream, the names of the layers for LoRA, device, number type, the number of parameters, and the hash of the weights, so that a result can say what made it.
 #
 # ```python
-# found = models.load("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", allow_download=True)
-# found = models.load("my-models/qwen-finetuned", dtype="bfloat16")
-# found = models.load("micro-qwen2", trained=False, seed=3)
+# found = loading.load("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", allow_download=True)
+# found = loading.load("my-models/qwen-finetuned", dtype="bfloat16")
+# found = loading.load("micro-qwen2", trained=False, seed=3)
 # ```
 #
 # The first is a hub model at one commit, so that everybody gets the same file. Nothing is downloaded unless you say so. The second is a folder in the format of transformers. The third is an untrained twin. Families that work out of the box: GPT-2, Qwen2, Qwen3, Llama, OLMo 2, GPT-NeoX (Pythia) and Gemma 2; for another,
@@ -557,7 +548,7 @@ with tempfile.TemporaryDirectory() as folder:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    mine = models.load(folder, device=device)
+    mine = loading.load(folder, device=device)
 print(mine.family, len(mine.blocks), "blocks, LoRA on", ", ".join(mine.attention))
 
 # %% [markdown]

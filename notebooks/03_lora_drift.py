@@ -68,38 +68,20 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from lglib import (
-    across,
-    confined,
-    correlation,
-    drift,
-    function_space,
-    gates,
-    keys,
-    lora,
-    models,
-    pairs,
-    plots,
-    pools,
-    proposals,
-    provenance,
-    recovery,
-    relearn,
-    results,
-    siblings,
-    spectra,
-    stacked,
-    stats,
-    supervised,
-    train,
-    tries,
-    verdicts,
-    votes,
-)
-from lglib.results import Record
-from lglib.subspace import Subspace
+from lglib.report import across, figures, provenance, results, siblings, verdicts
+from lglib.parameters import descent, recovery, subspace_descent
+from lglib.theory import correlation, stats
+from lglib.geometry import drift, spectra
+from lglib.models import function_space, loading, lora
+from lglib.tasks import pairs, supervised
+from lglib.studies import gates
+from lglib.base import seeding
+from lglib.search import pools, proposals, stacked, tries, votes
+from lglib.studies.lora import forget_and_recover
+from lglib.report.results import Record
+from lglib.geometry.subspace import Subspace
 
-plots.style()
+figures.style()
 parameters = dict(task_pairs=task_pairs, shapes=shapes, shape_pairs=shape_pairs)
 parameters |= dict(bar=bar, lost=lost, back=back, limit=limit)
 parameters |= dict(rate=rate, sgd_rate=sgd_rate, ks=ks, horizons=horizons)
@@ -123,7 +105,7 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # Adapters are made by peft {cite}`peft`; the table says where each matrix lies in $\theta$, so that every coordinate can be traced.
 
 # %%
-found = models.load(model, device=device, allow_download=allow_download)
+found = loading.load(model, device=device, allow_download=allow_download)
 K, T = ks[-1], horizons[-1]  # the cell of the grid that the text reads
 
 
@@ -138,7 +120,7 @@ space = adapter.space
 print(
     f"{found.name}: {found.parameters:,} parameters; adapter {shapes[0]}: {space.d:,}"
 )
-plots.table(adapter.table(), index="layer")
+figures.table(adapter.table(), index="layer")
 
 # %% [markdown]
 # (lora-pairs)=
@@ -168,7 +150,7 @@ for name, pair in chosen.items():
             "kind": "table" if pair.table else "rule",
         }
     )
-plots.table(rows, index="pair")
+figures.table(rows, index="pair")
 
 # %% [markdown]
 # A and B are learned together with AdamW {cite}`loshchilov2019decoupled`, in rounds of 25 steps, until both are at the bar on validation items, and one round more: that is $\theta^\ast$. (Gradients are clipped at length one while learning, nowhere else.) Then A is forgotten, in rounds too, until its exact match is at most 0.15, and one round more: that is $\theta_f$.
@@ -178,7 +160,7 @@ plots.table(rows, index="pair")
 rates = {"AdamW": rate, "SGD": sgd_rate}
 studies, points = {}, {}
 for name, pair in chosen.items():
-    studies[name] = relearn.Study(adapter, pair, seed, rates)
+    studies[name] = forget_and_recover.Study(adapter, pair, seed, rates)
     points[name] = studies[name].prepare(bar=bar, lost=lost, limit=limit)
 
 # %% [markdown]
@@ -207,7 +189,7 @@ for name, study in studies.items():
     rows.append(row)
 gates.require_learned({f"{n}, A back, {o}": s for (n, o), s in ends.items()}, back)
 print(f"exact match on 48 test items; known at {bar}, lost at {lost}, back at {back}")
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% [markdown]
 # (lora-rank)=
@@ -257,7 +239,7 @@ for (name, where), matrices in grads.items():
         records.append(Record.of("S1", what, ratios[name, where, kind], **told))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-rank", "caption": "Participation ratio of the gradients of A in units of its null (grey line at 1), for each pair at three points. Raw gradients (top) are far below the null where the loss is high, at the fresh adapter and at the forgetful point, and so they were before anything was learned. With the mean taken off (bottom) more is left. Dots: means over three sets, 95 % intervals."}, "image": {"alt": "Two dot plots with five pairs as rungs and three points as colours. In the upper panel most dots lie left of one half; in the lower they lie further right."}}
-figure, axes = plots.panels(2, height=3.0)
+figure, axes = figures.panels(2, height=3.0)
 for panel, kind in zip(axes, ("raw", "centred"), strict=True):
     series = {}
     for where, label in (
@@ -269,11 +251,11 @@ for panel, kind in zip(axes, ("raw", "centred"), strict=True):
             (r.estimate, r.low, r.high)
             for r in (ratios[n, where, kind] for n in chosen)
         ]
-    plots.ladder(panel, list(chosen), series)
-    panel.axvline(1, color=plots.NULL, label="null", zorder=0)
+    figures.ladder(panel, list(chosen), series)
+    panel.axvline(1, color=figures.NULL, label="null", zorder=0)
     panel.set(xlim=(0, 1.15), title=kind)
 axes[1].set_xlabel("participation ratio / null")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 # %% [markdown]
 # **What we see.** Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* are near it; *order* and the tables are not. With the mean taken off, a third to four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
 # there before anything is learned.
@@ -351,7 +333,7 @@ for o in rates:
         | {n: grid[n, o]["prefix"][-1, -1] ** 0.5 for n in chosen}
     )
     print(f"{o}: captures at k = {K}, T = {T}")
-    display(plots.table(rows, index="basis", digits=2))
+    display(figures.table(rows, index="basis", digits=2))
 print(f"null: {nothing.mean:.1e}, 95 % within [{nothing.low:.1e}, {nothing.high:.1e}]")
 
 # %% tags=["hide-input"]
@@ -405,21 +387,21 @@ for basis in (*STATIC, "still to come"):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-captures", "caption": "Captures of the recovery by ten directions, for five pairs and two optimisers, one run each. The prefix lies between a third and five sixths, and its controls lie with it. Dashed: the paper's 0.77 as a share of energy; dotted: if it is a share of length; grey line at the left edge: the Beta null."}, "image": {"alt": "Two dot plots, AdamW above SGD, with the five pairs as rungs; prefix, other order, energy share and never learned scatter together over the whole width."}}
 def papers_value(line):
     """The paper's 0.77, once as a share of energy, once as a length."""
-    look = dict(color=plots.PAPER, lw=1.2, zorder=0)
+    look = dict(color=figures.PAPER, lw=1.2, zorder=0)
     line(0.77, ls="--", label="paper", **look)
     line(0.77**2, ls=":", label="if a length", **look)
 
 
-figure, axes = plots.panels(2, height=3.4)
+figure, axes = figures.panels(2, height=3.4)
 shown = ["prefix", "other order", "energy share", "never learned"]
 for panel, o in zip(axes, rates, strict=True):
     series = {b: [(grid[n, o][b][-1, -1],) * 3 for n in chosen] for b in shown}
-    plots.ladder(panel, list(chosen), series)
+    figures.ladder(panel, list(chosen), series)
     papers_value(panel.axvline)
-    panel.axvline(nothing.mean, color=plots.NULL, label="null", zorder=0)
+    panel.axvline(nothing.mean, color=figures.NULL, label="null", zorder=0)
     panel.set(xlim=(-0.03, 1.03), title=o)
 axes[1].set_xlabel(f"capture, k = {K}, T = {T}")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 # %% [markdown]
 # (lora-remarkable)=
 # ### Is 0.77 remarkable?
@@ -429,15 +411,15 @@ plots.legend_below(axes[1])
 # Put the ten runs of this chapter, and their ten never-learned twins, into one picture: the capture of the prefix against the energy share, which knows nothing of directions.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-energy", "caption": "Capture of the prefix against the energy share, the capture that updates in unrelated directions would have (grey diagonal). Filled: recoveries; open: runs of the same history in which A was never learned. Most of the variation between pairs and optimisers is variation of the energy share. Dashed and dotted: the paper's value, as energy and as length."}, "image": {"alt": "Scatter plot near the diagonal; filled and open symbols mix."}}
-figure, (axes,) = plots.panels(1, height=4.0)
+figure, (axes,) = figures.panels(1, height=4.0)
 for i, o in enumerate(rates):
     for kind, own, fill in (("recovery", runs, None), ("never learned", never, "none")):
         share = [recovery.energy_share(own[n, o], [K], [T]).item() for n in chosen]
         basis = "prefix" if kind == "recovery" else "never learned"
         value = [grid[n, o][basis][-1, -1] for n in chosen]
-        look = dict(color=plots.PALETTE[i], mfc=fill, label=f"{kind}, {o}")
+        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{kind}, {o}")
         axes.plot(share, value, "os"[i], ms=6, **look)
-axes.plot([0, 1], [0, 1], color=plots.NULL, label="equal", zorder=0)
+axes.plot([0, 1], [0, 1], color=figures.NULL, label="equal", zorder=0)
 papers_value(axes.axhline)
 axes.set(
     xlim=(0, 1.02),
@@ -445,7 +427,7 @@ axes.set(
     xlabel="energy share",
     ylabel="capture of the prefix",
 )
-plots.legend_below(axes)
+figures.legend_below(axes)
 
 # %%
 shares = np.array([grid[c]["energy share"][-1, -1] for c in grid])
@@ -491,7 +473,7 @@ for what, value in moves.items():
     quantity = f"change of {what} at a third of the rate, mean over pairs"
     records.append(Record.of("S3", quantity, once(value), **told))
 print("mean change:", {what: round(value, 3) for what, value in moves.items()})
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% [markdown]
 # **What we see.** *The prefix* captures a third to more than four fifths here, and over all seeds anything from a fifth to 0.98. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
@@ -515,7 +497,7 @@ shaped = {}
 for shape in shapes[1:]:
     adapter = attach(shape)
     for name in shape_pairs:
-        study = relearn.Study(adapter, pairs.pair(name, seed), seed, rates)
+        study = forget_and_recover.Study(adapter, pairs.pair(name, seed), seed, rates)
         p = study.prepare(bar=bar, lost=lost, limit=limit)
         for o in rates:
             run, control = (study.recover(x, o, T) for x in (p.forgot, p.never))
@@ -547,7 +529,7 @@ for (shape, name, o), (cell, d) in shaped.items():
             Record.of(claim, what, once(cell[b][-1, -1]), null=K / d, **null)
         )
 print(f"k = {K}, T = {T}; static: mixed batches of A and B at theta*")
-plots.table(rows, index="shape", digits=2)
+figures.table(rows, index="shape", digits=2)
 
 # %% [markdown]
 # With eight times as many coordinates, in every linear layer of the model, the captures of the prefix and its controls are of the size of those above, though the null is eight times smaller; the static plane's is smaller, as its null is. (The static plane here is made of mixed batches.)
@@ -580,7 +562,7 @@ def matrices(name, c, wide):
     """One M for each layer: c times a random matrix with singular values from 1 / wide to wide."""
     r, made = adapter.r, []
     for one in adapter.layers:
-        dice = keys.generator(seed, "gauge", name, one.name)
+        dice = seeding.generator(seed, "gauge", name, one.name)
         left, right = torch.linalg.qr(torch.randn(2, r, r, generator=dice))[0]
         values = wide ** torch.linspace(-1, 1, r) if wide > 1 else torch.ones(r)
         made.append(c * left @ torch.diag(values) @ right)
@@ -611,7 +593,7 @@ gauged = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-gauge", "caption": "The same recoveries with AdamW in other coordinates, which leave the model as it is: captures in units of those in peft's coordinates, on a logarithmic axis. M = c I in every layer, or a random M in each layer with singular values from a third to three, and from a tenth to ten. Grey: a capture that survives. Dots: geometric means over the pairs, 95 % intervals over pairs."}, "image": {"alt": "Dot plot with seven gauges as rungs and four bases as colours; prefix, other order and energy share stay near one, the static plane falls far below."}}
-figure, (axes,) = plots.panels(1, height=3.8)
+figure, (axes,) = figures.panels(1, height=3.8)
 series = {}
 for b in gauged[task_pairs[0], "c = 1"]:
     series[b] = []
@@ -624,10 +606,10 @@ for b in gauged[task_pairs[0], "c = 1"]:
             told = dict(unit="log", null=0.0, null_means="a capture that survives")
             what = f"log ratio of captures, gauge {g}: {b}, AdamW"
             records.append(Record.of(claim, what, r, **told))
-plots.ladder(axes, list(GAUGES), series)
-axes.axvline(1, color=plots.NULL, label="survives", zorder=0)
+figures.ladder(axes, list(GAUGES), series)
+axes.axvline(1, color=figures.NULL, label="survives", zorder=0)
 axes.set(xscale="log", xlabel="capture / capture in peft's coordinates")
-plots.legend_below(axes)
+figures.legend_below(axes)
 # %% [markdown]
 # What does not depend on a gauge is the *merged* change $s\,BA$ of each matrix. So we ask the same questions of it: which share of the change of all merged matrices lies in the span of the first $k$ changes along the path? And in the span of the leading gradients of A by the matrices themselves, at $\theta^\ast$ and at $\theta_f$?
 # Beyond that, what does the captured part *do*? Keep only $P\Delta$, go to $\theta_f+P\Delta$, and compare with $\theta_T$: which share of the change $\delta z$ of the logits on held-out questions does its change $\delta z_P$ explain, $1-\lVert\delta z-\delta z_P\rVert^2/\lVert\delta z\rVert^2$, and which share of the decrease of the loss does it bring?
@@ -688,10 +670,10 @@ for (name, o), cell in merged.items():
 print(
     f"captures of the change of the merged matrices, k = {K} (null {K / entries:.1e})"
 )
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-function", "caption": "From coordinates to function, with AdamW (top) and SGD (bottom): the capture of the prefix in LoRA coordinates, in the merged matrices, and what the captured part of the displacement alone does for the logits and for the loss on held-out questions. Captures in coordinates and in matrices are close to each other; the share of the loss is larger; that of the logits varies most, and can be negative (cipher with AdamW lies left of the axis: its value is in the table). Grey: a part that does nothing."}, "image": {"alt": "Two dot plots with five pairs as rungs and four measures as colours."}}
-figure, axes = plots.panels(2, height=3.4)
+figure, axes = figures.panels(2, height=3.4)
 for panel, o in zip(axes, rates, strict=True):
     series = {
         "coordinates": [(grid[n, o]["prefix"][-1, -1],) * 3 for n in chosen],
@@ -699,11 +681,11 @@ for panel, o in zip(axes, rates, strict=True):
         "logits": [(effect[n, o]["prefix"]["logits"],) * 3 for n in chosen],
         "loss": [(effect[n, o]["prefix"]["loss"],) * 3 for n in chosen],
     }
-    plots.ladder(panel, list(chosen), series)
-    panel.axvline(0, color=plots.NULL, label="nothing", zorder=0)
+    figures.ladder(panel, list(chosen), series)
+    panel.axvline(0, color=figures.NULL, label="nothing", zorder=0)
     panel.set(title=o, xlim=(-0.35, 1.05))
 axes[1].set_xlabel("share of the whole displacement")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 
 # %% tags=["hide-input"]
 rows = [
@@ -711,7 +693,7 @@ rows = [
     for (name, o), cell in effect.items()
     for b, shares_of in cell.items()
 ]
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% [markdown]
 # **What we see.** *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change on average over the pairs (with AdamW; SGD was not asked): the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
@@ -732,12 +714,12 @@ plots.table(rows, index="pair", digits=2)
 
 # %%
 STEPS = [s for s in (0, 2, 10) if s < T] + [T]
-twin = models.load(
+twin = loading.load(
     model, trained=False, seed=seed + 1000, device=device, allow_download=allow_download
 )
 r, layers = shapes[0].split("-")
 stranger = lora.attach(twin, int(r), layers, seed=seed + 1000)
-dice = keys.generator("stranger", seed)
+dice = seeding.generator("stranger", seed)
 noise = 0.05 * torch.randn(space.d, generator=dice, dtype=space.dtype).to(device)
 strange = stranger.space.flatten() + noise  # B is not zero, as after training
 with stranger.space.at(strange):
@@ -793,23 +775,25 @@ for (name, o), (d, relative, half) in drifts.items():
         f"relative at {s}": v for s, v in zip(STEPS[1:], d.relative[1:], strict=True)
     }
     rows[-1]["half-life (steps)"] = min(d.half_life, float(T))
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-drift", "caption": "Overlap of the gradient basis with step 0, relative to ceiling and floor, along ten recoveries. It falls below one half (dotted) within a few steps nearly everywhere. Grey: no drift. Intervals: jackknife over three sets."}, "image": {"alt": "Two panels, AdamW and SGD, of relative overlap against the step on a logarithmic axis; nearly all curves fall fast."}}
-figure, axes = plots.panels(2, height=2.8)
+figure, axes = figures.panels(2, height=2.8)
 x = np.array(STEPS) + 1
 for panel, o in zip(axes, rates, strict=True):
     for i, name in enumerate(chosen):
         d, relative, _ = drifts[name, o]
-        panel.plot(x, d.relative, lw=1, color=plots.PALETTE[i])
+        panel.plot(x, d.relative, lw=1, color=figures.PALETTE[i])
         value, low, high = np.array([(v.estimate, v.low, v.high) for v in relative]).T
         place = x[1:] * (1 + 0.04 * (i - 2))
-        plots.points(panel, place, value, low, high, color=plots.PALETTE[i], label=name)
-    plots.null_line(panel, 1, "no drift")
+        figures.points(
+            panel, place, value, low, high, color=figures.PALETTE[i], label=name
+        )
+    figures.null_line(panel, 1, "no drift")
     panel.axhline(0.5, ls=":", lw=1, color="black")
     panel.set(xscale="log", ylabel="relative overlap", ylim=(-0.3, 1.3), title=o)
 axes[1].set_xlabel("recovery step t, shown at t + 1")
-plots.legend_below(axes[1], columns=3)
+figures.legend_below(axes[1], columns=3)
 # %% [markdown]
 # Is it the same in every layer? Each block has coordinates of its own; cut the gradients to them and measure again, with AdamW.
 
@@ -843,7 +827,7 @@ for b in adapter.blocks:
         )
     )
 print(f"half-life in steps, AdamW (null: no drift, {T})")
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% [markdown]
 # **What we see.** Half of the basis is gone within a few steps, here always within nine, in single runs of other seeds within some thirty, and at step 100 little is left for most pairs; *order* with SGD keeps the largest part, about three tenths. Over seeds S4 holds for all ten pairs of task and optimiser. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
@@ -907,7 +891,7 @@ for at_point, whole in pool.items():
 print(
     f"correlations for {subject} at lengths in |Delta|, 95 % over candidates (null 0)"
 )
-plots.table(rows, index="point")
+figures.table(rows, index="point")
 
 # %% [markdown]
 # **What we see.** S5: for very short steps the correlation is high, close to one from $\theta_f$ and lower halfway, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero. Halfway it is negative throughout, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on length and pool. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
@@ -1015,7 +999,7 @@ for share in norms:
                 )
             rows.append({"pair": name, "basis": b} | own)
     print(f"N = {candidates}, norm {share:g} |Delta|; gains in nats, else exact match")
-    display(plots.table(rows, index="pair", digits=2))
+    display(figures.table(rows, index="pair", digits=2))
 
 # %% tags=["hide-input"]
 ZERO = dict(unit="nats", null=0.0, null_means="no gain")
@@ -1090,8 +1074,8 @@ def cost(name):
     """The best search of a pair against as dear a number of gradient steps on the same questions."""
     (select, held, _), tried, _ = searched[name]
     space.load(points[name].forgot)
-    step = relearn.optimizer("AdamW", rate)
-    run = train.descend(
+    step = forget_and_recover.optimizer("AdamW", rate)
+    run = descent.descend(
         space, supervised.loss, step, [select] * BUDGET, label=f"{name}, cost"
     )
     curve = []
@@ -1118,7 +1102,7 @@ costs = [cost(name) for name in chosen]
 print(
     f"held-out loss in nats; {candidates} candidates cost as much as {BUDGET} gradient steps"
 )
-plots.table(costs, index="pair", digits=2)
+figures.table(costs, index="pair", digits=2)
 
 # %% tags=["hide-input"]
 ahead = stats.mean_interval(
@@ -1168,7 +1152,7 @@ def confine(name, m, kind="fresh"):
             return Subspace.random(
                 space.d,
                 K,
-                keys.generator(seed, name, step).initial_seed() % 2**31,
+                seeding.generator(seed, name, step).initial_seed() % 2**31,
                 dtype=space.dtype,
                 device=device,
             )
@@ -1187,10 +1171,12 @@ def confine(name, m, kind="fresh"):
         fresh=FRESH * small.size, mean=FRESH * small.size, prefix=K * study.size
     )
     asked = dict(basis=basis, every=m, cost=paid.get(kind, 0), price=study.size)
-    step = relearn.optimizer("SGD", sgd_rate)
+    step = forget_and_recover.optimizer("SGD", sgd_rate)
     batches = study.batches([study.pair.a], T, "recover 0")
     label = f"{name}, refresh {m}"
-    return confined.descend(space, supervised.loss, step, batches, label=label, **asked)
+    return subspace_descent.descend(
+        space, supervised.loss, step, batches, label=label, **asked
+    )
 
 
 WAYS = {f"every {m}": (m, "fresh") for m in refresh} | {"never": (None, "fresh")}
@@ -1248,26 +1234,26 @@ print(
     "test loss in nats; at the start "
     + ", ".join(f"{n} {plain[n][0]:.2f}" for n in refresh_pairs)
 )
-plots.table(rows, index="pair", digits=2)
+figures.table(rows, index="pair", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-refresh", "caption": "Recovery confined to ten gradient directions that are made anew every m steps, with SGD: test loss against steps, a panel for each pair. Dashed black: plain LoRA training; dash-dotted black: the mean gradient alone, fresh at every step; dotted black: the prefix of another run, kept; grey: a random basis at every step. Loss on a logarithmic axis."}, "image": {"alt": "Two panels of falling loss curves. Frequent refreshes follow plain training; kept bases flatten early, in the first panel sooner than in the second."}}
 from matplotlib.ticker import NullFormatter
 
-figure, axes = plots.panels(len(refresh_pairs), height=3.2)
+figure, axes = figures.panels(len(refresh_pairs), height=3.2)
 special = {"mean, every 1": "-.", "prefix, kept": ":"}
 for panel, name in zip(axes, refresh_pairs, strict=True):
     for i, way in enumerate(WAYS):
         look = dict(color="black", ls=special.get(way, "-"))
         if way not in special:
             look["color"] = (
-                plots.NULL if way.startswith("random") else plots.PALETTE[i % 7]
+                figures.NULL if way.startswith("random") else figures.PALETTE[i % 7]
             )
         panel.plot(LOOKS, curves[name, way], marker="o", ms=3, lw=1, label=way, **look)
     panel.plot(LOOKS, plain[name], "--", color="black", label="plain SGD")
     panel.set(title=name, ylabel="test loss (nats)", yscale="log")
     panel.yaxis.set_minor_formatter(NullFormatter())
 axes[-1].set_xlabel("steps")
-plots.legend_below(axes[-1], columns=3)
+figures.legend_below(axes[-1], columns=3)
 # %% [markdown]
 # **What we see.** With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps bring most of the decrease in most runs (not in *cipher* here: "every 5" jumps back up in its last ten steps; in the other four seeds it keeps more than nine tenths of the decrease); kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
 # So a local linear structure is there, it is shared by the steps that follow, and it wears off, at a speed that depends on the task.
@@ -1311,15 +1297,15 @@ def capture_of(basis, name, o):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-seeds", "caption": "Captures at k = 10 and T = 100 over seeds, five pairs, AdamW above SGD. Dashed: the paper's 0.77 as a share of energy; dotted: if it is a share of length; grey: the Beta null. Dots: means, 95 % intervals over seeds."}, "image": {"alt": "Two dot plots with five pairs as rungs and four bases as colours, with intervals."}}
-figure, axes = plots.panels(2, height=3.6)
+figure, axes = figures.panels(2, height=3.6)
 for panel, o in zip(axes, rates, strict=True):
     series = {b: [capture_of(b, n, o) for n in chosen] for b in shown}
-    plots.ladder(panel, list(chosen), series)
+    figures.ladder(panel, list(chosen), series)
     papers_value(panel.axvline)
-    panel.axvline(nothing.mean, color=plots.NULL, label="null", zorder=0)
+    panel.axvline(nothing.mean, color=figures.NULL, label="null", zorder=0)
     panel.set(xlim=(-0.1, 1.1), title=o)
 axes[1].set_xlabel(f"capture, k = {K}, T = {T}")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 # %% tags=["hide-input"]
 rows = []
 for o in rates:
@@ -1330,7 +1316,7 @@ for o in rates:
             row[name] = f"{value:.3f} [{max(low, 0):.3f}, {high:.3f}]"
         rows.append(row)
 print(f"captures over seeds, k = {K}, T = {T} (null {nothing.mean:.1e})")
-plots.table(rows, index="basis")
+figures.table(rows, index="basis")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1351,7 +1337,7 @@ for name, b, share in table7:
         row[f"pass@{n} (chance)"] = f"{r.value:.2f} ({r.null:.2f})"
     rows.append(row)
 print(f"random search over seeds, N = {candidates}, norm {norms[0]:g} |Delta|")
-plots.table(rows, index="pair")
+figures.table(rows, index="pair")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1367,7 +1353,7 @@ for name in refresh_pairs:
             row[label] = f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]"
         rows.append(row)
 print("recalibration over seeds")
-plots.table(rows, index="pair")
+figures.table(rows, index="pair")
 
 # %% [markdown]
 # (lora-models)=
@@ -1402,7 +1388,7 @@ for name in same.runs:
 print(
     f"means over the pairs, 95 % over pairs (nulls: captures {nothing.mean:.1e}, half-life {T})"
 )
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% [markdown]
 # The other two architectures, with one seed each, show the same picture: prefixes near the energy share, never-learned runs somewhat below, static planes of some percent, half-lives of some steps up to some tens. Where a model was left out above, the line says why.
@@ -1481,10 +1467,10 @@ statements = {
     "S7": "density ranks subspaces, the prefix is best",
     "S9": "the best, the vote and pass@4 gain over their nulls",
 }
-plots.table(verdicts.by_claim(judged, statements), index="claim")
+figures.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(judged, index="claim")
+figures.table(judged, index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: is the fresh adapter low-rank too, and is the rank low with the mean taken off? Is the largest static capture below $0.15$ if that is read as a length? Does the prefix beat its controls? Does search repay its cost?
@@ -1512,10 +1498,10 @@ answers = {
     "S3": "the prefix beats its three controls, on average",
     "S9": "the best search beats equally dear gradient steps",
 }
-plots.table(verdicts.by_claim(rows, answers), index="claim")
+figures.table(verdicts.by_claim(rows, answers), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(rows, index="claim")
+figures.table(rows, index="claim")
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1557,10 +1543,10 @@ plots.table(rows, index="claim")
 # %%
 m_in, n_out, r_small = 5, 4, 2
 a0 = torch.randn(
-    r_small, m_in, generator=keys.generator("exercise a"), dtype=torch.float64
+    r_small, m_in, generator=seeding.generator("exercise a"), dtype=torch.float64
 )
 b0 = torch.randn(
-    n_out, r_small, generator=keys.generator("exercise b"), dtype=torch.float64
+    n_out, r_small, generator=seeding.generator("exercise b"), dtype=torch.float64
 )
 jacobian = torch.autograd.functional.jacobian(lambda a, b: b @ a, (a0, b0))
 flat = torch.cat([j.reshape(n_out * m_in, -1) for j in jacobian], dim=1)
@@ -1654,18 +1640,18 @@ for name, (_, tried, _) in searched.items():
 # The gradient step gains $\rho\lVert Pg\rVert$. A random unit vector of the subspace has a component $\lVert Pg\rVert\,c$ along it with $c$ of variance $1/k$, so the best of $N$ gains about $\rho\lVert Pg\rVert\,m_N/\sqrt k$, but never more than the gradient step, which is the best of all. The rough law draws even at $m_N=\sqrt k$, for $k=10$ near $N=760$; the exact one gets close and never there. For the whole space $m_N=\sqrt{8192}\approx90$ would need about $e^{4000}$ candidates.
 
 # %%
-from lglib import theory
+from lglib.theory import laws
 
 dice = np.random.default_rng(seed)
 for n in (16, 256, 4096):
     z = dice.standard_normal((200, n, K))
     exact = (z[..., 0] / np.linalg.norm(z, axis=-1)).max(1).mean()
-    rough = theory.expected_maximum(n) / K**0.5
+    rough = laws.expected_maximum(n) / K**0.5
     print(
         f"k = {K}, N = {n:4d}: {exact:.2f} of the gradient step (rough law {rough:.2f})"
     )
 print(
-    f"whole space, d = {space.d:,}, N = 4096: {theory.expected_maximum(4096) / space.d**0.5:.3f}"
+    f"whole space, d = {space.d:,}, N = 4096: {laws.expected_maximum(4096) / space.d**0.5:.3f}"
 )
 
 # %% [markdown]

@@ -52,31 +52,18 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from lglib import (
-    crossed,
-    curvature,
-    data,
-    directions,
-    double,
-    gram,
-    keys,
-    models,
-    plan,
-    plots,
-    provenance,
-    regime,
-    results,
-    search,
-    sketches,
-    stats,
-    supervised,
-    theory,
-    verdicts,
-)
-from lglib.params import ParameterSpace
-from lglib.results import Record
+from lglib.report import crossed, figures, provenance, results, verdicts
+from lglib.parameters import double, gram, hessian, linearity, memory, sketches
+from lglib.tasks import data, supervised
+from lglib.activations import directions
+from lglib.base import seeding
+from lglib.models import loading
+from lglib.search import random_search
+from lglib.theory import laws, stats
+from lglib.parameters.space import ParameterSpace
+from lglib.report.results import Record
 
-plots.style()
+figures.style()
 parameters = dict(tasks=tasks, examples=examples, answer_counts=answer_counts)
 parameters |= dict(widths=widths, sketch_sizes=sketch_sizes, device=device)
 parameters |= dict(regime_items=regime_items, random_directions=random_directions)
@@ -113,8 +100,8 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # The $n\times d$ matrix need not exist: one forward and one backward pass yield, for each layer, its inputs and the gradients of its outputs; from these the $n$ gradients of one matrix are formed, multiplied with each other, added to $G$, and dropped. Before it runs, a plan says what it will take.
 
 # %%
-found = models.load(model, device=device, allow_download=allow_download)
-twin = models.load(
+found = loading.load(model, device=device, allow_download=allow_download)
+twin = loading.load(
     model, trained=False, seed=seed + 1000, device=device, allow_download=allow_download
 )
 spaces = {
@@ -134,7 +121,9 @@ def draw(kind, n, key):
     """Items of a kind; those of BoolQ come from the hub."""
     if kind == "boolq":
         drawn = data.boolq("validation", allow_download=allow_download)
-        order = torch.randperm(len(drawn), generator=keys.generator(seed, key)).tolist()
+        order = torch.randperm(
+            len(drawn), generator=seeding.generator(seed, key)
+        ).tolist()
         return data.fit(
             [drawn[i] for i in order], found.tokenizer, found.context - 8
         ).items[:n]
@@ -152,9 +141,9 @@ def lesson(items):
 longest = lesson(draw(tasks[0], examples, "plan"))
 first = lesson(draw(tasks[0], 1, "plan"))
 planned = dict(n=examples, tokens=longest.tokens.shape[1])
-whole = plan.gram(space, gram.item_losses, first, **planned)
-lean = plan.gram(space, gram.item_losses, first, blocks=found.blocks, **planned)
-room = plan.memory(found.device)
+whole = memory.gram(space, gram.item_losses, first, **planned)
+lean = memory.gram(space, gram.item_losses, first, blocks=found.blocks, **planned)
+room = memory.memory(found.device)
 blocks = () if whole.total < room else found.blocks  # blocks: their activations again
 chosen_plan = lean if blocks else whole
 chosen_plan.require(room)
@@ -174,7 +163,7 @@ def measured(state, items):
     """Gram matrices of a set in a state of the model."""
     where = "untrained" if state == "untrained" else "trained"
     if state == "shuffled labels":
-        dice = keys.generator(seed, "shuffle", len(items))
+        dice = seeding.generator(seed, "shuffle", len(items))
         mixed = torch.randperm(len(items), generator=dice).tolist()
         items = [
             replace(one, answers=items[j].answers, label=items[j].label)
@@ -234,10 +223,10 @@ sure = {
 print("answered with probability above 0.999 by the trained model:")
 print(", ".join(f"{t} {share:.2f}" for t, share in sure.items()))
 print(f"n = {examples}, d = {d:,}; means over {SETS} sets")
-plots.table(rows, index="task")
+figures.table(rows, index="task")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rank", "caption": "Participation ratio of per-example gradients divided by that of random directions of the same lengths (grey: 1, no structure). Raw gradients above, unit norm below. Yes-no questions span a few directions in every state of the model, untrained too; open questions do not."}, "image": {"alt": "Two dot plots with the tasks as rungs and three states of the model as colours, logarithmic axis."}}
-figure, axes = plots.panels(2, height=2.6)
+figure, axes = figures.panels(2, height=2.6)
 for panel, v in zip(axes, ("raw", "unit norm"), strict=True):
     series = {}
     for s in STATES:
@@ -248,11 +237,11 @@ for panel, v in zip(axes, ("raw", "unit norm"), strict=True):
             for t in tasks
         ]
         series[s] = [(x.estimate, max(x.low, 1e-3), x.high) for x in shares]
-    plots.ladder(panel, tasks, series)
-    panel.axvline(1, color=plots.NULL, label="control", zorder=0)
+    figures.ladder(panel, tasks, series)
+    panel.axvline(1, color=figures.NULL, label="control", zorder=0)
     panel.set(xscale="log", title=v, xlim=(0.01, 2))
 axes[1].set_xlabel("participation ratio / control")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 
 # %% [markdown]
 # **What we see.** *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
@@ -296,15 +285,15 @@ def exponent(curve):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-growth", "caption": "Participation ratio at unit norm against the number n of gradients, trained above, untrained below; means over three sets. Grey: random directions, rank n. By this measure yes-no questions reach their rank within some sixteen items; the curve of open questions has not ended at the largest n."}, "image": {"alt": "Two panels of rising curves on logarithmic axes; one stays flat, others keep rising below the grey diagonal."}}
-figure, axes = plots.panels(2, height=2.8)
+figure, axes = figures.panels(2, height=2.8)
 for panel, s in zip(axes, ("trained", "untrained"), strict=True):
     for i, t in enumerate(tasks):
         mean = [fmean(c[n] for c in grown[t, s]) for n in SIZES]
-        panel.plot(SIZES, mean, marker="o", ms=4, color=plots.PALETTE[i], label=t)
-    panel.plot(SIZES, SIZES, color=plots.NULL, label="random", zorder=0)
+        panel.plot(SIZES, mean, marker="o", ms=4, color=figures.PALETTE[i], label=t)
+    panel.plot(SIZES, SIZES, color=figures.NULL, label="random", zorder=0)
     panel.set(xscale="log", yscale="log", title=s, ylabel="participation ratio")
 axes[1].set_xlabel("gradients n")
-plots.legend_below(axes[1], columns=3)
+figures.legend_below(axes[1], columns=3)
 
 # %% tags=["hide-input"]
 rows = []
@@ -323,7 +312,7 @@ for t, s in grown:
     row[f"at n = {examples}"] = fmean(c[examples] for c in ninety[t, s])
     rows.append(row)
 print("growth exponents at unit norm from n / 4 to n (random directions 1, a rank 0)")
-plots.table(rows, index="task")
+figures.table(rows, index="task")
 
 # %% [markdown]
 # The participation ratio of yes-no questions is flat from about sixteen items on, that of counting nearly so: *this* rank does not grow. That of open questions rises with an exponent of about $0.6$, where random directions have $1$, and a number quoted for them is a statement about $n$. Sorting lies between.
@@ -367,7 +356,7 @@ for t in tasks[:2]:
             records.append(Record.of("L1", what, once(value), **RANDOM))
         rows.append(row)
 print(f"participation ratio at unit norm, trained (random: {examples})")
-plots.table(rows, index="task")
+figures.table(rows, index="task")
 
 # %% [markdown]
 # For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-three to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
@@ -397,26 +386,30 @@ by_answers = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising curves, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
-figure, (axes,) = plots.panels(1, height=3.2)
+figure, (axes,) = figures.panels(1, height=3.2)
 for i, s in enumerate(("trained", "untrained")):
     value = [
         gram.spectrum(gram.unit(by_answers[m, s].total)).participation_ratio
         for m in answer_counts
     ]
-    axes.plot(answer_counts, value, marker="o", color=plots.PALETTE[i], label=s)
+    axes.plot(answer_counts, value, marker="o", color=figures.PALETTE[i], label=s)
     for m, v in zip(answer_counts, value, strict=True):
         what = f"participation ratio, unit norm, open with {m} answers, {s}"
         records.append(Record.of("L1", what, once(v), **RANDOM))
         print(f"{s:9s} {m:3d} answers: participation ratio {v:.1f} (random {examples})")
 axes.plot(
-    answer_counts, answer_counts, color=plots.NULL, label="number of answers", zorder=0
+    answer_counts,
+    answer_counts,
+    color=figures.NULL,
+    label="number of answers",
+    zorder=0,
 )
 axes.set(
     xscale="log", yscale="log", xlabel="different answers", ylabel="participation ratio"
 )
 axes.set_xticks(answer_counts, [str(m) for m in answer_counts])
 axes.minorticks_off()
-plots.legend_below(axes)
+figures.legend_below(axes)
 
 # %% [markdown]
 # **What we see.** The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
@@ -491,25 +484,25 @@ for (kind, m), sketch in made.items():
 print(
     f"{task}, n = {examples}, unit norm; error: root mean square over pairs, 1 if the variance law holds"
 )
-plots.table(rows, index="sketch")
+figures.table(rows, index="sketch")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-sketch", "caption": "What a sketch of dimension m shows of a rank. Dots: measured; black: the law; dashed: the exact participation ratio; grey: what random directions of full rank n show through the same sketch. A small sketch makes everything look low-rank, the control first of all."}, "image": {"alt": "Rising curve of participation ratio against sketch dimension, below the exact value; the grey curve of the control rises with it."}}
-figure, (axes,) = plots.panels(1, height=3.2)
+figure, (axes,) = figures.panels(1, height=3.2)
 fine = np.geomspace(sketch_sizes[0], sketch_sizes[-1], 50)
 for i, label in enumerate(KIND_NAMES.values()):
     value = [row["participation ratio"] for row in rows if row["sketch"] == label]
-    plots.points(
+    figures.points(
         axes,
         np.array(sketch_sizes) * (1 + 0.06 * i),
         value,
         label=label,
-        color=plots.PALETTE[i],
+        color=figures.PALETTE[i],
     )
-plots.law(axes, fine, [sketches.participation_ratio(r, m) for m in fine], "law")
+figures.law(axes, fine, [sketches.participation_ratio(r, m) for m in fine], "law")
 axes.plot(
     fine,
     [sketches.participation_ratio(float(examples), m) for m in fine],
-    color=plots.NULL,
+    color=figures.NULL,
     label="control",
 )
 axes.axhline(r, ls="--", lw=1, color="black", label="exact")
@@ -519,7 +512,7 @@ axes.set(
     xlabel="sketch dimension m",
     ylabel="participation ratio",
 )
-plots.legend_below(axes)
+figures.legend_below(axes)
 
 # %% [markdown]
 # **What we see.** Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out too large.
@@ -566,7 +559,7 @@ for width in widths:
         what = f"participation ratio, unit norm, untrained of width {width}, {t}"
         records.append(Record.of("L1", what, once(sizes[width, t][1]), **RANDOM))
 print(f"participation ratio at unit norm, untrained networks (random: {examples})")
-plots.table(rows, index="width")
+figures.table(rows, index="width")
 
 # %% [markdown]
 # **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
@@ -610,7 +603,7 @@ questions = {
     part: lesson(draw(tasks[0], regime_items, part)) for part in ("select", "held")
 }
 claims = draw("claim", 64, "claims")
-exact_model = models.load(
+exact_model = loading.load(
     model, device=device, dtype="float64", allow_download=allow_download
 )
 fine_space = ParameterSpace(exact_model.model)
@@ -621,7 +614,7 @@ def lines(model_found, space):
     """Unit directions in weight space, by name."""
     g = space.gradient(supervised.loss, questions["select"])
     found_lines = {
-        f"random {i}": directions.unit(search.noise(space, seed, i))
+        f"random {i}": directions.unit(random_search.noise(space, seed, i))
         for i in range(random_directions)
     }
     found_lines["gradient"] = directions.unit(g)
@@ -631,7 +624,7 @@ def lines(model_found, space):
         model_found, space, lesson(claims), LAST, labels
     )
     for b in layers:
-        noise = search.noise(space, seed, -b)
+        noise = random_search.noise(space, seed, -b)
         found_lines[f"block {b}"] = directions.inside(space, noise, f".{b - 1}.")
     return found_lines
 
@@ -643,7 +636,7 @@ with double.Throughout():
     straight = dict(
         zip(
             along,
-            regime.measure(
+            linearity.measure(
                 fine_space,
                 supervised.loss,
                 questions["select"],
@@ -654,15 +647,15 @@ with double.Throughout():
         )
     )
     product = fine_space.hvp_operator(supervised.loss, questions["select"])
-    bend = dict(zip(along, curvature.along(product, list(along.values())), strict=True))
+    bend = dict(zip(along, hessian.along(product, list(along.values())), strict=True))
     del product
 
 # %%
 select, held = questions["select"], questions["held"]
 a = -space.gradient(supervised.loss, select)
 operator = space.hvp_operator(supervised.loss, select)
-traced = curvature.trace(operator, a, probes, seed)
-kappa = curvature.along(operator, [directions.unit(a)])[0]
+traced = hessian.trace(operator, a, probes, seed)
+kappa = hessian.along(operator, [directions.unit(a)])[0]
 del operator
 slope, tr = a.norm().item(), traced.estimate
 print(f"|g| = {slope:.3f}, tr H = {traced:.0f}, curvature along g {kappa:.1f}")
@@ -670,29 +663,35 @@ print(f"|g| = {slope:.3f}, tr H = {traced:.0f}, curvature along g {kappa:.1f}")
 # %%
 coarse = {}
 for kind in ("float32", "bfloat16"):
-    rough = models.load(model, device=device, dtype=kind, allow_download=allow_download)
+    rough = loading.load(
+        model, device=device, dtype=kind, allow_download=allow_download
+    )
     rough_space = ParameterSpace(rough.model)
     two = [
         along["random 0"].to(rough_space.dtype),
         along["gradient"].to(rough_space.dtype),
     ]
-    coarse[kind] = regime.measure(
+    coarse[kind] = linearity.measure(
         rough_space, supervised.loss, questions["select"], two, scales
     )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
-figure, axes = plots.panels(len(SHOWN), height=2.5)
+figure, axes = figures.panels(len(SHOWN), height=2.5)
 for panel, name in zip(axes, SHOWN, strict=True):
     one, s = straight[name], straight[name].scales
-    plots.points(panel, RELATIVE, np.abs(one.f1), color=plots.PALETTE[0], label="|F1|")
-    plots.points(panel, RELATIVE, np.abs(one.f2), color=plots.PALETTE[1], label="|F2|")
-    plots.law(panel, RELATIVE, np.abs(s * one.slope), "first order")
-    plots.law(panel, RELATIVE, np.abs(s**2 * bend[name] / 2), "curvature", ls="--")
+    figures.points(
+        panel, RELATIVE, np.abs(one.f1), color=figures.PALETTE[0], label="|F1|"
+    )
+    figures.points(
+        panel, RELATIVE, np.abs(one.f2), color=figures.PALETTE[1], label="|F2|"
+    )
+    figures.law(panel, RELATIVE, np.abs(s * one.slope), "first order")
+    figures.law(panel, RELATIVE, np.abs(s**2 * bend[name] / 2), "curvature", ls="--")
     panel.axvline(one.crossing / length, color="black", lw=1, ls=":")
     panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
 axes[-1].set_xlabel(r"scale / $\Vert\theta\Vert$")
-plots.legend_below(axes[-1])
+figures.legend_below(axes[-1])
 
 # %% tags=["hide-input"]
 rows = []
@@ -713,7 +712,7 @@ for name, one in straight.items():
     told = dict(unit="decades", null=0.0, null_means="no linear regime in the range")
     records.append(Record.of("L2", f"decades of linear regime, {name}", value, **told))
 print(f"scales from {RELATIVE[0]:.0e} to {RELATIVE[-1]:.0e} of |theta| = {length:.0f}")
-plots.table(rows, index="direction")
+figures.table(rows, index="direction")
 
 # %%
 blind = [n for n in straight if n.startswith("random")]
@@ -742,7 +741,7 @@ records.append(
 print(f"log10 of the crossing in |theta|: {middle}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the length of theta drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
-figure, axes = plots.panels(2, height=2.8)
+figure, axes = figures.panels(2, height=2.8)
 for panel, i, name in zip(axes, (0, 1), ("random 0", "gradient"), strict=True):
     curves = {
         "float64": straight[name],
@@ -752,12 +751,18 @@ for panel, i, name in zip(axes, (0, 1), ("random 0", "gradient"), strict=True):
     for j, (kind, one) in enumerate(curves.items()):
         shown = np.where(np.isfinite(one.ratio) & (one.ratio > 0), one.ratio, np.nan)
         panel.plot(
-            RELATIVE, shown, marker="o", ms=4, lw=1, color=plots.PALETTE[j], label=kind
+            RELATIVE,
+            shown,
+            marker="o",
+            ms=4,
+            lw=1,
+            color=figures.PALETTE[j],
+            label=kind,
         )
-    plots.null_line(panel, 1, "crossing")
+    figures.null_line(panel, 1, "crossing")
     panel.set(xscale="log", yscale="log", title=name, ylabel="|F2 / F1|")
 axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 
 # %% [markdown]
 # **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
@@ -783,7 +788,7 @@ plots.legend_below(axes[1])
 N = min(
     16, candidates // 4
 )  # the best of N, by exact order statistics from all candidates
-sigma_star = theory.optimal_sigma(slope, tr, N, along=kappa)
+sigma_star = laws.optimal_sigma(slope, tr, N, along=kappa)
 print(
     f"sigma* = {sigma_star:.2e}, a step of {sigma_star * d**0.5 / length:.3f} |theta|"
 )
@@ -796,11 +801,11 @@ records.append(Record.of("L2", "effective dimension tr H / kappa", one, **told))
 MULTIPLES = [0.1, 0.3, 1.0, 3.0, 10.0]
 sigmas = [m * sigma_star for m in MULTIPLES]
 asked_search = dict(candidates=candidates, seed=seed)
-gains = search.gains(
+gains = random_search.gains(
     space, supervised.loss, [select, held], sigmas=sigmas, **asked_search
 )
 linear = np.array(
-    [(search.noise(space, seed, i) @ a).item() for i in range(candidates)]
+    [(random_search.noise(space, seed, i) @ a).item() for i in range(candidates)]
 )
 b = -space.gradient(supervised.loss, held)
 both = [x.double().cpu().numpy() for x in (a, b)]
@@ -811,11 +816,11 @@ print(f"cosine of the gradients on the two sets of questions: {alike:.2f}")
 rows, curve = [], {"selected": [], "held out": []}
 for j, (m, sigma) in enumerate(zip(MULTIPLES, sigmas, strict=True)):
     own, other = gains[:, j, 0], gains[:, j, 1]
-    first_order = theory.best_of_n_gain(sigma, slope, N)
-    curved = theory.linear_winner_gain(sigma, slope, tr, kappa, N)
+    first_order = laws.best_of_n_gain(sigma, slope, N)
+    curved = laws.linear_winner_gain(sigma, slope, tr, kappa, N)
     luck = dict(control=sigma * linear, control_mean=first_order)
-    best = search.best_of_n(own, N, seed, **luck)
-    out = search.expected_best(own, N, measured=other)
+    best = random_search.best_of_n(own, N, seed, **luck)
+    out = random_search.expected_best(own, N, measured=other)
     curve["selected"].append((best.estimate, best.low, best.high))
     curve["held out"].append((out, out, out))
     told = dict(unit="nats", null=0.0, null_means="no gain")
@@ -823,7 +828,7 @@ for j, (m, sigma) in enumerate(zip(MULTIPLES, sigmas, strict=True)):
     records.append(
         Record.of("L2", f"best of {N}, {where}", best, predicted=curved, **told)
     )
-    other_law = theory.held_out_gain(sigma, *both, N)
+    other_law = laws.held_out_gain(sigma, *both, N)
     what = f"best of {N}, held out, {where}"
     records.append(Record.of("L2", what, once(out), predicted=other_law, **told))
     ends = [x / first_order for x in (best.estimate, best.low, best.high)]
@@ -840,39 +845,39 @@ for j, (m, sigma) in enumerate(zip(MULTIPLES, sigmas, strict=True)):
         | {"mean of one": own.mean()}
     )
 print(f"gains in nats over a loss of {space.loss(supervised.loss, select):.3f}; null 0")
-plots.table(rows, index="sigma / sigma*")
+figures.table(rows, index="sigma / sigma*")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
-figure, (axes,) = plots.panels(1, height=3.4)
+figure, (axes,) = figures.panels(1, height=3.4)
 fine = np.geomspace(MULTIPLES[0], MULTIPLES[-1], 100)
-best_possible = theory.optimal_gain(slope, tr, N, along=kappa)
-for (label, values), colour in zip(curve.items(), plots.PALETTE, strict=False):
+best_possible = laws.optimal_gain(slope, tr, N, along=kappa)
+for (label, values), colour in zip(curve.items(), figures.PALETTE, strict=False):
     value, low, high = np.array(values).T / best_possible
-    plots.points(axes, MULTIPLES, value, low, high, label=label, color=colour)
-plots.law(
+    figures.points(axes, MULTIPLES, value, low, high, label=label, color=colour)
+figures.law(
     axes,
     fine,
     [
-        theory.linear_winner_gain(m * sigma_star, slope, tr, kappa, N) / best_possible
+        laws.linear_winner_gain(m * sigma_star, slope, tr, kappa, N) / best_possible
         for m in fine
     ],
     "curvature law",
 )
-plots.law(
+figures.law(
     axes,
     fine,
-    [theory.best_of_n_gain(m * sigma_star, slope, N) / best_possible for m in fine],
+    [laws.best_of_n_gain(m * sigma_star, slope, N) / best_possible for m in fine],
     "Theorem 1",
     ls="--",
 )
-plots.null_line(axes, 0, "no gain")
+figures.null_line(axes, 0, "no gain")
 axes.set(
     xscale="log",
     ylim=(-6, 4),
     xlabel=r"$\sigma/\sigma^\ast$",
     ylabel="gain / best gain of the law",
 )
-plots.legend_below(axes)
+figures.legend_below(axes)
 
 # %%
 top = max(range(len(MULTIPLES)), key=lambda j: curve["selected"][j][0])
@@ -893,19 +898,21 @@ sigma = 0.3 * sigma_star
 
 def signed(i):
     """Antithetic directions: each normal draw, then its opposite."""
-    return search.noise(space, seed, i // 2) * (1 if i % 2 == 0 else -1)
+    return random_search.noise(space, seed, i // 2) * (1 if i % 2 == 0 else -1)
 
 
 def tied(i):
     """The same stream of noise for every tensor."""
-    return search.noise(space, seed, i, tied=True)
+    return random_search.noise(space, seed, i, tied=True)
 
 
 small = dict(sigmas=[sigma], **asked_search)
-pairs = search.gains(space, supervised.loss, [select], direction=signed, **small)[
+pairs = random_search.gains(
+    space, supervised.loss, [select], direction=signed, **small
+)[:, 0, 0]
+knots = random_search.gains(space, supervised.loss, [select], direction=tied, **small)[
     :, 0, 0
 ]
-knots = search.gains(space, supervised.loss, [select], direction=tied, **small)[:, 0, 0]
 
 # %%
 from scipy.integrate import quad
@@ -933,14 +940,14 @@ for name, (seen, law) in laws.items():
 
 # %%
 best_pair = pairs.reshape(-1, 2).max(1)
-seen = search.expected_best(best_pair, half)
+seen = random_search.expected_best(best_pair, half)
 law = sigma * slope * largest_abs - sigma**2 * (tr + kappa * (its_square - 1)) / 2
 told = dict(unit="nats", null=0.0, null_means="no gain", predicted=law)
 what = f"best of {half} antithetic pairs"
 records.append(Record.of("L2", what, once(seen), **told))
 told = dict(unit="1", null=0.0, null_means="no gain", predicted=1.0)
 records.append(Record.of("L2", f"{what} / law", once(seen / law), **told))
-usual = theory.linear_winner_gain(sigma, slope, tr, kappa, N)
+usual = laws.linear_winner_gain(sigma, slope, tr, kappa, N)
 print(f"best of {half} antithetic pairs {seen:.4f}, law {law:.4f}")
 print(f"best of {N} independent draws {curve['selected'][1][0]:.4f}, law {usual:.4f}")
 
@@ -994,7 +1001,7 @@ control = over.record(
 print(
     f"participation ratios over seeds (control at unit norm {control:.0f}; raw / control: 1; growth: 1)"
 )
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1007,10 +1014,10 @@ for name in over.models:
             row[f"{m} answers"] = f"{x.value:.3g} [{x.low:.3g}, {x.high:.3g}]"
         rows.append(row)
 print(f"participation ratio of open questions by number of answers (null {examples})")
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-models", "caption": "Participation ratio at unit norm over seeds, trained (filled) and untrained (open), for three models and four tasks; grey: random directions. Trained, the order of the tasks is the same in every model; untrained it is not: in OLMo2 yes-no questions then lie above counting and sorting."}, "image": {"alt": "Dot plot with the tasks as rungs, one colour a model, filled and open symbols."}}
-figure, (axes,) = plots.panels(1, height=4.2)
+figure, (axes,) = figures.panels(1, height=4.2)
 rungs = np.arange(len(tasks))[::-1]
 for i, name in enumerate(over.models):
     for s, fill in (("trained", None), ("untrained", "none")):
@@ -1021,18 +1028,18 @@ for i, name in enumerate(over.models):
         value, low, high = np.array(
             [(x.value, max(x.low, 1), x.high) for x in found_here]
         ).T
-        look = dict(color=plots.PALETTE[i], mfc=fill, label=f"{name}, {s}")
+        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{name}, {s}")
         axes.errorbar(
             value,
             rungs + 0.2 - 0.2 * i,
             xerr=np.abs([value - low, high - value]),
-            **{**plots.DOTS, **look},
+            **{**figures.DOTS, **look},
         )
-axes.axvline(control, color=plots.NULL, label="random", zorder=0)
+axes.axvline(control, color=figures.NULL, label="random", zorder=0)
 axes.set_yticks(rungs, tasks)
 axes.set_ylim(-0.6, len(tasks) - 0.4)
 axes.set(xscale="log", xlabel="participation ratio, unit norm")
-plots.legend_below(axes)
+figures.legend_below(axes)
 
 # %% tags=["hide-input"]
 rows = []
@@ -1080,7 +1087,7 @@ for name in over.models:
 print(
     "linear regime and random search over seeds; nulls: 0, -6 for the crossing, d for tr H / kappa"
 )
-plots.table(
+figures.table(
     [
         {"quantity": k, **{r["model"]: r[k] for r in rows}}
         for k in rows[0]
@@ -1133,10 +1140,10 @@ statements = {
     "L1": "the rank is below half of that of a random control",
     "L2": "a linear regime exists and F1, F2 and curvature locate it",
 }
-plots.table(verdicts.by_claim(judged, statements), index="claim")
+figures.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(judged, index="claim")
+figures.table(judged, index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: is the low rank there before training? Does it stop growing with $n$? Does the measured $\sigma^\ast$ name the right step, and does Theorem 1 hold at a tenth of it and at it?
@@ -1158,7 +1165,7 @@ beyond = [
     ("L2", f"best of {N} / Theorem 1, at 1 sigma*", agree, 0.15),
 ]
 rows = [verdicts.row(own_seeds.record(c, q), rule, edge) for c, q, rule, edge in beyond]
-plots.table(rows, index="claim")
+figures.table(rows, index="claim")
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1195,7 +1202,7 @@ plots.table(rows, index="claim")
 # The inner product of two matrices is $\mathrm{tr}(A^\top B)$, and $\mathrm{tr}\big((e_{is}x_{is}^\top)^\top e_{jt}x_{jt}^\top\big)=(e_{is}\cdot e_{jt})(x_{is}\cdot x_{jt})$. Sum over $s$ and $t$.
 
 # %%
-dice = keys.generator(seed, "ghost")
+dice = seeding.generator(seed, "ghost")
 x, e = (torch.randn(6, 5, w, generator=dice, dtype=torch.float64) for w in (7, 9))
 formed = torch.einsum("ito,itk->iok", e, x).flatten(1)
 ghost = (torch.einsum("iso,jto->ijst", e, e) * torch.einsum("isk,jtk->ijst", x, x)).sum(
@@ -1250,7 +1257,7 @@ for r_true in (3.0, 60.0, float(examples)):
 # %%
 for n in (2, 16, 256, 4096):
     pair = quad(lambda x, n=n: 1 - (2 * norm.cdf(x) - 1) ** (n / 2), 0, 12)[0]
-    print(f"N = {n:4d}: pairs {pair:.3f}, independent {theory.expected_maximum(n):.3f}")
+    print(f"N = {n:4d}: pairs {pair:.3f}, independent {laws.expected_maximum(n):.3f}")
 
 # %% [markdown]
 # Large $N$ has nothing to gain: far out $(2\Phi-1)^{N/2}=(1-2q)^{N/2}$ and $\Phi^N=(1-q)^N$ with $q=1-\Phi$ are both near $e^{-Nq}$; a good draw has a bad opposite, and two independent ones are hardly ever both good. For $N=2$ it is much, $0.80$ against $0.56$. Curvature is even in $\epsilon$, so it costs both of a pair the same: pairs do not help against it, but half of their difference is $F_1$, free of curvature to second order, and half of their sum, less $L(\theta)$, is $F_2$.

@@ -58,39 +58,31 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from lglib import (
+from lglib.activations import (
     alignment,
-    antithetic,
-    contrast,
-    crossed,
-    data,
+    caa,
     imitation,
-    keys,
-    lora,
-    microskills,
-    models,
-    nudges,
     outcomes,
-    plots,
-    provenance,
     pushforward,
     reading,
-    results,
-    search,
     side_costs,
-    splits,
-    stats,
     steering,
-    supervised,
-    train,
-    verdicts,
+    steering_losses,
 )
-from lglib.params import ParameterSpace
-from lglib.pushforward import Pushforward
-from lglib.results import Record
-from lglib.steering import SteeringVector, cosines, steer
+from lglib.search import antithetic, random_search
+from lglib.report import crossed, figures, provenance, results, verdicts
+from lglib.tasks import data, supervised
+from lglib.base import seeding
+from lglib.models import loading, lora, splits
+from lglib.tasks.microworld import skills
+from lglib.theory import stats
+from lglib.parameters import descent
+from lglib.parameters.space import ParameterSpace
+from lglib.activations.pushforward import Pushforward
+from lglib.report.results import Record
+from lglib.activations.steering import SteeringVector, cosines, steer
 
-plots.style()
+figures.style()
 parameters = dict(templates=templates, questions=questions, depths=depths)
 parameters |= dict(multipliers=multipliers, random_steps=random_steps, scales=scales)
 parameters |= dict(pairs=pairs, sigma=sigma, descent=descent, rate=rate)
@@ -123,7 +115,7 @@ def note(claim, what, value, null, means, unit="1", **more):
 # The questions of each template are cut into three parts by a hash of their passage, so that no passage is in two parts: **select** (gradients and scores of candidates come from here), **extract** (here activations are read; its two halves share nothing either), **evaluate** (here, and only here, steering is judged). Each part has as many true as false questions.
 
 # %%
-found = models.load(model, device=device, allow_download=allow_download)
+found = loading.load(model, device=device, allow_download=allow_download)
 blocks = len(found.blocks)
 layers = tuple(sorted({max(1, round(depth * blocks)) for depth in depths}))
 depth_of = {layer: f"depth {layer / blocks:g}" for layer in layers}
@@ -155,7 +147,7 @@ for template, own in parts.items():
         base = outcomes.ask(found, asked)
         rows[-1] |= {"accuracy": base.accuracy, "mean P(yes)": base.p_yes}
 print(f"{found.name}: {found.parameters:,} parameters, {blocks} blocks")
-plots.table(rows, index="template", digits=2)
+figures.table(rows, index="template", digits=2)
 
 # %% [markdown]
 # By $\theta$ we mean the parameters of the blocks. (The embeddings stay. Here they are tied: they would act on both ends of the model at once.)
@@ -205,15 +197,18 @@ print(f"width of the residual stream: {found.width}")
 # **What we do.** Take the gradient of each loss, and a random direction, as the step. Compare the exact $J_h\delta$, by forward-mode differentiation (jvp), with actual steps of several lengths: the error of the two-sided difference, and the *remainder* $\lVert r\rVert/\lVert J_h\delta\rVert$ of the one-sided step, of the mean activation over prompts, which must grow in proportion to the length while that is small. In float64 where the model allows it. (The norms of Qwen2 and OLMo2 compute in float32 whatever the model is in. That sets the floor on the left.)
 
 # %%
-exact = models.load(
+exact = loading.load(
     model, device=device, dtype="float64", allow_download=allow_download
 )
 wide = pushforward.of_blocks(exact)
 few = target["select"][: min(16, questions)]
 h = Pushforward(exact, wide, prompts(few), layers)
 asked = supervised.lesson(exact.tokenizer, few, device=device)
-steps = {k: -wide.gradient(nudges.loss(exact, k), asked) for k in nudges.KINDS}
-steps["random"] = search.noise(wide, seed, -1)
+steps = {
+    k: -wide.gradient(steering_losses.loss(exact, k), asked)
+    for k in steering_losses.KINDS
+}
+steps["random"] = random_search.noise(wide, seed, -1)
 size = wide.flatten().norm()
 remainders, gaps = {}, {}
 for k, u in steps.items():
@@ -224,17 +219,17 @@ for k, u in steps.items():
     gaps[k] = ((moved - pushed).norm(dim=(1, 3)) / pushed.norm(dim=(0, 2))).cpu()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom). Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
-figure, axes = plots.panels(2, height=3.0)
+figure, axes = figures.panels(2, height=3.0)
 for panel, pick in zip(axes, (lambda r: r[:, -1], lambda r: r.mean(1)), strict=True):
     for k, r in remainders.items():
         panel.loglog(scales, pick(r), "o-", ms=4, lw=1.2, label=k)
     anchor = pick(remainders["random"])[-2] / scales[-2]
     panel.loglog(scales, anchor * np.array(scales), "--", color="black", lw=1)
-    plots.null_line(panel, 1, "no prediction")
+    figures.null_line(panel, 1, "no prediction")
     panel.set(ylabel="remainder / shift")
 axes[0].set_title("last block")
 axes[1].set(title="mean over layers", xlabel=r"length of the step, in $|\theta|$")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 
 
 # %% tags=["hide-input"]
@@ -260,7 +255,7 @@ for k in steps:
     for s, i in shown.items():
         note("T4", f"remainder at {s:g} of |theta|, {k}", float(r[i]), 1.0, means)
 print("means over layers (null: 1, predicting no shift; the law: order 2)")
-plots.table(rows, index="step", digits=2)
+figures.table(rows, index="step", digits=2)
 
 # %% [markdown]
 # Now the kernel, at the last block: the pushforward of the gradient against $J_h$ times $J_h^\top$ times the activation gradient $\nabla_h\ell$. And then what the kernel *does*: how far is the shift from plain $-\nabla_h\ell$, on the same prompts, and on prompts that the loss never saw?
@@ -270,8 +265,8 @@ top = layers[-1]
 last = Pushforward(exact, wide, prompts(few), (top,))
 new = Pushforward(exact, wide, prompts(halves[TEMPLATE][0][:16]), (top,))
 rows = []
-for k in nudges.KINDS:
-    loss = nudges.loss(exact, k)
+for k in steering_losses.KINDS:
+    loss = steering_losses.loss(exact, k)
     above = pushforward.activation_gradient(exact, loss, asked, top)  # (n, width)
     through = last.pull()(above[:, None].to(wide.dtype))
     direct = last.push(-steps[k])
@@ -298,7 +293,7 @@ for k in nudges.KINDS:
 print(
     f"null: random directions stay below {alignment.random_direction(found.width):.2f} in 95 of 100"
 )
-plots.table(rows, index="loss", digits=2)
+figures.table(rows, index="loss", digits=2)
 
 # %% [markdown]
 # **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is near a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
@@ -334,15 +329,15 @@ plots.table(rows, index="loss", digits=2)
 # And a question before all of them: does the CAA vector *reproduce itself*? We compare the vectors of two random halves of its pairs. Where their cosine is below one half, the layer is greyed out: nothing can be said about it.
 
 # %%
-SHIFTS = (*nudges.KINDS, "class difference")
+SHIFTS = (*steering_losses.KINDS, "class difference")
 
 
 def shifts_of(template):
     """Shift of each true-false pair of held-out prompts (pairs, layers, width), by definition."""
     asked = lesson(parts[template]["select"])
     made = {}
-    for k in nudges.KINDS:
-        g = space.gradient(nudges.loss(found, k), asked)
+    for k in steering_losses.KINDS:
+        g = space.gradient(steering_losses.loss(found, k), asked)
         each = maps[template].push(-g / g.norm())  # true and false in turn
         made[k] = (each[0::2] + each[1::2]) / 2
         if k == "correct answer":
@@ -352,11 +347,13 @@ def shifts_of(template):
 
 shifts = {t: shifts_of(t) for t in templates}
 caa = {
-    (t, how): contrast.extract(found, halves[t][1], layers, how)
+    (t, how): caa.extract(found, halves[t][1], layers, how)
     for t in templates
-    for how in contrast.HOW
+    for how in caa.HOW
 }
-noises = [search.noise(space, seed, -1 - i) / space.d**0.5 for i in range(random_steps)]
+noises = [
+    random_search.noise(space, seed, -1 - i) / space.d**0.5 for i in range(random_steps)
+]
 random_shifts = {
     t: torch.stack([maps[t].push(u).mean(0) for u in noises]) for t in templates
 }
@@ -425,7 +422,7 @@ for (t, k, how, layer), a in agree.items():
         "the largest of the random weight steps",
     )
 for k in SHIFTS:
-    for how in contrast.HOW:
+    for how in caa.HOW:
         for layer in layers:
             cells = [agree[t, k, how, layer] for t in templates]
             value, bound = (
@@ -461,7 +458,7 @@ for (t, how, layer), value in stable.items():
 direction_bound = alignment.random_direction(found.width)
 for t in templates:
     rows = []
-    for how in contrast.HOW:
+    for how in caa.HOW:
         for layer in layers:
             row = {"CAA": how, "depth": layer / blocks, "halves": stable[t, how, layer]}
             for k in SHIFTS:
@@ -474,22 +471,22 @@ for t in templates:
     print(
         f"template {t}: cosine (bound of permuted labels); random directions {direction_bound:.2f}"
     )
-    display(plots.table(rows, index="CAA", digits=2))
+    display(figures.table(rows, index="CAA", digits=2))
 rows = [
     {"CAA": how, "template": t}
     | {k: agree[t, k, how, layers[-1]]["projection"] for k in SHIFTS}
     for t in templates
-    for how in contrast.HOW
+    for how in caa.HOW
 ]
 print(
     f"{depth_of[layers[-1]]}: projection of CAA on the shift, by its bound of permuted labels"
 )
-display(plots.table(rows, index="CAA", digits=2))
+display(figures.table(rows, index="CAA", digits=2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; this run, the first template. Dots: 95 % jackknife intervals over the pairs of questions. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Ticks bound absolute cosines. Only true - false vectors meet the shift, from half of the depth on, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, the dots of the logit difference and the class difference lie above their grey ticks from depth one half on, the others about or below theirs; in the other two all dots lie below their ticks."}}
-figure, axes = plots.panels(3, height=3.0)
+figure, axes = figures.panels(3, height=3.0)
 x = np.array(layers) / blocks
-for panel, how in zip(axes, contrast.HOW, strict=True):
+for panel, how in zip(axes, caa.HOW, strict=True):
     for i, k in enumerate(SHIFTS):
         row = [agree[TEMPLATE, k, how, layer] for layer in layers]
         place = x + 0.03 * (i - 1.5)
@@ -497,18 +494,20 @@ for panel, how in zip(axes, contrast.HOW, strict=True):
         low, high = (
             [getattr(r["cosine"], side) for r in row] for side in ("low", "high")
         )
-        plots.points(panel, place, value, low, high, color=plots.PALETTE[i], label=k)
+        figures.points(
+            panel, place, value, low, high, color=figures.PALETTE[i], label=k
+        )
         bound = [r["permuted"] for r in row]
         panel.plot(
             place,
             bound,
             "_",
-            color=plots.NULL,
+            color=figures.NULL,
             ms=9,
             mew=1.6,
             label="permuted labels" if i == 0 else None,
         )
-    plots.null_band(
+    figures.null_band(
         panel,
         [x[0] - 0.1, x[-1] + 0.1],
         [-direction_bound] * 2,
@@ -518,7 +517,7 @@ for panel, how in zip(axes, contrast.HOW, strict=True):
     for depth, layer in zip(x, layers, strict=True):
         if stable[TEMPLATE, how, layer] < 0.5:
             panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
-    plots.paper_line(panel, 0.58, "paper")
+    figures.paper_line(panel, 0.58, "paper")
     panel.set(
         title=how,
         ylabel="cosine",
@@ -527,7 +526,7 @@ for panel, how in zip(axes, contrast.HOW, strict=True):
         xticks=x,
     )
 axes[-1].set_xlabel("depth")
-plots.legend_below(axes[-1])
+figures.legend_below(axes[-1])
 # %% [markdown]
 # **What we see.** *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block, in the second template also one depth before; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it changes its sign from one depth or definition to the next. All cosines of both stay below their own bounds of permuted labels. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
 # answer-token vector holds which word was just read. That is not the direction in which the model decides what to write.
@@ -557,7 +556,7 @@ kinds = ("true - false", "answer token", "text after")
 vectors = {f"CAA, {how}": caa[TEMPLATE, how].mean for how in kinds}
 vectors |= {f"shift, {k}": shifts[TEMPLATE][k].mean(0) for k in SHIFTS}
 vectors["random weights"] = random_shifts[TEMPLATE][0]
-dice = keys.generator("steering", seed)
+dice = seeding.generator("steering", seed)
 lot = torch.randn(random_steps, len(layers), found.width, generator=dice).to(stream)
 vectors["random direction"] = lot[0]
 
@@ -606,10 +605,10 @@ rows.append(
 print(
     f"effect: P(yes) at +1 minus P(yes) at -1; without steering P(yes) = {plain.p_yes:.2f}"
 )
-plots.table(rows, index="vector", digits=2)
+figures.table(rows, index="vector", digits=2)
 
 # %%
-tales = microskills.stories(stories, part="test", key=f"{seed}/bridge")
+tales = skills.stories(stories, part="test", key=f"{seed}/bridge")
 other = {skill: data.micro(stories, skill, key=f"{seed}/bridge") for skill in skills}
 elsewhere = side_costs.prepare(found, other, tales)
 free = side_costs.skills_and_text(found, elsewhere)
@@ -638,14 +637,14 @@ dose = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-dose", "caption": "Dose and response on the evaluation part: probability of yes against the multiplier, at the last but one depth that is read (top) and at the last (bottom). At the last depth the shift and the true - false CAA vector steer alike, and the published answer-token vector does little. One depth before, the shift steers more. Grey: a random direction (solid) and the shift of a random weight step (dashed)."}, "image": {"alt": "Two panels of S-shaped dose-response curves; in both, three curves run from near zero to near one, steeper in the lower one; the grey ones stay near one half."}}
-figure, axes = plots.panels(2, height=3.2)
+figure, axes = figures.panels(2, height=3.2)
 grey = {"random direction": "-", "random weights": "--"}
 for panel, layer in zip(axes, late, strict=True):
     for i, name in enumerate(DOSED):
         look = (
-            dict(color=plots.NULL, ls=grey[name])
+            dict(color=figures.NULL, ls=grey[name])
             if name in grey
-            else dict(color=plots.PALETTE[i])
+            else dict(color=figures.PALETTE[i])
         )
         panel.plot(
             multipliers,
@@ -659,7 +658,7 @@ for panel, layer in zip(axes, late, strict=True):
     panel.set(ylabel="P(yes)", ylim=(-0.03, 1.03), title=depth_of[layer])
     panel.set_xticks([m for m in multipliers if m == round(m)])
 axes[1].set_xlabel("multiplier, in centred residual norms")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 # %% tags=["hide-input"]
 for layer in late:
     rows = []
@@ -682,7 +681,7 @@ for layer in late:
                 "damaged": cell["damaged"],
             }
     print(f"{depth_of[layer]}, unit {unit[layer]:.1f}; {len(evaluate)} questions")
-    display(plots.table(rows, index="vector", digits=2))
+    display(figures.table(rows, index="vector", digits=2))
 
 # %% tags=["hide-input"]
 strengths = sorted({abs(m) for m in multipliers if m})
@@ -780,7 +779,7 @@ for k in ("logit difference", "class difference"):
 # **What we do.** Five constructions that share no passage: the pushforward of the gradient of the logit difference, for each of two templates; the true − false CAA vector, for each; and an actual descent of some steps, trained and read on the *evaluate* part of the second template. Each is made twice, from two halves of its data. What the two halves share is the *noise floor*: no construction can agree with another better than it agrees with itself. If the halves agree with a cosine $c$, the whole agrees with the truth about as $\sqrt{2c/(1+c)}$ ({ref}`ex-halves`); the product of these two numbers for two constructions is the *ceiling* of their cosine: what it would be if both were noisy views of one vector.
 
 # %%
-loss = nudges.loss(found, "logit difference")
+loss = steering_losses.loss(found, "logit difference")
 
 
 def by_gradient(template):
@@ -808,7 +807,9 @@ def by_descent(template):
         there = Pushforward(found, space, prompts(read), layers)
         start = there.values()
         again = [lesson(learn)] * descent
-        train.descend(space, loss, train.optimizer("SGD", rate), again, every=descent)
+        descent.descend(
+            space, loss, descent.optimizer("SGD", rate), again, every=descent
+        )
         made.append((there.values() - start).mean(0))
         space.load(theta)
     return tuple(made)
@@ -874,7 +875,7 @@ for layer in late:
     print(
         f"{depth_of[layer]}: cosines of constructions; [halves of one]; random directions {direction_bound:.2f}"
     )
-    display(plots.table(rows, index="construction"))
+    display(figures.table(rows, index="construction"))
 
 # %% [markdown]
 # **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than what the noise of both would allow (the ceilings are in {ref}`across-seeds-bridge`): these are not two noisy views of the same vector, but two related vectors. The *descent* reproduces itself nearly perfectly and has turned away from the first step: ten steps at this rate are most likely beyond the linear regime of this model (their length was not measured), and the shift that is left of them is another one, related to all the others.
@@ -916,7 +917,9 @@ asked = lesson(few)
 g = space.gradient(loss, asked)
 odd, even = antithetic.scores(space, loss, asked, sigma=sigma, pairs=pairs, seed=seed)
 score = odd / (sigma * g.norm().item())  # in standard units
-slope = [-(g @ search.noise(space, seed, i)).item() for i in range(min(pairs, 16))]
+slope = [
+    -(g @ random_search.noise(space, seed, i)).item() for i in range(min(pairs, 16))
+]
 straight = np.corrcoef(odd[: len(slope)], slope)[0, 1]
 sought = home.push(-g / g.norm()).mean(0)  # (layers, width)
 scatter = random_shifts[TEMPLATE].square().sum(-1).mean(0) * space.d
@@ -1003,21 +1006,21 @@ for way in WAYS:
             )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-search", "caption": "How random search finds the gradient's shift as N grows: cosine of its image with the exact pushforward of the gradient, at the last two depths that are read, and with the gradient itself in weight space (black). Lines: the law of signal and effective directions, with D measured by random steps, no fitted number. Grey band: the largest of the random-K draws. In weight space the search stays blind; in activation space it leaves the band once N is large."}, "image": {"alt": "Two log-x panels of cosine against N. Two coloured series rise with N about their lines, inside a grey band around zero for the smallest N and far above it for the largest; black dots stay near zero."}}
-figure, axes = plots.panels(2, height=3.2)
+figure, axes = figures.panels(2, height=3.2)
 N = 2 * np.array(counts)
 for panel, layer in zip(axes, late, strict=True):
     i = layers.index(layer)
     for j, way in enumerate(WAYS):
         value = [cosines(images[way, n][i], sought[i]).item() for n in counts]
-        plots.points(panel, N, value, color=plots.PALETTE[j], label=way)
+        figures.points(panel, N, value, color=figures.PALETTE[j], label=way)
         panel.plot(
-            N, [law[way, n, layer] for n in counts], color=plots.PALETTE[j], lw=1
+            N, [law[way, n, layer] for n in counts], color=figures.PALETTE[j], lw=1
         )
     panel.plot(
         N, [aimed["score-weighted", n] for n in counts], "k.", label="in weight space"
     )
     top_of = max(lots(counts[-1], sought, i) + lots(counts[0], sought, i))
-    plots.null_band(panel, N, [-top_of] * len(N), [top_of] * len(N), "random K")
+    figures.null_band(panel, N, [-top_of] * len(N), [top_of] * len(N), "random K")
     panel.set(
         xscale="log",
         ylabel="cosine",
@@ -1025,7 +1028,7 @@ for panel, layer in zip(axes, late, strict=True):
         ylim=(-0.5, 1),
     )
 axes[1].set_xlabel("N, candidates")
-plots.legend_below(axes[1])
+figures.legend_below(axes[1])
 # %% [markdown]
 # Does it steer? On *evaluate*, with the same lengths as before, beside random $K$ of the same size and beside the exact shift.
 
@@ -1081,7 +1084,7 @@ for layer in late:
 print(
     f"N = {2 * n} candidates; effect: P(yes) at +{half:g} minus at -{half:g}; {DRAWS} random-K draws"
 )
-plots.table(rows, index="vector", digits=2)
+figures.table(rows, index="vector", digits=2)
 
 # %% [markdown]
 # **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of about two thirds with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, between one and two hundred, where $d$ is about eight hundred thousand. ($D$ is itself an estimate, from a dozen random steps.) (Single runs scatter about it; those of top-$K$ lie mostly below, in this model.) Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
@@ -1133,7 +1136,7 @@ def imitate(kind, layer, m):
 
 def judge(where, delta, vector, m):
     """Answers and side costs: steered, edited, and with a random step as long as the edit."""
-    lot = search.noise(where, seed, -7)
+    lot = random_search.noise(where, seed, -7)
     found_here = {}
     with steer(found, vector, m, unit=unit[vector.layer]):
         found_here["steered"] = outcomes.ask(found, evaluate), costs()
@@ -1225,7 +1228,7 @@ for (kind, layer, m), (made, d, behaves) in back.items():
 print(
     f"imitations of '{SHIFT}' at {weak:g}; without steering P(yes) = {plain.p_yes:.2f}"
 )
-plots.table(rows, index="edit", digits=2)
+figures.table(rows, index="edit", digits=2)
 
 # %% [markdown]
 # **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far, and little of the divergence is explained. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and the last block looks at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
@@ -1263,7 +1266,7 @@ def text(record, digits=2):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1 over seeds and models: cosine of the gradient shift (four definitions) with the true - false CAA vector at the last block, mean of the two templates. Grey ticks: the bound of permuted labels for each. Dashed: the paper's 0.58. Intervals over seeds."}, "image": {"alt": "Dot plot with the models as rungs and four definitions of the shift as colours, around the dashed line."}}
-figure, (axes,) = plots.panels(1, height=4.2)
+figure, (axes,) = figures.panels(1, height=4.2)
 models_there = list(over.models)
 series, bounds = {}, {}
 for k in SHIFTS:
@@ -1271,18 +1274,18 @@ for k in SHIFTS:
     found_here = [over.record(m, "B1", what) for m in models_there]
     series[k] = [(r.value, r.low, r.high) for r in found_here]
     bounds[k] = [r.null for r in found_here]
-plots.ladder(axes, models_there, series)
+figures.ladder(axes, models_there, series)
 rungs = np.arange(len(models_there))[::-1]
 for shifted, k in zip(np.linspace(0.2, -0.2, len(SHIFTS)), SHIFTS, strict=True):
-    axes.plot(bounds[k], rungs + shifted, "|", color=plots.NULL, ms=9, mew=1.6)
-axes.axvline(0.58, color=plots.PAPER, lw=1.2, ls="--", label="paper", zorder=0)
-axes.axvline(0, color=plots.NULL, lw=0.8, zorder=0)
+    axes.plot(bounds[k], rungs + shifted, "|", color=figures.NULL, ms=9, mew=1.6)
+axes.axvline(0.58, color=figures.PAPER, lw=1.2, ls="--", label="paper", zorder=0)
+axes.axvline(0, color=figures.NULL, lw=0.8, zorder=0)
 axes.set(xlabel="cosine", xlim=(-0.3, 1.05))
-plots.legend_below(axes)
+figures.legend_below(axes)
 # %% tags=["hide-input"]
 for m in models_there:
     rows = []
-    for how in contrast.HOW:
+    for how in caa.HOW:
         for layer in layers:
             row = {"CAA": how, "depth": layer / blocks}
             row["halves"] = over.record(
@@ -1297,7 +1300,7 @@ for m in models_there:
     print(
         f"{m}, template {TEMPLATE}: cosine [over seeds] (bound of permuted labels); random directions {direction_bound:.2f}"
     )
-    display(plots.table(rows, index="CAA", digits=2))
+    display(figures.table(rows, index="CAA", digits=2))
 
 # %% tags=["hide-input"]
 rows = []
@@ -1311,7 +1314,7 @@ for m in models_there:
                 )
         rows.append(row)
 print("effect: P(yes) at +s minus P(yes) at -s")
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1328,7 +1331,7 @@ for m in models_there:
             ).value
         rows.append(row)
 print(f"B3: agreement over seeds (random directions {direction_bound:.2f})")
-plots.table(rows, index="model", digits=2)
+figures.table(rows, index="model", digits=2)
 
 # %% tags=["hide-input"]
 rows = []
@@ -1351,7 +1354,7 @@ for m in models_there:
         row[f"effect at {half:g}"] = f"{text(r)} (random K below {r.null:.2f})"
         rows.append(row)
 print(f"B4: N = {2 * n}, {END}")
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% tags=["hide-input"]
 rows = []
@@ -1375,7 +1378,7 @@ for m in models_there:
             row[f"{label}, edited - steered"] = text(r)
         rows.append(row)
 print("back again: small LoRA steps that imitate the shift")
-plots.table(rows, index="model")
+figures.table(rows, index="model")
 
 # %% [markdown]
 # (bridge-models)=
@@ -1404,10 +1407,10 @@ for s in strengths:
                 row[column] = text(r, 2 if "nats" in column else 1)
             rows.append(row)
     print(f"{END}, multiplier {s:g}")
-    display(plots.table(rows, index="model"))
+    display(figures.table(rows, index="model"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-price", "caption": "Gain and cost across models, multipliers 0.5, 1 and 2 at the last block: points of P(yes) gained against points of exact match lost on other skills. Means and 95 % intervals over seeds. Colours: models; dots CAA, squares shift of the logit difference, grey triangles random directions. The same multiplier is another dose in another model."}, "image": {"alt": "Scatter of side cost against target gain with error bars in two directions, three colours for three models."}}
-figure, (axes,) = plots.panels(1, height=3.8)
+figure, (axes,) = figures.panels(1, height=3.8)
 marks = dict(zip(TABLE6, "os^", strict=True))
 for i, m in enumerate(models_there):
     for name in TABLE6:
@@ -1422,7 +1425,7 @@ for i, m in enumerate(models_there):
                 for c in got
             ],
         )
-        color = plots.NULL if name.startswith("random") else plots.PALETTE[i]
+        color = figures.NULL if name.startswith("random") else figures.PALETTE[i]
         label = m if name == TABLE6[0] else None
         axes.errorbar(
             gx,
@@ -1435,9 +1438,9 @@ for i, m in enumerate(models_there):
             elinewidth=1,
             label=label,
         )
-axes.axhline(0, color=plots.NULL, lw=0.8, zorder=0)
+axes.axhline(0, color=figures.NULL, lw=0.8, zorder=0)
 axes.set(xlabel="target gain (points of P(yes))", ylabel="other skills lost (points)")
-plots.legend_below(axes, columns=1)
+figures.legend_below(axes, columns=1)
 
 
 # %%
@@ -1495,7 +1498,7 @@ usual = [s for s in strengths if s <= 1]
 rules = {
     "T4": [(f"order of the remainder, {k}", within, 0.05) for k in steps]
     + [(f"gap between jvp and a small step, {k}", below, 0.01) for k in steps]
-    + [(f"kernel form against jvp, {k}", below, 1e-4) for k in nudges.KINDS],
+    + [(f"kernel form against jvp, {k}", below, 1e-4) for k in steering_losses.KINDS],
     "B1": [
         (f"{measure}, mean of templates: {k}, {how}, {END}", above, bar)
         for how in ("true - false", "answer token")
@@ -1534,10 +1537,10 @@ statements = {
     "B4": "random search beats random K, in cosine and in effect",
     "B5": "gain and cost differ between models, by 5 points or 0.1 nats",
 }
-plots.table(verdicts.by_claim(judged, statements), index="claim")
+figures.table(verdicts.by_claim(judged, statements), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(judged, index="claim")
+figures.table(judged, index="claim")
 
 # %% [markdown]
 # Beyond the paper, by the same rules: does the answer-token vector, as published, fail? Does the shift steer more than CAA one depth before the last? Does the law of {prf:ref}`prop-aim` hold within a quarter? Does the imitating LoRA step, asked for at three places, explain more than three quarters of the divergence?
@@ -1580,10 +1583,10 @@ answers = {
     "B4": "the law of signal and directions holds within a quarter",
     "T4": "a LoRA step, asked for at three places, does most of it",
 }
-plots.table(verdicts.by_claim(rows, answers), index="claim")
+figures.table(verdicts.by_claim(rows, answers), index="claim")
 
 # %% tags=["hide-output"]
-plots.table(rows, index="claim")
+figures.table(rows, index="claim")
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1624,8 +1627,8 @@ plots.table(rows, index="claim")
 # $h_l=(\text{stream before})+Wx+b$, so $b\to b+v$ makes it $h_l+v$, whatever $x$ is; nothing else reads $b$. OLMo2 has no biases, and it puts a norm behind its last linear layer, so that no constant vector can be added there.
 
 # %%
-gpt = models.load("micro-gpt2", device="cpu")
-any_vector = torch.randn(gpt.width, generator=keys.generator("any vector", seed))
+gpt = loading.load("micro-gpt2", device="cpu")
+any_vector = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
 edit = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
 before_edit = edit.flatten()
 with steer(gpt, SteeringVector(3, any_vector, 1, "any"), 2.0):
@@ -1740,7 +1743,7 @@ def one_sided(first, s, count=8):
     """Mean shift at the last block of random candidates, one side only; and of mirrored pairs."""
     start, sums = home.values()[:, -1].mean(0), 0.0
     for i in range(first, first + count):
-        eps = search.noise(space, seed, 10_000 + i)
+        eps = random_search.noise(space, seed, 10_000 + i)
         ahead, behind = (home.values(theta + t * eps)[:, -1].mean(0) for t in (s, -s))
         sums = sums + torch.stack([ahead - start, (ahead - behind) / 2]) / count
     return sums

@@ -27,7 +27,7 @@ def root() -> Path:
 
 def copy_project(target: Path) -> Path:
     """Everything that the pipeline reads, and none of what it has made before."""
-    for folder in ("book", "notebooks", "lglib", "workflow", "config", "models", "results"):
+    for folder in ("book", "notebooks", "lglib", "workflow", "config", "results"):
         shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in COPIED:
         shutil.copy2(ROOT / name, target / name)

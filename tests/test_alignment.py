@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lglib import alignment
+from lglib.activations import alignment
 
 
 def gaussian(*shape, seed=0):

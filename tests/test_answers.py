@@ -6,9 +6,10 @@ import pytest
 import tiny
 import torch
 
-from lglib import answers, data, lexicon, microworld
-from lglib.answers import SplitAnswer
-from lglib.items import YES_NO, Item
+from lglib.tasks import data, scoring
+from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.microworld import lexicon, passages
+from lglib.tasks.scoring import SplitAnswer
 
 WORDS = lexicon.tokenizer()
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -23,7 +24,7 @@ def nets():
 @pytest.fixture(scope="module")
 def items():
     """Questions of many lengths, longer and shorter ones mixed."""
-    return microworld.questions(11, "yes-no", part="test", key="answers")
+    return passages.questions(11, "yes-no", part="test", key="answers")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def written(net, prompt, length):
 @batches
 def test_probabilities_are_those_of_each_prompt_alone(nets, items, family, batch):
     net = nets[family]
-    found = answers.probabilities(net, WORDS, items, batch=batch)
+    found = scoring.probabilities(net, WORDS, items, batch=batch)
     assert (found.shape, found.dtype) == ((len(items), 2), torch.float32)
     want = torch.tensor([expected(net, item) for item in items])
     torch.testing.assert_close(found, want, rtol=1e-5, atol=1e-5)
@@ -75,7 +76,7 @@ def test_probabilities_are_those_of_each_prompt_alone(nets, items, family, batch
 @batches
 def test_losses_are_those_of_each_text_alone(nets, texts, family, batch):
     net = nets[family]
-    found = answers.text_loss(net, WORDS, texts, batch=batch)
+    found = scoring.text_loss(net, WORDS, texts, batch=batch)
     want = torch.tensor([mean_loss(net, text) for text in texts])
     torch.testing.assert_close(found, want, rtol=1e-5, atol=1e-5)
 
@@ -93,7 +94,7 @@ def test_a_match_is_what_greedy_decoding_writes(nets, items, family, batch):
             tokens[i % 3] = first_word + (tokens[i % 3] - first_word + 1) % len(lexicon.words())
         asked.append(Item(item.prompt, (WORDS.decode(tokens),), 0))
         want.append(1.0 - i % 2)
-    found = answers.exact_match(net, WORDS, asked, batch=batch)
+    found = scoring.exact_match(net, WORDS, asked, batch=batch)
     hook.remove()
     assert found.tolist() == want
 
@@ -125,13 +126,13 @@ def test_a_match_needs_the_whole_answer(batch):
         asked(at, at + 2, at + 3),
         asked(at, at + 1, at + 2, at + 3, at + 5),
     ]
-    assert answers.exact_match(Next(), WORDS, items, batch=batch).tolist() == [1, 1, 0, 0, 0, 0]
+    assert scoring.exact_match(Next(), WORDS, items, batch=batch).tolist() == [1, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("what", ["probabilities", "exact_match", "text_loss"])
 def test_the_order_of_the_items_does_not_matter(nets, items, what):
     given = [item.prompt for item in items] if what == "text_loss" else items
-    measure = getattr(answers, what)
+    measure = getattr(scoring, what)
     straight = measure(nets["gpt2"], WORDS, given, batch=3)
     order = list(range(len(items)))
     random.Random(0).shuffle(order)
@@ -141,7 +142,7 @@ def test_the_order_of_the_items_does_not_matter(nets, items, what):
 
 def test_the_answers_may_be_other_words_and_more(nets):
     item = Item("The box is", (" red", " blue", " green"), 2)
-    found = answers.probabilities(nets["llama"], WORDS, [item])
+    found = scoring.probabilities(nets["llama"], WORDS, [item])
     torch.testing.assert_close(found[0], torch.tensor(expected(nets["llama"], item)))
 
 
@@ -149,9 +150,9 @@ def test_measuring_leaves_no_gradient_and_no_trace(nets, items):
     net = nets["gpt2"]
     before = {name: value.clone() for name, value in net.state_dict().items()}
     for found in (
-        answers.probabilities(net, WORDS, items),
-        answers.exact_match(net, WORDS, items),
-        answers.text_loss(net, WORDS, ["Anna is in the park."]),
+        scoring.probabilities(net, WORDS, items),
+        scoring.exact_match(net, WORDS, items),
+        scoring.text_loss(net, WORDS, ["Anna is in the park."]),
     ):
         assert not found.requires_grad
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -159,28 +160,28 @@ def test_measuring_leaves_no_gradient_and_no_trace(nets, items):
 
 def test_bfloat16_comes_out_as_float32(items):
     net = tiny.model("qwen2").bfloat16()
-    found = answers.probabilities(net, WORDS, items)
+    found = scoring.probabilities(net, WORDS, items)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, answers.probabilities(net.float(), WORDS, items), rtol=0.2, atol=1e-3)
+    torch.testing.assert_close(found, scoring.probabilities(net.float(), WORDS, items), rtol=0.2, atol=1e-3)
 
 
 @pytest.mark.parametrize("what", ["probabilities", "exact_match"])
 def test_no_items_are_refused(nets, what):
     with pytest.raises(ValueError, match="items is empty"):
-        getattr(answers, what)(nets["gpt2"], WORDS, [])
+        getattr(scoring, what)(nets["gpt2"], WORDS, [])
 
 
 def test_no_texts_or_too_short_ones_are_refused(nets):
     with pytest.raises(ValueError, match="texts is empty"):
-        answers.text_loss(nets["gpt2"], WORDS, [])
+        scoring.text_loss(nets["gpt2"], WORDS, [])
     with pytest.raises(ValueError, match="a text needs at least two tokens, got ''"):
-        answers.text_loss(nets["gpt2"], WORDS, ["Anna is", ""])
+        scoring.text_loss(nets["gpt2"], WORDS, ["Anna is", ""])
 
 
 def test_items_with_other_answers_are_refused(nets):
     mixed = [Item("Is it?", YES_NO, 0), Item("Is it?", (" true", " false"), 0)]
     with pytest.raises(ValueError, match=r"must have the same answers, .*' yes'.*' true'"):
-        answers.probabilities(nets["gpt2"], WORDS, mixed)
+        scoring.probabilities(nets["gpt2"], WORDS, mixed)
 
 
 @pytest.mark.parametrize("what", ["probabilities", "exact_match", "text_loss"])
@@ -188,7 +189,7 @@ def test_a_prompt_beyond_the_context_is_named(nets, what):
     prompt = "red " * (tiny.CONTEXT - 1)  # with its first token it fits, but not with an answer
     items = [Item("Is it?", YES_NO, 0), Item(prompt.strip(), YES_NO, 0), Item("Is he?", YES_NO, 1)]
     given = [item.prompt for item in items] if what == "text_loss" else items
-    measure = getattr(answers, what)
+    measure = getattr(scoring, what)
     if what == "exact_match":
         with pytest.raises(ValueError, match="item 1 has 65 tokens, the context holds 64: use"):
             measure(nets["gpt2"], WORDS, given)
@@ -204,20 +205,20 @@ def test_a_prompt_beyond_the_context_is_named(nets, what):
 @pytest.mark.parametrize("batch", [0, -1, True, 2.0, None, "64"])
 def test_a_batch_must_be_a_whole_number(nets, batch):
     with pytest.raises(ValueError, match="batch must be a whole number, at least 1, got "):
-        answers.probabilities(nets["gpt2"], WORDS, [Item("Is it?", YES_NO, 0)], batch=batch)
+        scoring.probabilities(nets["gpt2"], WORDS, [Item("Is it?", YES_NO, 0)], batch=batch)
 
 
 @pytest.mark.parametrize("words", [[" perhaps"], [" yes no"], [" yes", " maybe"], [" Yes"], [""]])
 def test_an_answer_of_several_tokens_is_refused(words):
     with pytest.raises(SplitAnswer, match=r"makes \d+ tokens of the answer"):
-        answers.ids(WORDS, words)
+        scoring.ids(WORDS, words)
 
 
 def test_two_answers_of_one_token_are_refused():
     with pytest.raises(SplitAnswer, match=r"\[' yes', ' yes'\] are not different tokens"):
-        answers.ids(WORDS, [" yes", " yes"])
+        scoring.ids(WORDS, [" yes", " yes"])
 
 
 def test_split_answers_are_refused_before_anything_is_computed(items):
     with pytest.raises(SplitAnswer):
-        answers.probabilities(None, WORDS, [Item("Is it?", (" perhaps", " no"), 0)])
+        scoring.probabilities(None, WORDS, [Item("Is it?", (" perhaps", " no"), 0)])

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from lglib import antithetic, search
-from lglib.params import ParameterSpace
+from lglib.parameters.space import ParameterSpace
+from lglib.search import antithetic, random_search
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def straight(space, seed=3):
 def test_scores_of_a_straight_loss_are_its_slopes(space):
     a, loss = straight(space)
     odd, even = antithetic.scores(space, loss, None, sigma=0.1, pairs=5, seed=4)
-    slopes = [0.1 * (a @ search.noise(space, 4, i)).item() for i in range(5)]
+    slopes = [0.1 * (a @ random_search.noise(space, 4, i)).item() for i in range(5)]
     assert odd == pytest.approx(slopes)
     assert np.abs(even).max() < 1e-12
 
@@ -42,9 +42,9 @@ def test_scores_do_not_see_curvature_which_is_told_apart(space):
         return loss(net, batch) + 3 * gap.square().sum()
 
     odd, even = antithetic.scores(space, bent, None, sigma=0.1, pairs=4, seed=4)
-    assert odd == pytest.approx([0.1 * (a @ search.noise(space, 4, i)).item() for i in range(4)])
+    assert odd == pytest.approx([0.1 * (a @ random_search.noise(space, 4, i)).item() for i in range(4)])
     assert even == pytest.approx(
-        [-3 * 0.01 * search.noise(space, 4, i).square().sum().item() for i in range(4)]
+        [-3 * 0.01 * random_search.noise(space, 4, i).square().sum().item() for i in range(4)]
     )
 
 
@@ -58,7 +58,7 @@ def test_the_model_is_left_as_it_was(space):
 def test_directions_are_the_weighted_sums_of_the_noise(space, at_once):
     table = np.random.default_rng(0).standard_normal((5, 7))
     table[2] = 0
-    noise = torch.stack([search.noise(space, 9, i) for i in range(7)])
+    noise = torch.stack([random_search.noise(space, 9, i) for i in range(7)])
     found = torch.stack(list(antithetic.directions(space, table, 9, at_once=at_once)))
     assert torch.allclose(found, torch.as_tensor(table) @ noise, atol=1e-12)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lglib import provenance
+from lglib.report import provenance
 
 ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
 

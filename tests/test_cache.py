@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from lglib import cache, multitask, provenance
+from lglib.report import cache, provenance
+from lglib.studies.synthetic import multitask
 
 TINY = dict(learn=["copy"], forget_by="sort", steps=3, forget_steps=2, width=8, length=2, seed=0)
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from lglib import candidates, tasks, transformer
-from lglib.params import ParameterSpace
+from lglib.parameters.space import ParameterSpace
+from lglib.search import candidates
+from lglib.studies.synthetic import transformer
+from lglib.tasks import synthetic
 
 WAYS = ["loop", "functional", "vmap"]
 ways = pytest.mark.parametrize("method", WAYS)
@@ -25,7 +27,7 @@ def mlp(dtype=torch.float32):
 
 def gpt2(dtype=torch.float32):
     net = transformer.build(width=32, length=3, seed=0).to(dtype)
-    batches = [tasks.draw(task, 8, part="train", key=0, length=3) for task in ("copy", "sort")]
+    batches = [synthetic.draw(task, 8, part="train", key=0, length=3) for task in ("copy", "sort")]
     return net, transformer.loss, batches
 
 

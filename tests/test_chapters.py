@@ -8,7 +8,7 @@ import shutil
 import jupytext
 import pytest
 
-from lglib import provenance, results
+from lglib.report import provenance, results
 from workflow import execute
 
 pytestmark = pytest.mark.slow

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from lglib import confined
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
-from lglib.train import Diverged
+from lglib.geometry.subspace import Subspace
+from lglib.parameters import subspace_descent
+from lglib.parameters.descent import Diverged
+from lglib.parameters.space import ParameterSpace
 
 D, T = 6, 7
 
@@ -46,7 +46,9 @@ def plane(step, k=2):
 
 def run(optimizer, basis=lambda step: Subspace(plane(step)), every=None, cost=0, batches=TARGETS, **how):
     space = ParameterSpace(Point(START))
-    return confined.descend(space, quartic, optimizer, batches, basis=basis, every=every, cost=cost, **how)
+    return subspace_descent.descend(
+        space, quartic, optimizer, batches, basis=basis, every=every, cost=cost, **how
+    )
 
 
 def sgd(p):
@@ -135,7 +137,7 @@ def test_in_a_basis_of_the_whole_space_sgd_is_plain_sgd(turned, every):
     def basis(step):
         return Subspace(torch.linalg.qr(draw(step, 13, 13).float())[0] if turned else torch.eye(13))
 
-    found = confined.descend(tiny()[1], squared, sgd, INPUTS, basis=basis, every=every, cost=0)
+    found = subspace_descent.descend(tiny()[1], squared, sgd, INPUTS, basis=basis, every=every, cost=0)
     torch.testing.assert_close(found.run.points, plainly(sgd))
 
 
@@ -143,7 +145,7 @@ def test_in_the_basis_of_the_parameters_adamw_without_decay_is_plain_adamw():
     def adamw(p):
         return torch.optim.AdamW(p, lr=0.05, weight_decay=0.0)
 
-    found = confined.descend(
+    found = subspace_descent.descend(
         tiny()[1], squared, adamw, INPUTS, basis=lambda step: Subspace(torch.eye(13)), every=None, cost=0
     )
     torch.testing.assert_close(found.run.points, plainly(adamw))
@@ -158,7 +160,7 @@ def test_a_basis_is_made_at_step_zero_and_after_every_so_many_steps_at_the_prese
         places.append(space.flatten())
         return Subspace(plane(step))
 
-    found = confined.descend(space, quartic, sgd, TARGETS, basis=basis, every=every, cost=1)
+    found = subspace_descent.descend(space, quartic, sgd, TARGETS, basis=basis, every=every, cost=1)
     assert asked == ([0] if every is None else list(range(0, T, every)))
     assert torch.equal(torch.stack(places), found.run.points[asked])
 
@@ -203,7 +205,7 @@ def test_each_loss_is_that_of_the_point_before_its_step():
 def test_the_model_is_left_at_the_last_point_without_gradients():
     net = Point(START)
     space = ParameterSpace(net)
-    found = confined.descend(
+    found = subspace_descent.descend(
         space, quartic, sgd, TARGETS, basis=lambda step: Subspace(plane(0)), every=None, cost=0
     )
     assert torch.equal(space.flatten(), found.run.points[-1])
@@ -215,7 +217,7 @@ def test_parameters_outside_the_space_do_not_move():
     net, _ = tiny()
     space = ParameterSpace(net, where=lambda name, _: name == "2.weight")
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
-    confined.descend(
+    subspace_descent.descend(
         space, squared, sgd, INPUTS, basis=lambda step: Subspace(torch.eye(3)), every=None, cost=0
     )
     assert [n for n, p in net.named_parameters() if not torch.equal(p, before[n])] == ["2.weight"]
@@ -251,7 +253,7 @@ def test_a_point_that_is_no_number_stops_with_all_that_was_recorded():
 
     space = ParameterSpace(Point(START))
     with pytest.raises(Diverged, match="theta is not finite after step 2") as caught:
-        confined.descend(
+        subspace_descent.descend(
             space,
             steep,
             optimizer,
@@ -272,7 +274,9 @@ def test_a_gradient_that_is_no_number_is_a_divergence_though_the_loss_is_finite(
 
     space = ParameterSpace(Point(torch.zeros(D, dtype=torch.float64)))
     with pytest.raises(Diverged) as caught:
-        confined.descend(space, root, sgd, [None], basis=lambda step: Subspace(plane(0)), every=None, cost=0)
+        subspace_descent.descend(
+            space, root, sgd, [None], basis=lambda step: Subspace(plane(0)), every=None, cost=0
+        )
     assert caught.value.trajectory.points.tolist() == [[0.0] * D]
 
 
@@ -288,7 +292,9 @@ def test_a_gradient_that_is_no_number_is_a_divergence_though_the_loss_is_finite(
 def test_a_loss_that_is_wrong_is_an_error_and_no_divergence(loss):
     space = ParameterSpace(Point(START))
     with pytest.raises((ValueError, RuntimeError)) as caught:
-        confined.descend(space, loss, sgd, TARGETS, basis=lambda step: Subspace(plane(0)), every=None, cost=0)
+        subspace_descent.descend(
+            space, loss, sgd, TARGETS, basis=lambda step: Subspace(plane(0)), every=None, cost=0
+        )
     assert not isinstance(caught.value, Diverged)
 
 
@@ -316,5 +322,7 @@ def test_no_batch_is_refused_before_a_basis_is_paid_for(batches):
 def test_a_basis_of_another_space_is_refused_and_nothing_moves(basis):
     space = ParameterSpace(Point(START))
     with pytest.raises(ValueError, match="want d = "):
-        confined.descend(space, quartic, sgd, TARGETS, basis=lambda step: Subspace(basis), every=None, cost=0)
+        subspace_descent.descend(
+            space, quartic, sgd, TARGETS, basis=lambda step: Subspace(basis), every=None, cost=0
+        )
     assert torch.equal(space.flatten(), START)

@@ -4,14 +4,16 @@ import pytest
 import torch
 from test_reading import loop
 
-from lglib import contrast, data, models, splits
-from lglib.contrast import Contrast
-from lglib.items import YES_NO, Item
+from lglib.activations import caa
+from lglib.activations.caa import Contrast
+from lglib.models import loading, splits
+from lglib.tasks import data
+from lglib.tasks.items import YES_NO, Item
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def found(request):
-    return models.load(request.param, device="cpu")
+    return loading.load(request.param, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +21,10 @@ def asked():
     return splits.balanced(data.micro(60, key="caa"), 8)
 
 
-@pytest.mark.parametrize("how", list(contrast.HOW))
+@pytest.mark.parametrize("how", list(caa.HOW))
 def test_the_vector_is_that_of_a_plain_loop_over_pairs(found, asked, how):
-    positive, negative = contrast.HOW[how](asked)
-    own = contrast.extract(found, asked, [1, 4], how, batch=5)
+    positive, negative = caa.HOW[how](asked)
+    own = caa.extract(found, asked, [1, 4], how, batch=5)
     plain = loop(found, positive, [1, 4]).mean(0) - loop(found, negative, [1, 4]).mean(0)
     assert torch.allclose(own.mean, plain, atol=1e-4)
     vector = own.vector(4)
@@ -31,9 +33,9 @@ def test_the_vector_is_that_of_a_plain_loop_over_pairs(found, asked, how):
 
 
 def test_what_follows_an_answer_does_not_change_the_stream_at_the_answer(found, asked):
-    from lglib import reading
+    from lglib.activations import reading
 
-    short, long = contrast.answer_tokens(asked)[0][0], contrast.text_after(asked)[0][0]
+    short, long = caa.answer_tokens(asked)[0][0], caa.text_after(asked)[0][0]
     at = reading.encode(found, [short])
     longer = reading.Reading(reading.encode(found, [long]).tokens, at.at)
     assert torch.allclose(reading.hidden(found, at, [4]), reading.hidden(found, longer, [4]), atol=1e-4)
@@ -41,7 +43,7 @@ def test_what_follows_an_answer_does_not_change_the_stream_at_the_answer(found, 
 
 def test_pairs_share_their_prompt_and_differ_in_the_answer(asked):
     for how in ("answer token", "text after"):
-        positive, negative = contrast.HOW[how](asked)
+        positive, negative = caa.HOW[how](asked)
         assert len(positive) == len(asked)
         for yes, no, item in zip(positive, negative, asked, strict=True):
             assert yes.startswith(item.prompt + " yes")
@@ -56,15 +58,15 @@ def test_a_layer_that_was_not_read_is_refused():
 def test_bad_items_are_refused(found):
     yes, no = Item("Is 1 odd? Answer:", YES_NO, 0), Item("Is 2 odd? Answer:", YES_NO, 1)
     with pytest.raises(ValueError, match="items is empty"):
-        contrast.extract(found, [], [1], "true - false")
+        caa.extract(found, [], [1], "true - false")
     with pytest.raises(ValueError, match="as many true as false, at least one, got 2 and 0"):
-        contrast.extract(found, [yes, yes], [1], "true - false")
+        caa.extract(found, [yes, yes], [1], "true - false")
     with pytest.raises(ValueError, match="got 1 and 2"):
-        contrast.extract(found, [yes, no, no], [1], "true - false")
+        caa.extract(found, [yes, no, no], [1], "true - false")
     with pytest.raises(ValueError, match="how is 'mean'; there is: true - false, answer token, text after"):
-        contrast.extract(found, [yes, no], [1], "mean")
+        caa.extract(found, [yes, no], [1], "mean")
     with pytest.raises(ValueError, match="layer must be a whole number from 1 to 4"):
-        contrast.extract(found, [yes, no], [5], "true - false")
+        caa.extract(found, [yes, no], [5], "true - false")
     long = Item("red " * 126 + "Answer:", YES_NO, 0)
     with pytest.raises(ValueError, match=r"text 0 has 12\d tokens|text 0 has 13\d tokens"):
-        contrast.extract(found, [long], [1], "answer token")
+        caa.extract(found, [long], [1], "answer token")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.stats import binomtest, chisquare
 
-from lglib import corpus, lexicon, microskills, microworld
-from lglib.items import YES_NO
-from lglib.microworld import Fact
+from lglib.tasks.items import YES_NO
+from lglib.tasks.microworld import corpus, lexicon, passages, skills
+from lglib.tasks.microworld.passages import Fact
 
 TOKENIZER = lexicon.tokenizer()
 BOS = TOKENIZER.bos_token_id
@@ -21,7 +21,7 @@ STREAMS = {
 }
 FACTS = {  # every fact of the world, by the two words that a note has of it, and by its sentence
     (subject, value): Fact(name, subject, value)
-    for name, own in microworld.RELATIONS.items()
+    for name, own in passages.RELATIONS.items()
     for subject in own.subjects
     for value in own.values
 }
@@ -95,22 +95,22 @@ def test_only_passages_of_the_train_part_are_told(name):
     told = [d for d in first(STREAMS[name](0), 1500) if sort_of(d) in ("reading", "restated")]
     assert len(told) > 100
     for document in told:
-        assert microworld.part_of(passage(document)) == "train"
+        assert passages.part_of(passage(document)) == "train"
 
 
 def test_the_passages_and_stories_of_test_items_are_never_told():
     documents = first(corpus.mixed("leak", facts=(1, 4)), 1500)
     told = {frozenset(passage(d)) for d in documents if sort_of(d) in ("reading", "restated")}
     for part in ("validation", "test"):
-        for kind in microworld.KINDS:
-            for item in microworld.questions(300, kind, part=part, key="leak"):
+        for kind in passages.KINDS:
+            for item in passages.questions(300, kind, part=part, key="leak"):
                 assert (
                     frozenset(SENTENCES[f"{s}."] for s in item.group.removesuffix(".").split(". "))
                     not in told
                 )
     stories = {text(d) for d in documents if sort_of(d) == "story"}
     assert len(stories) > 100
-    assert {microskills.part_of(story) for story in stories} == {"train"}
+    assert {skills.part_of(story) for story in stories} == {"train"}
 
 
 def test_skills_are_train_items_three_a_document_and_rightly_answered():
@@ -126,14 +126,14 @@ def test_skills_are_train_items_three_a_document_and_rightly_answered():
             name = prompt.split(":")[0].strip().lower()
             seen[name] += 1
             assert (weight, stop) == (corpus.ANSWER, ".")
-            if name in microskills.RULES:
-                assert microskills.part_of(prompt.strip().removesuffix(". Answer:")) == "train"
+            if name in skills.RULES:
+                assert skills.part_of(prompt.strip().removesuffix(". Answer:")) == "train"
             words = prompt.split(": ")[1].removesuffix(". Answer:").split()
             if name == "sort":
                 assert answer.split() == sorted(words)
             elif name == "count":
                 assert answer == f" {lexicon.NUMBERS[len(words)]}"
-    assert set(seen) == set(corpus.SKILLS) == set(microskills.SKILLS)
+    assert set(seen) == set(corpus.SKILLS) == set(skills.SKILLS)
     shares = [corpus.SKILLS[name] * seen.total() / sum(corpus.SKILLS.values()) for name in seen]
     assert chisquare(list(seen.values()), shares).pvalue > 1e-3
 
@@ -176,7 +176,7 @@ def test_a_bare_name_is_asked_only_where_it_has_one_answer():
 def test_rows_to_repeat_are_of_the_train_part():
     for document in first(corpus.copying(12), 800):
         if sort_of(document) == "repeat":
-            assert microskills.part_of(document[0][0].removesuffix(". Answer:")) == "train"
+            assert skills.part_of(document[0][0].removesuffix(". Answer:")) == "train"
 
 
 @pytest.mark.parametrize("flips", [0.1, 0.5, 1.0])

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib import correlation
+from lglib.theory import correlation
 
 
 def pairs(n=50, slope=0.7, seed=0):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib.counts import count
+from lglib.base.checks import count
 
 
 def got(name, value, **bounds):

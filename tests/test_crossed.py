@@ -3,7 +3,7 @@
 import pytest
 from test_siblings import write
 
-from lglib import crossed, results
+from lglib.report import crossed, results
 
 
 def test_each_model_has_its_own_seeds_and_this_runs_model_comes_first(tmp_path):

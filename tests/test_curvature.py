@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from lglib import curvature, stats
-from lglib.params import ParameterSpace
+from lglib.parameters import hessian
+from lglib.parameters.space import ParameterSpace
+from lglib.theory import stats
 
 
 def gaussian(*shape, seed=0):
@@ -34,13 +35,13 @@ def off(h):
 
 def draws(product, like, probes, seed, **more):
     """Single values of probes, from pairs: each trace of two probes is their mean."""
-    return np.array([curvature.trace(product, like, 2, seed + i, **more).estimate for i in range(probes)])
+    return np.array([hessian.trace(product, like, 2, seed + i, **more).estimate for i in range(probes)])
 
 
 def test_the_trace_is_that_of_the_dense_hessian_on_average(small):
     space, h, product = small
     like, n = space.flatten(), 1000
-    found = curvature.trace(product, like, n, seed=0)
+    found = hessian.trace(product, like, n, seed=0)
     assert found.estimate == pytest.approx(h.trace().item(), abs=5 * (off(h) / n) ** 0.5)
     assert (found.n, found.level) == (n, 0.95)
     half = 1.96 * (off(h) / n) ** 0.5
@@ -61,16 +62,14 @@ def test_the_variance_of_a_probe_is_twice_the_squares_off_the_diagonal():
 def test_the_interval_covers_the_trace_as_often_as_it_says():
     h = gaussian(30, 30)
     h = h + h.T
-    found = [
-        curvature.trace(lambda v: h @ v, h[0], 20, seed=s).contains(h.trace().item()) for s in range(300)
-    ]
+    found = [hessian.trace(lambda v: h @ v, h[0], 20, seed=s).contains(h.trace().item()) for s in range(300)]
     assert np.mean(found) == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / 300) ** 0.5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_trace_of_a_diagonal_hessian_is_exact(dtype):
     values = torch.tensor([2.0, -3.0, 0.5, 8.0], dtype=dtype)
-    found = curvature.trace(lambda v: values * v, values, 2, seed=5)
+    found = hessian.trace(lambda v: values * v, values, 2, seed=5)
     assert (found.estimate, found.low, found.high) == (7.5, 7.5, 7.5)
 
 
@@ -79,7 +78,7 @@ def test_a_slice_takes_the_trace_of_its_diagonal_block_alone(small):
     like, n = space.flatten(), 600
     for part in space.slices.values():
         block = h[part, part]
-        found = curvature.trace(product, like, n, seed=0, where=part)
+        found = hessian.trace(product, like, n, seed=0, where=part)
         assert found.estimate == pytest.approx(block.trace().item(), abs=5 * (off(block) / n) ** 0.5 + 1e-12)
 
 
@@ -90,7 +89,7 @@ def test_a_slice_probes_with_signs_inside_and_zeros_outside():
         seen.append(v.clone())
         return v
 
-    found = curvature.trace(product, torch.zeros(9), 4, seed=0, where=slice(2, 6))
+    found = hessian.trace(product, torch.zeros(9), 4, seed=0, where=slice(2, 6))
     assert found.estimate == 4
     for v in seen:
         assert v[2:6].abs().tolist() == [1.0] * 4
@@ -101,13 +100,13 @@ def test_a_slice_probes_with_signs_inside_and_zeros_outside():
 @pytest.mark.parametrize("where", [slice(3, 3), slice(20, 30)])
 def test_an_empty_slice_has_no_trace(where):
     with pytest.raises(ValueError, match="where"):
-        curvature.trace(lambda v: v, torch.zeros(9), 4, seed=0, where=where)
+        hessian.trace(lambda v: v, torch.zeros(9), 4, seed=0, where=where)
 
 
 def test_probes_follow_their_seed_and_leave_the_global_generator_alone():
     h = gaussian(9, 9)
     before = torch.get_rng_state()
-    one, same, other = (curvature.trace(lambda v: h @ v, h[0], 5, seed=s) for s in (0, 0, 1))
+    one, same, other = (hessian.trace(lambda v: h @ v, h[0], 5, seed=s) for s in (0, 0, 1))
     assert one == same
     assert one != other
     assert torch.equal(torch.get_rng_state(), before)
@@ -117,31 +116,31 @@ def test_more_probes_begin_with_the_fewer():
     seen = {}
     for probes in (2, 5):
         seen[probes] = []
-        curvature.trace(lambda v, p=probes: seen[p].append(v) or v, torch.zeros(20), probes, seed=0)
+        hessian.trace(lambda v, p=probes: seen[p].append(v) or v, torch.zeros(20), probes, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(seen[2], seen[5], strict=False))
 
 
 @pytest.mark.parametrize("probes", [1, 0, -1, 2.0, True, None])
 def test_fewer_than_two_probes_are_refused(probes):
     with pytest.raises(ValueError, match="probes must be a whole number from 2"):
-        curvature.trace(lambda v: v, torch.zeros(3), probes, seed=0)
+        hessian.trace(lambda v: v, torch.zeros(3), probes, seed=0)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_a_product_that_is_not_finite_is_refused(value):
     with pytest.raises(ValueError, match=r"product: z\.Hz is .*, want a finite number"):
-        curvature.trace(lambda v: torch.full_like(v, value), torch.zeros(1), 2, seed=0)
+        hessian.trace(lambda v: torch.full_like(v, value), torch.zeros(1), 2, seed=0)
 
 
 def test_the_result_is_an_interval_of_the_book():
-    assert isinstance(curvature.trace(lambda v: v, torch.zeros(3), 2, seed=0), stats.Interval)
+    assert isinstance(hessian.trace(lambda v: v, torch.zeros(3), 2, seed=0), stats.Interval)
 
 
 def test_curvature_along_directions_is_the_quadratic_form_of_the_dense_hessian(small):
     space, h, product = small
     directions = [gaussian(space.d, seed=s) for s in range(3)]
-    found = curvature.along(product, directions)
+    found = hessian.along(product, directions)
     assert found == pytest.approx([(u @ h @ u).item() for u in directions], rel=1e-10)
     values, vectors = torch.linalg.eigh(h)
-    assert curvature.along(product, list(vectors.T)) == pytest.approx(values.tolist(), abs=1e-10)
-    assert curvature.along(product, []) == []
+    assert hessian.along(product, list(vectors.T)) == pytest.approx(values.tolist(), abs=1e-10)
+    assert hessian.along(product, []) == []

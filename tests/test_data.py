@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lglib import data, lexicon, microskills, microworld
-from lglib.data import BadData, Fitted, fit, micro, read_questions, read_statements
-from lglib.items import YES_NO, Item, split
+from lglib.tasks import data
+from lglib.tasks.data import BadData, Fitted, fit, micro, read_questions, read_statements
+from lglib.tasks.items import YES_NO, Item, split
+from lglib.tasks.microworld import lexicon, passages, skills
 
 TOKENIZER = lexicon.tokenizer()
 GOOD = {"question": "is it red", "passage": "The box is red.", "answer": True}
@@ -32,10 +33,10 @@ def size(text, special=True):
     return len(TOKENIZER(text, add_special_tokens=special).input_ids)
 
 
-@pytest.mark.parametrize("kind", [*microworld.KINDS, *microskills.SKILLS])
+@pytest.mark.parametrize("kind", [*passages.KINDS, *skills.SKILLS])
 def test_micro_gives_items_of_every_kind_from_the_test_part(kind):
     items = micro(20, kind)
-    source = microskills if kind in microskills.SKILLS else microworld
+    source = skills if kind in skills.SKILLS else passages
     assert items == source.questions(20, kind, part="test", key=0)
     assert {item.kind for item in items} == {kind}
     assert micro(20, kind, part="validation", key="x") == source.questions(

@@ -8,9 +8,12 @@ import tiny
 import torch
 from torch import nn
 
-from lglib import directions, double, lora, models, supervised
-from lglib.items import YES_NO, Item
-from lglib.params import ParameterSpace
+from lglib.activations import directions
+from lglib.models import loading, lora
+from lglib.parameters import double
+from lglib.parameters.space import ParameterSpace
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
 
 ITEMS = [
     Item("Sort: p c. Answer:", (" c p",), 0),
@@ -25,7 +28,7 @@ every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 @pytest.fixture(scope="module")
 def load(folders):
     """A tiny model of a family in float64; what adapts or moves it must put it back."""
-    return functools.cache(lambda family: models.load(str(folders[family]), device="cpu", dtype="float64"))
+    return functools.cache(lambda family: loading.load(str(folders[family]), device="cpu", dtype="float64"))
 
 
 def lesson(found):

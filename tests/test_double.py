@@ -7,10 +7,12 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from lglib import double, lexicon, supervised
-from lglib.double import Throughout
-from lglib.items import YES_NO, Item
-from lglib.params import ParameterSpace
+from lglib.parameters import double
+from lglib.parameters.double import Throughout
+from lglib.parameters.space import ParameterSpace
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.microworld import lexicon
 
 X = torch.linspace(-1, 2, 7, dtype=torch.float64)
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lglib import drift
-from lglib.drift import Drift
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
+from lglib.geometry import drift
+from lglib.geometry.drift import Drift
+from lglib.geometry.subspace import Subspace
+from lglib.parameters.space import ParameterSpace
 
 STEPS = [0, 1, 3, 10, 30]
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call, grad, jvp, vmap
 from transformers.pytorch_utils import Conv1D
 
-from lglib import families
+from lglib.models import families
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 NAMES = dict(blocks="model.layers", attention=["q_proj"], linear=["q_proj", "o_proj"])

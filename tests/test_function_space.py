@@ -8,9 +8,10 @@ import tiny
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from lglib import function_space, lora, models, supervised
-from lglib.items import YES_NO, Item
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.models import function_space, loading, lora
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 some_families = pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gemma2"])
@@ -32,7 +33,7 @@ def attach(folders):
 
     def attach(family="gpt2", targets="attention"):
         if (family, targets) not in made:
-            found = models.load(str(folders[family]), device="cpu", dtype="float64")
+            found = loading.load(str(folders[family]), device="cpu", dtype="float64")
             adapter = lora.attach(found, 2, targets, alpha=3)
             adapter.space.load(draw(adapter.space.d, 0))
             made[family, targets] = adapter
@@ -460,7 +461,7 @@ def test_shares_are_those_of_the_merged_models(attach, family):
 
 def test_a_displacement_that_changes_no_matrix_has_no_shares(folders):
     """At the start B is zero, so a step in A alone is none in the function."""
-    adapter = lora.attach(models.load(str(folders["gpt2"]), device="cpu", dtype="float64"), 2)
+    adapter = lora.attach(loading.load(str(folders["gpt2"]), device="cpu", dtype="float64"), 2)
     start, other = adapter.space.flatten(), draw(adapter.space.d, 1)
     end = start.clone()
     for one in adapter.layers:

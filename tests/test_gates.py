@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib import gates
+from lglib.studies import gates
 
 shares = st.floats(0, 1)
 named = st.dictionaries(st.text(min_size=1, max_size=4), shares, min_size=1, max_size=4)

@@ -9,9 +9,12 @@ import tiny
 import torch
 from torch import nn
 
-from lglib import families, gram, lexicon, sketches, supervised
-from lglib.items import YES_NO, Item
-from lglib.params import ParameterSpace
+from lglib.models import families
+from lglib.parameters import gram, sketches
+from lglib.parameters.space import ParameterSpace
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.microworld import lexicon
 
 ITEMS = [
     Item("Sort: p c. Answer:", (" c p",), 0),

@@ -34,7 +34,7 @@ really = time.sleep
 time.sleep = lambda seconds: really(min(seconds, 0.05))  # the client waits between its tries, too
 
 def load(**given):
-    found = models.load(device="cpu", **given)
+    found = loading.load(device="cpu", **given)
     words = found.tokenizer("Anna is in the park.", return_tensors="pt").input_ids
     with torch.no_grad():
         return {**found.record(), "logits": found.model(input_ids=words).logits[0, -1, :5].tolist()}
@@ -147,9 +147,9 @@ def published(hub, folders):
 
 
 def here(folder):
-    from lglib import models
+    from lglib.models import loading
 
-    found = models.load(str(folder), device="cpu")
+    found = loading.load(str(folder), device="cpu")
     words = found.tokenizer("Anna is in the park.", return_tensors="pt").input_ids
     with torch.no_grad():
         return found.sha256, found.model(input_ids=words).logits[0, -1, :5].tolist()

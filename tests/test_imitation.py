@@ -4,9 +4,10 @@ import pytest
 import torch
 import toy
 
-from lglib import imitation, lora, models, outcomes, pushforward, reading, splits
-from lglib.pushforward import Pushforward
-from lglib.steering import SteeringVector, steer
+from lglib.activations import imitation, outcomes, pushforward, reading
+from lglib.activations.pushforward import Pushforward
+from lglib.activations.steering import SteeringVector, steer
+from lglib.models import loading, lora, splits
 
 
 def test_on_a_linear_model_one_round_does_it():
@@ -25,7 +26,7 @@ def test_on_a_linear_model_one_round_does_it():
 
 @pytest.mark.parametrize("name", ["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def test_a_second_round_mends_what_curvature_spoiled(name):
-    found = models.load(name, device="cpu")
+    found = loading.load(name, device="cpu")
     asked = splits.draw(found, "yes-no", size=4, seed=0)
     adapter = lora.attach(found, 4, "linear")
     read = reading.encode(found, [item.prompt for item in asked["extract"]])
@@ -45,7 +46,7 @@ def test_a_second_round_mends_what_curvature_spoiled(name):
 
 
 def test_the_bias_that_would_be_steering_itself_is_left_out():
-    found = models.load("micro-gpt2", device="cpu")
+    found = loading.load("micro-gpt2", device="cpu")
     names = imitation.biases(found, 2).names
     assert "transformer.h.0.mlp.c_proj.bias" in names
     assert "transformer.h.1.mlp.c_proj.bias" not in names
@@ -54,7 +55,7 @@ def test_the_bias_that_would_be_steering_itself_is_left_out():
 
 def test_a_model_without_biases_is_told_so():
     with pytest.raises(ValueError, match="the blocks of micro-olmo2 have no biases"):
-        imitation.biases(models.load("micro-olmo2", device="cpu"), 3)
+        imitation.biases(loading.load("micro-olmo2", device="cpu"), 3)
 
 
 def test_a_failing_round_leaves_the_model_as_it_was():

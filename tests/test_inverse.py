@@ -4,8 +4,8 @@ import pytest
 import torch
 import toy
 
-from lglib import inverse, pushforward, reading
-from lglib.pushforward import Pushforward
+from lglib.activations import inverse, pushforward, reading
+from lglib.activations.pushforward import Pushforward
 
 
 def gaussian(*shape, seed=0):

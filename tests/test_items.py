@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from lglib.items import PARTS, YES_NO, Item, part_of, split
+from lglib.tasks.items import PARTS, YES_NO, Item, part_of, split
 
 words = st.lists(st.text("abcXYZéÄ09?.,", min_size=1, max_size=6), min_size=1, max_size=8)
 

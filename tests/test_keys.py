@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib import keys
+from lglib.base import seeding
 
 
 def sample(*key):
-    return torch.rand(8, generator=keys.generator(*key)).tolist()
+    return torch.rand(8, generator=seeding.generator(*key)).tolist()
 
 
 parts = st.lists(st.one_of(st.integers(), st.text(max_size=5)), min_size=1, max_size=4)
@@ -47,7 +47,7 @@ def test_the_state_follows_from_blake2b_of_the_joined_text(key):
 
 
 def test_numbers_of_a_key_do_not_change_from_release_to_release():
-    assert torch.randint(10, (8,), generator=keys.generator(0, "a")).tolist() == [3, 1, 6, 3, 0, 2, 7, 5]
+    assert torch.randint(10, (8,), generator=seeding.generator(0, "a")).tolist() == [3, 1, 6, 3, 0, 2, 7, 5]
 
 
 def test_a_generator_leaves_the_global_one_alone():
@@ -58,4 +58,4 @@ def test_a_generator_leaves_the_global_one_alone():
 
 def test_no_key_is_refused():
     with pytest.raises(ValueError, match="key is empty"):
-        keys.generator()
+        seeding.generator()

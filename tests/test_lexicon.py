@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from lglib import corpus, facts, lexicon, microskills, microworld, models
+from lglib.models import loading
+from lglib.tasks.microworld import corpus, facts, lexicon, passages, skills
 
 TOKENIZER = lexicon.tokenizer()
 WORDS = lexicon.words()
@@ -30,16 +31,16 @@ def digest(tokenizer):
 
 def documents():
     """Text of every generator: passages, notes, questions, skills, stories, and the three streams."""
-    for passage in microworld.passages(300, part="validation", key="lexicon"):
-        yield microworld.text(passage)
+    for passage in passages.passages(300, part="validation", key="lexicon"):
+        yield passages.text(passage)
         yield facts.note(passage)
-    for kind in microworld.KINDS:
-        for item in microworld.questions(300, kind, part="test", key="lexicon"):
+    for kind in passages.KINDS:
+        for item in passages.questions(300, kind, part="test", key="lexicon"):
             yield from (item.prompt, *item.answers)
-    for skill in microskills.SKILLS:
-        for item in microskills.questions(200, skill, part="test", key="lexicon"):
+    for skill in skills.SKILLS:
+        for item in skills.questions(200, skill, part="test", key="lexicon"):
             yield from (item.prompt, *item.answers)
-    yield from microskills.stories(300, part="test", key="lexicon")
+    yield from skills.stories(300, part="test", key="lexicon")
     streams = (corpus.copying("l"), corpus.lookups("l"), corpus.mixed("l", facts=(1, 4), flips=0.1))
     for document in itertools.chain.from_iterable(itertools.islice(stream, 200) for stream in streams):
         yield "".join(text for text, _ in document)
@@ -135,7 +136,7 @@ def test_the_generators_write_no_word_that_is_not_known():
 def test_a_saved_tokenizer_is_loaded_as_it_was_beside_any_model(family, tmp_path):
     TOKENIZER.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
-    loaded = models._tokenizer(tmp_path)  # AutoTokenizer alone cuts the text of a qwen2 its own way
+    loaded = loading._tokenizer(tmp_path)  # AutoTokenizer alone cuts the text of a qwen2 its own way
     texts = ["", " ", "kitchen", "  two\n", "don't 🙂 <|end|> x", SENTENCE, " ".join(WORDS), *WORDS]
     for text in texts:
         assert loaded(text).input_ids == TOKENIZER(text).input_ids, text

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from lglib import adapter_files, families, lora, models
+from lglib.models import adapter_files, families, loading, lora
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 some_families = pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gemma2"])
@@ -25,14 +25,14 @@ SIZE = 0.3  # of a random theta: enough to change what the model says
 @pytest.fixture(scope="module")
 def said(folders):
     """The logits of each family's model as it is."""
-    loaded = {family: models.load(str(folder), device="cpu") for family, folder in folders.items()}
+    loaded = {family: loading.load(str(folder), device="cpu") for family, folder in folders.items()}
     return {family: tiny.logits(found.model) for family, found in loaded.items()}
 
 
 @pytest.fixture
 def load(folders):
     def load(family="gpt2", **more):
-        return models.load(str(folders[family]), **{"device": "cpu", **more})
+        return loading.load(str(folders[family]), **{"device": "cpu", **more})
 
     return load
 
@@ -45,7 +45,7 @@ def attached(folders):
     def attached(family="gpt2", r=4, targets="linear", dtype="float32", alpha=None):
         key = (family, r, targets, dtype, alpha)
         if key not in made:
-            found = models.load(str(folders[family]), device="cpu", dtype=dtype)
+            found = loading.load(str(folders[family]), device="cpu", dtype=dtype)
             made[key] = lora.attach(found, r, targets, alpha=alpha)
         return made[key]
 
@@ -551,7 +551,7 @@ def test_an_adapter_of_another_base_is_refused_with_both_named(load, tmp_path):
     adapter = lora.attach(load(), 2)
     adapter_files.save(adapter, tmp_path / "adapter")
     tiny.save(tmp_path / "other", seed=1)
-    other = models.load(str(tmp_path / "other"), device="cpu")
+    other = loading.load(str(tmp_path / "other"), device="cpu")
     with pytest.raises(lora.AdapterError) as told:
         adapter_files.read(lora.attach(other, 2), tmp_path / "adapter")
     for part in (adapter.base.name, other.name, adapter.base.sha256[:12], other.sha256[:12]):
@@ -563,7 +563,7 @@ def test_the_same_weights_in_another_folder_are_the_same_base(load, tmp_path):
     adapter.space.load(draw(adapter.space))
     adapter_files.save(adapter, tmp_path / "adapter")
     tiny.save(tmp_path / "twin")
-    twin = lora.attach(models.load(str(tmp_path / "twin"), device="cpu"), 2)
+    twin = lora.attach(loading.load(str(tmp_path / "twin"), device="cpu"), 2)
     assert torch.equal(adapter_files.read(twin, tmp_path / "adapter"), adapter.space.flatten())
 
 

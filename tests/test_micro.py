@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lglib import lexicon, pretrain, shipped
+from lglib.models import shipped
+from lglib.tasks.microworld import lexicon, pretrain
 from workflow import card, micro
 
 GOOD = {

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from lglib import lexicon, microskills
-from lglib.items import part_of
+from lglib.tasks.items import part_of
+from lglib.tasks.microworld import lexicon, skills
 
 PARTS = ("train", "validation", "test")
 ENGLISH = """
@@ -53,11 +53,11 @@ def read(item):
 
 
 def drawn(skill, part, n=1000):
-    return microskills.questions(n, skill, part=part, key="tests")
+    return skills.questions(n, skill, part=part, key="tests")
 
 
 def test_the_oracle_knows_every_skill():
-    assert set(ORACLE) == set(microskills.SKILLS) == {*microskills.RULES, *microskills.TABLES}
+    assert set(ORACLE) == set(skills.SKILLS) == {*skills.RULES, *skills.TABLES}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -69,7 +69,7 @@ def test_answers_are_those_of_the_oracle(skill, part):
         assert item.answers == (f" {' '.join(ORACLE[skill](words))}",), item.prompt
 
 
-@pytest.mark.parametrize("skill", sorted(microskills.RULES))
+@pytest.mark.parametrize("skill", sorted(skills.RULES))
 def test_no_prompt_of_a_rule_skill_is_in_two_parts(skill):
     found = [{item.prompt for item in drawn(skill, part)} for part in PARTS]
     assert sum(map(len, found)) == len(set.union(*found))
@@ -126,14 +126,14 @@ def test_capitals_are_all_different():
 
 def test_no_story_is_in_two_parts_and_few_are_told_twice():
     found = [
-        set(microskills.stories(n, part=part, key=0)) for part, n in zip(PARTS, (3000, 400, 400), strict=True)
+        set(skills.stories(n, part=part, key=0)) for part, n in zip(PARTS, (3000, 400, 400), strict=True)
     ]
     assert sum(map(len, found)) == len(set.union(*found)) > 3700
 
 
 def test_a_story_has_three_to_six_whole_sentences_and_none_twice():
     lengths = set()
-    for story in microskills.stories(600, part="train", key=1):
+    for story in skills.stories(600, part="train", key=1):
         assert story.endswith(".")
         sentences = story.removesuffix(".").split(". ")
         assert len(set(sentences)) == len(sentences)
@@ -143,7 +143,7 @@ def test_a_story_has_three_to_six_whole_sentences_and_none_twice():
 
 
 def test_a_story_has_two_people_and_does_not_mistake_them():
-    for story in microskills.stories(600, part="train", key=2):
+    for story in skills.stories(600, part="train", key=2):
         words = story.replace(".", "").split()
         assert 1 <= len({word for word in words if word in lexicon.NAMES}) <= 2
         for one, said, other in zip(words, words[1:], words[2:], strict=False):
@@ -152,10 +152,10 @@ def test_a_story_has_two_people_and_does_not_mistake_them():
 
 @pytest.mark.parametrize("skill", sorted(ORACLE))
 def test_a_key_fixes_the_draw_and_another_key_or_part_changes_it(skill):
-    first = microskills.questions(60, skill, part="test", key=0)
-    assert microskills.questions(60, skill, part="test", key=0) == first
-    assert microskills.questions(60, skill, part="test", key=1) != first
-    assert microskills.questions(60, skill, part="train", key=0) != first
+    first = skills.questions(60, skill, part="test", key=0)
+    assert skills.questions(60, skill, part="test", key=0) == first
+    assert skills.questions(60, skill, part="test", key=1) != first
+    assert skills.questions(60, skill, part="train", key=0) != first
 
 
 def test_another_process_draws_the_same(root):
@@ -173,8 +173,8 @@ print(json.dumps([drawn, m.stories(5, part="train", key=3)]))
         cwd=root,
         env={**os.environ, "PYTHONHASHSEED": "5"},
     )
-    prompts = [i.prompt for s in microskills.SKILLS for i in microskills.questions(5, s, part="test", key=3)]
-    assert json.loads(run.stdout) == [prompts, microskills.stories(5, part="train", key=3)]
+    prompts = [i.prompt for s in skills.SKILLS for i in skills.questions(5, s, part="test", key=3)]
+    assert json.loads(run.stdout) == [prompts, skills.stories(5, part="train", key=3)]
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ print(json.dumps([drawn, m.stories(5, part="train", key=3)]))
 def test_a_draw_that_cannot_be_made_says_why(changes, told):
     arguments = {"n": 3, "part": "test", "key": 0, **changes}
     with pytest.raises(ValueError, match=told):
-        microskills.questions(skill="sort", **arguments)
+        skills.questions(skill="sort", **arguments)
     with pytest.raises(ValueError, match=told):
-        microskills.stories(**arguments)
+        skills.stories(**arguments)
 
 
 @pytest.mark.parametrize("skill", ["Sort", "", None, "yes-no"])
 def test_an_unknown_skill_is_refused_with_those_there_are(skill):
     with pytest.raises(ValueError, match=f"skill is {skill!r}; there is: sort, reverse, repeat, count"):
-        microskills.questions(1, skill, part="test", key=0)
+        skills.questions(1, skill, part="test", key=0)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
 
-from lglib import lexicon, microworld
-from lglib.items import YES_NO
-from lglib.microworld import Fact
+from lglib.tasks.items import YES_NO
+from lglib.tasks.microworld import lexicon, passages
+from lglib.tasks.microworld.passages import Fact
 
 PARTS = ("train", "validation", "test")
 ONE_OF = {  # the value lists, by the word that comes before or after
@@ -102,7 +102,7 @@ def parsed(prompt):
 @pytest.mark.parametrize("kind", ["yes-no", "claim"])
 def test_yes_means_that_the_passage_says_so(kind, part):
     labels = []
-    for item in microworld.questions(1500, kind, part=part, key="truth"):
+    for item in passages.questions(1500, kind, part=part, key="truth"):
         facts, asked = parsed(item.prompt)
         fact = judged(asked) if kind == "yes-no" else read(asked.removesuffix("."))
         assert item.answers == YES_NO
@@ -115,16 +115,16 @@ def test_yes_means_that_the_passage_says_so(kind, part):
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("kind", "answers"), [("open", values), ("who", subjects)])
 def test_an_open_question_has_one_answer_in_the_passage(kind, answers, part):
-    for item in microworld.questions(1500, kind, part=part, key="truth"):
+    for item in passages.questions(1500, kind, part=part, key="truth"):
         facts, asked = parsed(item.prompt)
         assert item.answers == (f" {answers(asked, facts)[0]}",), item.prompt
         assert len(answers(asked, facts)) == 1, item.prompt
 
 
-@pytest.mark.parametrize("kind", microworld.KINDS)
+@pytest.mark.parametrize("kind", passages.KINDS)
 def test_every_relation_and_every_place_in_the_passage_is_asked_for(kind):
     asked = Counter()
-    for item in microworld.questions(1500, kind, part="train", key="all", facts=(3, 3)):
+    for item in passages.questions(1500, kind, part="train", key="all", facts=(3, 3)):
         facts, question = parsed(item.prompt)
         if kind == "claim":
             fact = read(question.removesuffix("."))
@@ -136,13 +136,13 @@ def test_every_relation_and_every_place_in_the_passage_is_asked_for(kind):
         asked[[own[:2] for own in facts].index(fact[:2])] += 1
         asked[fact[0]] += 1
     assert chisquare([asked[place] for place in range(3)]).pvalue > 1e-3
-    assert {name for name in asked if isinstance(name, str)} == set(microworld.RELATIONS)
+    assert {name for name in asked if isinstance(name, str)} == set(passages.RELATIONS)
 
 
 @pytest.mark.parametrize("kind", ["yes-no", "claim"])
 def test_a_false_value_stands_in_the_passage_about_half_of_the_time_where_it_can(kind):
     lures, all_values = [], Counter()
-    for item in microworld.questions(6000, kind, part="train", key="lures", facts=(2, 4)):
+    for item in passages.questions(6000, kind, part="train", key="lures", facts=(2, 4)):
         facts, asked = parsed(item.prompt)
         name, subject, value = judged(asked) if kind == "yes-no" else read(asked.removesuffix("."))
         others = {own[2] for own in facts if own[0] == name and own[1] != subject}
@@ -152,12 +152,12 @@ def test_a_false_value_stands_in_the_passage_about_half_of_the_time_where_it_can
                 lures.append(value in others)
     assert len(lures) > 800
     assert 0.48 < sum(lures) / len(lures) < 0.66  # a half, and a few of the other half by chance
-    assert len(all_values) == sum(len(own.values) for own in microworld.RELATIONS.values())
+    assert len(all_values) == sum(len(own.values) for own in passages.RELATIONS.values())
 
 
 def test_the_order_of_the_facts_does_not_tell_the_answer():
     first = Counter()
-    for item in microworld.questions(3000, "yes-no", part="test", key="order", facts=(2, 2)):
+    for item in passages.questions(3000, "yes-no", part="test", key="order", facts=(2, 2)):
         facts, asked = parsed(item.prompt)
         place = [own[:2] for own in facts].index(judged(asked)[:2])
         first[place, item.label] += 1
@@ -165,9 +165,7 @@ def test_the_order_of_the_facts_does_not_tell_the_answer():
 
 
 def drawn(n=1000, key="parts"):
-    return {
-        part: microworld.passages(n * (4 if part == "train" else 1), part=part, key=key) for part in PARTS
-    }
+    return {part: passages.passages(n * (4 if part == "train" else 1), part=part, key=key) for part in PARTS}
 
 
 def test_no_set_of_facts_lies_in_two_parts():
@@ -180,22 +178,22 @@ def test_a_drawn_passage_is_of_the_part_that_it_was_drawn_from_whatever_the_orde
     dice = random.Random(0)
     for part, own in drawn(150).items():
         for passage in own:
-            assert microworld.part_of(passage) == part
-            assert microworld.part_of(tuple(dice.sample(passage, len(passage)))) == part
+            assert passages.part_of(passage) == part
+            assert passages.part_of(tuple(dice.sample(passage, len(passage)))) == part
 
 
 def facts():
     def of(name):
-        own = microworld.RELATIONS[name]
+        own = passages.RELATIONS[name]
         return st.builds(Fact, st.just(name), st.sampled_from(own.subjects), st.sampled_from(own.values))
 
-    return st.sampled_from(sorted(microworld.RELATIONS)).flatmap(of)
+    return st.sampled_from(sorted(passages.RELATIONS)).flatmap(of)
 
 
 @settings(deadline=None)
 @given(st.lists(facts(), min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_any_facts_does_not_move_a_passage(own, dice):
-    assert microworld.part_of(tuple(own)) == microworld.part_of(tuple(dice.sample(own, len(own))))
+    assert passages.part_of(tuple(own)) == passages.part_of(tuple(dice.sample(own, len(own))))
 
 
 @given(facts(), facts())
@@ -209,10 +207,10 @@ def test_eight_tenths_of_the_passages_are_for_training():
     dice, count = random.Random(1), Counter()
     for _ in range(1500):
         own = []
-        for name in dice.sample(sorted(microworld.RELATIONS), dice.randint(1, 4)):
-            relation = microworld.RELATIONS[name]
+        for name in dice.sample(sorted(passages.RELATIONS), dice.randint(1, 4)):
+            relation = passages.RELATIONS[name]
             own.append(Fact(name, dice.choice(relation.subjects), dice.choice(relation.values)))
-        count[microworld.part_of(tuple(own))] += 1
+        count[passages.part_of(tuple(own))] += 1
     assert chisquare([count[part] for part in PARTS], [1200, 150, 150]).pvalue > 1e-3
 
 
@@ -222,7 +220,7 @@ def test_no_prompt_and_no_group_of_items_is_in_two_parts():
             {
                 of(item)
                 for kind in ("yes-no", "open")
-                for item in microworld.questions(800, kind, part=part, key=0)
+                for item in passages.questions(800, kind, part=part, key=0)
             }
             for part in PARTS
         ]
@@ -230,17 +228,17 @@ def test_no_prompt_and_no_group_of_items_is_in_two_parts():
 
 
 def test_a_group_is_the_set_of_facts():
-    for item in microworld.questions(200, part="test", key=0):
+    for item in passages.questions(200, part="test", key=0):
         assert sorted(read_passage(item.group)) == sorted(parsed(item.prompt)[0])
     one, other = Fact("job", "Ben", "nurse"), Fact("colour", "box", "red")
-    groups = {microworld._item(own, "open", (0, 0, 0, 0)).group for own in ((one, other), (other, one))}
+    groups = {passages._item(own, "open", (0, 0, 0, 0)).group for own in ((one, other), (other, one))}
     assert len(groups) == 1
 
 
 @pytest.mark.parametrize("bounds", [(1, 1), (1, 2), (2, 4), (3, 3), (4, 4), [1, 4]])
 def test_a_passage_has_as_many_facts_as_asked_and_contradicts_nothing(bounds):
     lengths = set()
-    for passage in microworld.passages(600, part="train", key="limits", facts=bounds):
+    for passage in passages.passages(600, part="train", key="limits", facts=bounds):
         lengths.add(len(passage))
         told = [fact[:2] for fact in passage]
         said = [(fact.relation, fact.value) for fact in passage]
@@ -249,36 +247,36 @@ def test_a_passage_has_as_many_facts_as_asked_and_contradicts_nothing(bounds):
 
 
 def test_facts_share_a_relation_or_a_subject_often_enough_to_need_binding():
-    own = microworld.passages(2000, part="train", key="bind", facts=(2, 2))
+    own = passages.passages(2000, part="train", key="bind", facts=(2, 2))
     assert 0.4 < sum(one.relation == other.relation for one, other in own) / 2000 < 0.7
     assert 0.05 < sum(one.subject == other.subject for one, other in own) / 2000 < 0.3
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_subject_and_every_value_turns_up(part):
-    found = {fact for passage in microworld.passages(4000, part=part, key="words") for fact in passage}
-    for name, own in microworld.RELATIONS.items():
+    found = {fact for passage in passages.passages(4000, part=part, key="words") for fact in passage}
+    for name, own in passages.RELATIONS.items():
         assert {fact.subject for fact in found if fact.relation == name} == set(own.subjects)
         assert {fact.value for fact in found if fact.relation == name} == set(own.values)
 
 
 def test_a_key_fixes_the_draw_and_another_key_part_or_kind_changes_it():
-    first = microworld.questions(50, part="test", key=0)
-    assert microworld.questions(50, part="test", key=0) == first
+    first = passages.questions(50, part="test", key=0)
+    assert passages.questions(50, part="test", key=0) == first
     others = [
-        microworld.questions(50, part="test", key=1),
-        microworld.questions(50, part="validation", key=0),
-        microworld.questions(50, "claim", part="test", key=0),
+        passages.questions(50, part="test", key=1),
+        passages.questions(50, part="validation", key=0),
+        passages.questions(50, "claim", part="test", key=0),
     ]
     groups = [[item.group for item in own] for own in (first, *others)]
     assert all(own != groups[0] for own in groups[1:])
 
 
 def test_an_endless_stream_is_blocks_of_passages_by_key():
-    stream = microworld.worlds("train", "w", (2, 3), block=20)
+    stream = passages.worlds("train", "w", (2, 3), block=20)
     own = [next(stream) for _ in range(60)]
     for i in range(3):
-        blocks = microworld.passages(20, part="train", key=f"w/{i}", facts=(2, 3))
+        blocks = passages.passages(20, part="train", key=f"w/{i}", facts=(2, 3))
         assert own[20 * i : 20 * i + 20] == blocks
     assert len(set(own)) > 50
 
@@ -287,7 +285,7 @@ def test_another_process_draws_the_same(root):
     code = """
 import json
 from lglib import microworld
-print(json.dumps([[i.prompt, i.answer] for i in microworld.questions(40, part="test", key=("a", 1))]))
+print(json.dumps([[i.prompt, i.answer] for i in passages.questions(40, part="test", key=("a", 1))]))
 """
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -297,7 +295,7 @@ print(json.dumps([[i.prompt, i.answer] for i in microworld.questions(40, part="t
         cwd=root,
         env={**os.environ, "PYTHONHASHSEED": "99"},
     )
-    own = microworld.questions(40, part="test", key=("a", 1))
+    own = passages.questions(40, part="test", key=("a", 1))
     assert json.loads(run.stdout) == [[item.prompt, item.answer] for item in own]
 
 
@@ -322,7 +320,7 @@ print(json.dumps([[i.prompt, i.answer] for i in microworld.questions(40, part="t
         ({"facts": "12"}, "facts must be .* got '12'"),
     ],
 )
-@pytest.mark.parametrize("draw", [microworld.passages, microworld.questions])
+@pytest.mark.parametrize("draw", [passages.passages, passages.questions])
 def test_what_cannot_be_drawn_says_why(draw, changes, told):
     with pytest.raises(ValueError, match=told):
         draw(**{"n": 4, "part": "test", "key": 0, **changes})
@@ -331,9 +329,9 @@ def test_what_cannot_be_drawn_says_why(draw, changes, told):
 def test_an_unknown_kind_is_refused_everywhere():
     told = "kind is 'why'; there is: yes-no, claim, open, who"
     with pytest.raises(ValueError, match=told):
-        microworld.questions(1, "why", part="test", key=0)
+        passages.questions(1, "why", part="test", key=0)
     with pytest.raises(ValueError, match=told):
-        microworld.ask((Fact("job", "Ben", "nurse"),), "why", (0, 0, 0, 0))
+        passages.ask((Fact("job", "Ben", "nurse"),), "why", (0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -349,9 +347,9 @@ def test_a_fact_of_another_world_has_no_part(fact):
     with pytest.raises(
         ValueError, match=r"the micro-world has no Fact.*place, job, likes, has, colour, size"
     ):
-        microworld.part_of((Fact("job", "Ida", "nurse"), fact))
+        passages.part_of((Fact("job", "Ida", "nurse"), fact))
 
 
 def test_an_empty_passage_has_no_part():
     with pytest.raises(ValueError, match="passage is empty"):
-        microworld.part_of(())
+        passages.part_of(())

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers import models as cores
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from lglib import families, lexicon, models, weights
-from lglib.answers import SplitAnswer
+from lglib.models import families, loading, weights
+from lglib.tasks.microworld import lexicon
+from lglib.tasks.scoring import SplitAnswer
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -35,7 +36,7 @@ def folder(original, tmp_path):
 
 
 def load(folder, **more):
-    return models.load(str(folder), **{"device": "cpu", **more})
+    return loading.load(str(folder), **{"device": "cpu", **more})
 
 
 def configure(folder, **changes):
@@ -44,7 +45,7 @@ def configure(folder, **changes):
     path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
 
 
-def refused(folder, error=models.ModelError, **more):
+def refused(folder, error=loading.ModelError, **more):
     """What the door says when it does not open."""
     with pytest.raises(error) as told:
         load(folder, **more)
@@ -200,27 +201,27 @@ def test_what_is_not_offered_is_told_with_what_is(original, wrong, told, monkeyp
     "name", ["gpt2", "micro-gpt3", "./nowhere", "../no/where", "no where/model", "a/b/c", "x" * 5000]
 )
 def test_a_name_that_means_nothing_is_told_with_what_there_is(name):
-    with pytest.raises(models.ModelError) as told:
-        models.load(name)
+    with pytest.raises(loading.ModelError) as told:
+        loading.load(name)
     for part in ("micro-gpt2, micro-qwen2, micro-olmo2", "not a folder", "openai-community/gpt2@<commit>"):
         assert part in str(told.value)
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 7])
 def test_a_name_must_be_text(name):
-    with pytest.raises(models.ModelError, match="name must be a text that is not empty"):
-        models.load(name)
+    with pytest.raises(loading.ModelError, match="name must be a text that is not empty"):
+        loading.load(name)
 
 
 def test_two_revisions_at_once_are_refused():
-    with pytest.raises(models.ModelError, match=r"name says revision '0123.* and revision says 'ffff"):
-        models.load(f"owner/name@{COMMIT}", revision="f" * 40)
+    with pytest.raises(loading.ModelError, match=r"name says revision '0123.* and revision says 'ffff"):
+        loading.load(f"owner/name@{COMMIT}", revision="f" * 40)
 
 
 @pytest.mark.parametrize("revision", [None, "main", "v1.0", COMMIT[:7], COMMIT.upper()])
 def test_a_hub_model_needs_a_whole_commit(revision):
     with pytest.raises(ValueError, match=r"owner/name needs the commit .* 40 hexadecimal digits"):
-        models.load("owner/name", revision=revision)
+        loading.load("owner/name", revision=revision)
 
 
 def rename(folder, old, new):
@@ -311,7 +312,7 @@ def test_code_beside_the_weights_is_not_run(folder):
     path = folder / "tokenizer_config.json"
     own = {"auto_map": {"AutoTokenizer": ["mine.Words", "mine.Words"]}, "tokenizer_class": "Words"}
     path.write_text(json.dumps(json.loads(path.read_text()) | own))
-    with suppress(models.ModelError):
+    with suppress(loading.ModelError):
         load(folder)
     configure(folder, auto_map={"AutoModelForCausalLM": "mine.Net", "AutoConfig": "mine.Net"})
     assert "runs code of its own" in refused(folder)
@@ -390,5 +391,5 @@ def test_a_config_with_fewer_blocks_than_the_weights_is_refused(tmp_path, family
     config = json.loads(path.read_text())
     name = "n_layer" if family == "gpt2" else "num_hidden_layers"
     path.write_text(json.dumps({**config, name: tiny.BLOCKS - 1}))
-    with pytest.raises(models.ModelError, match=f"fewer blocks than the weights, which have {tiny.BLOCKS}"):
-        models.load(str(tmp_path), device="cpu")
+    with pytest.raises(loading.ModelError, match=f"fewer blocks than the weights, which have {tiny.BLOCKS}"):
+        loading.load(str(tmp_path), device="cpu")

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from lglib import multitask, tasks, transformer
-from lglib.params import ParameterSpace
+from lglib.parameters.space import ParameterSpace
+from lglib.studies.synthetic import multitask, transformer
+from lglib.tasks import synthetic
 
 TINY = dict(
     learn=["copy", "sort"], forget_by="reverse", steps=20, forget_steps=10, width=32, length=3, seed=4
@@ -20,7 +21,7 @@ def loop(model, names, steps, key, *, rate, clip):
     """Training by hand on 128 examples a step, with torch's plain Adam."""
     stepper, losses = torch.optim.Adam(model.parameters(), lr=1e-3), []
     for step in range(steps):
-        batch = tasks.draw(names, 128, part="train", key=f"{key}/{step}", length=3)
+        batch = synthetic.draw(names, 128, part="train", key=f"{key}/{step}", length=3)
         stepper.param_groups[0]["lr"] = 1e-3 * rate(step)
         stepper.zero_grad()
         loss = transformer.loss(model, batch)

@@ -3,14 +3,16 @@
 import pytest
 import torch
 
-from lglib import answers, data, models, outcomes
-from lglib.items import Item
-from lglib.steering import SteeringVector, steer
+from lglib.activations import outcomes
+from lglib.activations.steering import SteeringVector, steer
+from lglib.models import loading
+from lglib.tasks import data, scoring
+from lglib.tasks.items import Item
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def found(request):
-    return models.load(request.param, device="cpu")
+    return loading.load(request.param, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def asked():
 
 
 def test_probabilities_are_those_of_the_scorer(found, asked):
-    p = answers.probabilities(found.model, found.tokenizer, asked)
+    p = scoring.probabilities(found.model, found.tokenizer, asked)
     for batch in (7, 128):
         got = outcomes.ask(found, asked, batch=batch)
         assert torch.allclose(got.each, p[:, 0] / p.sum(1), atol=1e-4)

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib import lexicon, models, pairs, supervised
-from lglib.items import YES_NO, Item
+from lglib.models import loading
+from lglib.tasks import pairs, supervised
+from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.microworld import lexicon
 
 PARTS = ("train", "validation", "test")
 TABLES, RULES = ("cipher", "edit"), ("order", "last", "first", "format")
@@ -303,7 +305,7 @@ def test_every_word_is_one_token_and_every_item_fits_a_small_context(name):
 
 @pytest.fixture(scope="module")
 def base():
-    return models.load("micro-gpt2", device="cpu")
+    return loading.load("micro-gpt2", device="cpu")
 
 
 def already(base, name, task, part="test"):

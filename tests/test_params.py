@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lglib import tasks, transformer
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.parameters.space import ParameterSpace
+from lglib.studies.synthetic import transformer
+from lglib.tasks import synthetic
 
 
 def network(dtype=torch.float64, seed=0):
@@ -376,7 +377,7 @@ def test_the_krylov_space_of_a_small_transformer_is_the_one_numpy_spans(k):
     model = transformer.build(width=8, length=2, layers=2, heads=2, seed=0).double()
     space = ParameterSpace(model, where=lambda name, _: "h.0.attn" in name)  # d = 288: a dense H is cheap
     assert 200 < space.d <= 300
-    batch = tasks.draw(["reverse", "sort"], 16, part="train", key=0, length=2)
+    batch = synthetic.draw(["reverse", "sort"], 16, part="train", key=0, length=2)
     hessian, g = (
         space.hessian(transformer.loss, batch).numpy(),
         space.gradient(transformer.loss, batch).numpy(),
@@ -395,7 +396,7 @@ def test_the_krylov_space_of_a_small_transformer_is_the_one_numpy_spans(k):
 def test_a_gradient_step_of_a_small_transformer_leads_into_its_krylov_space():
     model = transformer.build(width=8, length=2, layers=1, heads=2, seed=0).double()
     space = ParameterSpace(model)
-    batch = tasks.draw("copy", 16, part="train", key=0, length=2)
+    batch = synthetic.draw("copy", 16, part="train", key=0, length=2)
     g, theta, lr = space.gradient(transformer.loss, batch), space.flatten(), 1e-4
     krylov = Subspace.krylov(space.hvp_operator(transformer.loss, batch), g, 2)
     with space.at(theta - lr * g):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from lglib import correlation, pools, proposals
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.parameters.space import ParameterSpace
+from lglib.search import pools, proposals
+from lglib.theory import correlation
 
 D = 12
 

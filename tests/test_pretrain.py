@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lglib import corpus, lexicon, pretrain
+from lglib.tasks.microworld import corpus, lexicon, pretrain
 
 TINY = {"width": 16, "layers": 1, "heads": 2}
 

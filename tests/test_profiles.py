@@ -6,7 +6,7 @@ import re
 import jupytext
 import pytest
 
-from lglib import provenance
+from lglib.report import provenance
 from workflow import pairs, profiles
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lglib import progress
+from lglib.base import progress
 
 
 class Terminal(io.StringIO):

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 import torch
 
-from lglib import proposals
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
+from lglib.search import proposals
 
 
 def drawn(propose, n):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from lglib import provenance
+from lglib.report import provenance
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import tiny
 import torch
 import toy
 
-from lglib import lora, models, pushforward, reading
-from lglib.params import ParameterSpace
-from lglib.pushforward import Pushforward
+from lglib.activations import pushforward, reading
+from lglib.activations.pushforward import Pushforward
+from lglib.models import loading, lora
+from lglib.parameters.space import ParameterSpace
 
 TEXTS = ["Anna is in the park.", "The drum is green. Is it?", "Anna is tired."]
 
@@ -45,7 +46,7 @@ def test_the_pullback_is_the_transpose_of_the_pushforward(linear):
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_push_pull_and_small_steps_agree_for_every_family(folders, family):
-    own = models.load(str(folders[family]), device="cpu", answers=(), dtype="float64")
+    own = loading.load(str(folders[family]), device="cpu", answers=(), dtype="float64")
     space = pushforward.of_blocks(own)
     h = Pushforward(own, space, reading.encode(own, TEXTS), (1, 3))
     u, v = gaussian(space.d), gaussian(3, 2, own.width, seed=1)
@@ -56,7 +57,7 @@ def test_push_pull_and_small_steps_agree_for_every_family(folders, family):
 
 
 def test_the_remainder_is_of_second_order_and_the_central_difference_of_third(linear):
-    own = models.load("micro-gpt2", device="cpu", dtype="float64")
+    own = loading.load("micro-gpt2", device="cpu", dtype="float64")
     space = pushforward.of_blocks(own)
     h = Pushforward(own, space, reading.encode(own, TEXTS), (2, 4))
     u = gaussian(space.d) / space.d**0.5
@@ -77,7 +78,7 @@ def test_layers_and_batches_do_not_change_the_result(linear):
 
 def test_a_gradient_step_is_the_kernel_applied_to_the_activation_gradient():
     """At the last layer the loss depends on theta through h at the read position only."""
-    own = models.load("micro-olmo2", device="cpu", dtype="float64")
+    own = loading.load("micro-olmo2", device="cpu", dtype="float64")
     space = pushforward.of_blocks(own)
     read = reading.encode(own, TEXTS)
     h = Pushforward(own, space, read, (4,))
@@ -94,7 +95,7 @@ def test_a_gradient_step_is_the_kernel_applied_to_the_activation_gradient():
 
 
 def test_an_adapter_is_a_space_like_any_other():
-    own = models.load("micro-gpt2", device="cpu")
+    own = loading.load("micro-gpt2", device="cpu")
     adapter = lora.attach(own, 2)
     h = Pushforward(own, adapter.space, reading.encode(own, TEXTS), (1, 4))
     u = torch.ones(adapter.space.d)
@@ -115,7 +116,7 @@ def test_the_model_is_left_as_it_was(linear):
 
 
 def test_the_blocks_alone_are_theta():
-    own = models.load("micro-qwen2", device="cpu")
+    own = loading.load("micro-qwen2", device="cpu")
     space = pushforward.of_blocks(own, 2)
     assert space.d == sum(p.numel() for b in own.blocks[:2] for p in b.parameters())
     for last in (0, 5, 1.5):
@@ -145,11 +146,12 @@ def test_a_space_that_the_layer_does_not_depend_on_is_not_moved(linear):
 
 @pytest.mark.parametrize("name", ["micro-gpt2", "micro-olmo2"])
 def test_the_activation_gradient_tells_what_a_small_vector_does_to_the_loss(name):
-    from lglib import data, nudges, steering, supervised
+    from lglib.activations import steering, steering_losses
+    from lglib.tasks import data, supervised
 
-    own = models.load(name, device="cpu", dtype="float64")
+    own = loading.load(name, device="cpu", dtype="float64")
     lesson = supervised.lesson(own.tokenizer, data.micro(6))
-    loss = nudges.loss(own, "logit difference")
+    loss = steering_losses.loss(own, "logit difference")
     g = pushforward.activation_gradient(own, loss, lesson, len(own.blocks))
     v = gaussian(own.width)
     found = []

@@ -8,14 +8,15 @@ import torch
 import toy
 from test_residual import hooks
 
-from lglib import models, reading, residual
+from lglib.activations import reading, residual
+from lglib.models import loading
 
 TEXTS = ["Anna is in the park.", "The drum is green. Question: Is the drum red? Answer:", "Anna is tired."]
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def found(request):
-    return models.load(request.param, device="cpu")
+    return loading.load(request.param, device="cpu")
 
 
 @torch.no_grad()
@@ -37,7 +38,7 @@ def test_activations_are_those_of_a_plain_loop_whatever_the_batch(found):
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_family_of_the_door_can_be_read(folders, family):
-    own = models.load(str(folders[family]), device="cpu", answers=())
+    own = loading.load(str(folders[family]), device="cpu", answers=())
     h = reading.activations(own, reading.encode(own, TEXTS), [1, 2])
     assert torch.allclose(h, loop(own, TEXTS, [1, 2]), atol=1e-4, rtol=1e-4)
 

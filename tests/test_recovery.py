@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lglib import recovery
-from lglib.params import ParameterSpace
-from lglib.subspace import Subspace
-from lglib.train import Trajectory, descend, optimizer
+from lglib.geometry.subspace import Subspace
+from lglib.parameters import recovery
+from lglib.parameters.descent import Trajectory, descend, optimizer
+from lglib.parameters.space import ParameterSpace
 
 D, T = 30, 12
 

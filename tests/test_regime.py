@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from lglib import regime
-from lglib.params import ParameterSpace
-from lglib.regime import Regime
+from lglib.parameters import linearity
+from lglib.parameters.linearity import Regime
+from lglib.parameters.space import ParameterSpace
 
 D = 6
 SCALES = np.logspace(-3, 2, 41)
@@ -59,7 +59,7 @@ class Cubic:
 def test_f1_and_f2_of_a_cubic_are_its_odd_and_even_parts_exactly(seed):
     space, loss, u = space_of(), Cubic(), unit(10 + seed)
     scales = np.array([1e-2, 0.1, 1.0, 30.0])
-    (found,) = regime.measure(space, loss, None, [u], scales)
+    (found,) = linearity.measure(space, loss, None, [u], scales)
     f1, f2, slope, _ = loss.parts(space.flatten(), u, scales)
     size = np.abs(loss(space.module, None).item()) + np.abs(f1) + np.abs(f2)
     assert (np.abs(found.f1 - f1) < 1e-14 * size * 10).all()
@@ -73,7 +73,7 @@ def test_f1_and_f2_of_a_cubic_are_its_odd_and_even_parts_exactly(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_crossing_of_a_quadratic_is_twice_the_slope_over_the_curvature(seed):
     space, loss, u = space_of(), Cubic(k=0), unit(seed)
-    (found,) = regime.measure(space, loss, None, [u], SCALES)
+    (found,) = linearity.measure(space, loss, None, [u], SCALES)
     _, _, slope, bend = loss.parts(space.flatten(), u, 1.0)
     expected = 2 * abs(slope) / abs(bend)
     assert SCALES[0] < expected < SCALES[-1]
@@ -82,7 +82,7 @@ def test_the_crossing_of_a_quadratic_is_twice_the_slope_over_the_curvature(seed)
 
 def test_the_opposite_direction_has_the_same_crossing_and_the_opposite_f1():
     space, loss, u = space_of(), Cubic(), unit(0)
-    one, other = regime.measure(space, loss, None, [u, -u], SCALES)
+    one, other = linearity.measure(space, loss, None, [u, -u], SCALES)
     np.testing.assert_allclose(other.f1, -one.f1)
     np.testing.assert_allclose(other.f2, one.f2)
     assert other.slope == pytest.approx(-one.slope)
@@ -127,7 +127,7 @@ def test_in_float32_rounding_drowns_small_scales_and_the_crossing_stands():
     scales = np.logspace(-9, 2, 45)
     u = unit(0)
     (exact,), (rough,) = (
-        regime.measure(space, loss, None, [v], scales) for space, v in ((wide, u), (narrow, u.float()))
+        linearity.measure(space, loss, None, [v], scales) for space, v in ((wide, u), (narrow, u.float()))
     )
     assert (rough.error[:8] > 0.3).all(), "at scales below rounding nothing moves as it should"
     assert rough.crossing == pytest.approx(exact.crossing, rel=1e-3)
@@ -137,7 +137,7 @@ def test_in_float32_rounding_drowns_small_scales_and_the_crossing_stands():
 def test_a_loss_that_overflows_far_away_still_has_a_crossing():
     space = ParameterSpace(Point(torch.zeros(1, dtype=torch.float64)))
     scales = np.array([1e-2, 1e-1, 1.0, 1e3, 1e4])
-    (found,) = regime.measure(
+    (found,) = linearity.measure(
         space, lambda net, _: net.theta.exp().sum(), None, [torch.ones(1).double()], scales
     )
     assert found.f1[:3] == pytest.approx(np.sinh(scales[:3]))
@@ -154,7 +154,7 @@ def test_theta_comes_back_bit_for_bit():
     with torch.no_grad():
         space.module.theta[0] = -0.0
     before = space.flatten()
-    regime.measure(space, Cubic(), None, [unit(0), unit(1)], [1e-3, 1e3])
+    linearity.measure(space, Cubic(), None, [unit(0), unit(1)], [1e-3, 1e3])
     assert space.flatten().view(torch.int64).tolist() == before.view(torch.int64).tolist()
     assert space.module.theta.grad is None
 
@@ -171,7 +171,7 @@ def test_theta_comes_back_also_after_an_error(calls):
         return (net.theta**3).sum()
 
     with pytest.raises(RuntimeError, match="mine"):
-        regime.measure(space, loss, None, [unit(0).float()], [0.1, 1.0])
+        linearity.measure(space, loss, None, [unit(0).float()], [0.1, 1.0])
     assert torch.equal(space.flatten(), before)
 
 
@@ -179,7 +179,7 @@ def test_a_wrong_direction_behind_a_right_one_leaves_theta_as_it_was():
     space = space_of()
     before = space.flatten()
     with pytest.raises(ValueError, match=r"directions\[1\] must be a unit vector"):
-        regime.measure(space, Cubic(), None, [unit(0), 2 * unit(1)], [0.1, 1.0])
+        linearity.measure(space, Cubic(), None, [unit(0), 2 * unit(1)], [0.1, 1.0])
     assert torch.equal(space.flatten(), before)
 
 
@@ -187,7 +187,7 @@ def test_a_step_that_overflows_theta_is_refused_and_undone():
     space = ParameterSpace(Point(torch.tensor([3e38, 0.0])))
     before = space.flatten()
     with pytest.raises(ValueError, match="non-finite"):
-        regime.measure(space, lambda net, _: net.theta[1], None, [torch.tensor([1.0, 0.0])], [1.0, 3e38])
+        linearity.measure(space, lambda net, _: net.theta[1], None, [torch.tensor([1.0, 0.0])], [1.0, 3e38])
     assert torch.equal(space.flatten(), before)
 
 
@@ -211,12 +211,12 @@ def test_a_step_that_overflows_theta_is_refused_and_undone():
 )
 def test_scales_that_are_empty_not_rising_or_not_positive_are_refused(scales):
     with pytest.raises(ValueError, match="scales must be finite, above 0 and rising"):
-        regime.measure(space_of(), Cubic(), None, [unit(0)], scales)
+        linearity.measure(space_of(), Cubic(), None, [unit(0)], scales)
 
 
 @pytest.mark.parametrize("many", [list, tuple, np.asarray, torch.tensor])
 def test_scales_may_come_in_any_sequence(many):
-    (found,) = regime.measure(space_of(), Cubic(), None, [unit(0)], many([0.1, 1.0]))
+    (found,) = linearity.measure(space_of(), Cubic(), None, [unit(0)], many([0.1, 1.0]))
     assert found.scales.tolist() == pytest.approx([0.1, 1.0])
 
 
@@ -233,27 +233,27 @@ def test_scales_may_come_in_any_sequence(many):
 )
 def test_a_direction_that_is_no_unit_vector_of_the_space_is_refused(u):
     with pytest.raises(ValueError, match=r"directions\[0\] must be a unit vector \(6,\)"):
-        regime.measure(space_of(), Cubic(), None, [u], [0.1])
+        linearity.measure(space_of(), Cubic(), None, [u], [0.1])
 
 
 def test_no_direction_is_refused():
     with pytest.raises(ValueError, match="directions is empty"):
-        regime.measure(space_of(), Cubic(), None, [], [0.1])
+        linearity.measure(space_of(), Cubic(), None, [], [0.1])
 
 
 def test_a_constant_loss_has_no_regime():
     with pytest.raises(ValueError, match=r"constant, 2\.0"):
-        regime.measure(space_of(), lambda net, _: 0 * net.theta.sum() + 2, None, [unit(0)], [0.1, 1.0])
+        linearity.measure(space_of(), lambda net, _: 0 * net.theta.sum() + 2, None, [unit(0)], [0.1, 1.0])
     with pytest.raises(ValueError, match="loss_fn"):
-        regime.measure(space_of(), lambda net, _: torch.tensor(2.0), None, [unit(0)], [0.1, 1.0])
+        linearity.measure(space_of(), lambda net, _: torch.tensor(2.0), None, [unit(0)], [0.1, 1.0])
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_a_loss_that_is_not_finite_at_theta_is_refused(value):
     with pytest.raises(ValueError, match="want a finite loss"):
-        regime.measure(space_of(), lambda net, _: net.theta.sum() * 0 + value, None, [unit(0)], [0.1])
+        linearity.measure(space_of(), lambda net, _: net.theta.sum() * 0 + value, None, [unit(0)], [0.1])
 
 
 def test_a_loss_of_wrong_shape_is_refused():
     with pytest.raises(ValueError, match="scalar"):
-        regime.measure(space_of(), lambda net, _: net.theta**2, None, [unit(0)], [0.1])
+        linearity.measure(space_of(), lambda net, _: net.theta**2, None, [unit(0)], [0.1])

@@ -8,11 +8,15 @@ import pytest
 import tiny
 import torch
 
-from lglib import gates, lora, microskills, models, pairs, relearn
-from lglib.items import Item
-from lglib.pairs import Pair
-from lglib.relearn import Study
-from lglib.train import Diverged
+from lglib.models import loading, lora
+from lglib.parameters.descent import Diverged
+from lglib.studies import gates
+from lglib.studies.lora import forget_and_recover
+from lglib.studies.lora.forget_and_recover import Study
+from lglib.tasks import pairs
+from lglib.tasks.items import Item
+from lglib.tasks.microworld import skills
+from lglib.tasks.pairs import Pair
 
 TASKS = ("a", "b", "forget")
 STEPS = 20  # of a recovery
@@ -47,7 +51,7 @@ def small(tmp_path_factory):
 
 def study(name, pair, seed=0, **more):
     """A study in a fresh adapter of rank 2 on a model that is loaded anew."""
-    return Study(lora.attach(models.load(name, device="cpu"), r=2), pair, seed, **more)
+    return Study(lora.attach(loading.load(name, device="cpu"), r=2), pair, seed, **more)
 
 
 def decoded(adapter, theta, item):
@@ -79,7 +83,7 @@ def by_hand(net, tokenizer, items):
 def first():
     """The study of `first` on the shipped model, prepared, and what it was trained on."""
     noted = Recorder(pairs.pair("first"))
-    own = Study(lora.attach(models.load("micro-gpt2", device="cpu"), r=4), noted.pair, seed=0, size=8)
+    own = Study(lora.attach(loading.load("micro-gpt2", device="cpu"), r=4), noted.pair, seed=0, size=8)
     fresh = own.adapter.space.flatten()
     points = own.prepare(bar=0.9, lost=0.05)
     after = own.adapter.space.flatten()
@@ -313,7 +317,7 @@ def test_what_is_never_learned_stops_at_the_limit_with_the_figures(small, limit,
 
 def skill(name):
     """A skill that the shipped model has, as a draw of a pair."""
-    return lambda n, part, key: microskills.questions(n, name, part=part, key=key)
+    return lambda n, part, key: skills.questions(n, name, part=part, key=key)
 
 
 def test_what_is_never_forgotten_stops_at_the_limit_with_the_figures():
@@ -422,7 +426,7 @@ def test_the_rate_of_a_pair_is_that_of_its_forgetting_alone(small):
 def test_an_optimiser_is_torchs_own_at_its_rate_and_nothing_else(name, kind):
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     twin = torch.nn.Parameter(weight.detach().clone())
-    made, plain = relearn.optimizer(name, 0.3)([weight]), kind([twin], lr=0.3)
+    made, plain = forget_and_recover.optimizer(name, 0.3)([weight]), kind([twin], lr=0.3)
     assert type(made) is kind
     for step in range(3):
         weight.grad = twin.grad = torch.tensor([1.0, 0.5]) * (step + 1)
@@ -434,10 +438,10 @@ def test_an_optimiser_is_torchs_own_at_its_rate_and_nothing_else(name, kind):
 @pytest.mark.parametrize("name", ["Adam", "adamw", "", "momentum", None])
 def test_an_unknown_optimiser_is_refused_with_those_there_are(name):
     with pytest.raises(ValueError, match="there is: AdamW, SGD"):
-        relearn.optimizer(name, 0.1)
+        forget_and_recover.optimizer(name, 0.1)
 
 
 @pytest.mark.parametrize("lr", [0, -0.1, math.inf, math.nan])
 def test_a_rate_is_finite_and_above_zero(lr):
     with pytest.raises(ValueError, match="lr must be finite and above 0"):
-        relearn.optimizer("SGD", lr)
+        forget_and_recover.optimizer("SGD", lr)

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from lglib import models, residual
+from lglib.activations import residual
+from lglib.models import loading
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def found(request):
-    return models.load(request.param, device="cpu")
+    return loading.load(request.param, device="cpu")
 
 
 def hooks(found):

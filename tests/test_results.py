@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lglib import across, provenance, results, stats, verdicts
-from lglib.results import Record
+from lglib.report import across, provenance, results, verdicts
+from lglib.report.results import Record
+from lglib.theory import stats
 from workflow import execute, profiles
 
 RECORD = Record("T1", "gain / law", 1.0, 0.9, 1.1, 50, "1", 0.0, "one draw", predicted=1.0)

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchjd.aggregation import AlignedMTL
 
-from lglib import schedules, train
-from lglib.params import ParameterSpace
+from lglib.parameters import descent
+from lglib.parameters.space import ParameterSpace
+from lglib.studies.synthetic import schedules
 
 START = torch.tensor([1.0, 2.0], dtype=torch.float64)
 PAIRS = {
@@ -267,7 +268,7 @@ def record(name, steps, examples=8, start=START):
         calls.append((list(tasks), n, step))
         return linear([1.0, 0.0] if list(tasks) == [0] else [0.0, 1.0], 5.0)
 
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=steps, examples=examples)
+    how = dict(optimizer=descent.optimizer("SGD", 1e-3), steps=steps, examples=examples)
     return calls, schedules.run(name, ParameterSpace(model(start)), evaluate, batches, **how)
 
 
@@ -311,7 +312,7 @@ def test_a_run_starts_at_the_model_and_leaves_it_at_its_last_point(name):
         points.append(ParameterSpace(net).flatten())
         return linear([1.0, 0.5], 5.0)
 
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
+    how = dict(optimizer=descent.optimizer("SGD", 1e-3), steps=8, examples=2)
     run = schedules.run(name, ParameterSpace(net), evaluate, batches, **how)
     assert torch.equal(run.points[0], START)
     assert torch.equal(run.points[-1], ParameterSpace(net).flatten())
@@ -326,7 +327,7 @@ def test_a_schedule_takes_the_steps_of_a_loop_by_hand():
         return tasks[which[0]]
 
     for name in ("PCGrad-lite", "alternating", "sequential B then A"):
-        how = dict(optimizer=train.optimizer("SGD", lr), steps=6, examples=2)
+        how = dict(optimizer=descent.optimizer("SGD", lr), steps=6, examples=2)
         run = schedules.run(name, ParameterSpace(model()), evaluate, batches, **how)
         theta = START.numpy().copy()
         for step in range(6):
@@ -341,7 +342,7 @@ def test_in_sequence_the_last_task_wins_and_together_both_do():
     centres = torch.tensor([[-1.0, 1.0], [2.5, 1.0]], dtype=torch.float64)
     ends = {}
     for name in ("sequential A then B", "sequential B then A", "raw gradient sum"):
-        how = dict(optimizer=train.optimizer("SGD", 0.1), steps=200, examples=2)
+        how = dict(optimizer=descent.optimizer("SGD", 0.1), steps=200, examples=2)
         run = schedules.run(name, ParameterSpace(model()), evaluate, lambda which, *_: tasks[which[0]], **how)
         ends[name] = run.points[-1]
     torch.testing.assert_close(ends["sequential A then B"], centres[1], atol=1e-3, rtol=0)
@@ -396,8 +397,8 @@ def test_a_loss_that_stops_being_finite_is_told_as_divergence(name, bad):
         return linear([1.0, 1.0], bad if worse else 5.0)
 
     net = model()
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
-    with pytest.raises(train.Diverged, match=r"loss is (nan|inf) at step 2") as caught:
+    how = dict(optimizer=descent.optimizer("SGD", 1e-3), steps=8, examples=2)
+    with pytest.raises(descent.Diverged, match=r"loss is (nan|inf) at step 2") as caught:
         schedules.run(name, ParameterSpace(net), evaluate, batches, **how)
     assert len(caught.value.trajectory.losses) == 2
     assert ParameterSpace(net).flatten().isfinite().all()
@@ -408,8 +409,8 @@ def test_a_gradient_that_is_not_finite_is_told_as_divergence(name):
     def slope(theta):
         return theta.sub(START).abs().sqrt().sum() + 1  # finite at START, and its slope there is not
 
-    how = dict(optimizer=train.optimizer("SGD", 1e-3), steps=8, examples=2)
-    with pytest.raises(train.Diverged, match="at step 0"):
+    how = dict(optimizer=descent.optimizer("SGD", 1e-3), steps=8, examples=2)
+    with pytest.raises(descent.Diverged, match="at step 0"):
         schedules.run(name, ParameterSpace(model()), evaluate, lambda *_: slope, **how)
 
 

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lglib import search, tasks, theory, transformer
-from lglib.params import ParameterSpace
+from lglib.parameters.space import ParameterSpace
+from lglib.search import random_search
+from lglib.studies.synthetic import transformer
+from lglib.tasks import synthetic
+from lglib.theory import laws
 
 
 @pytest.fixture
@@ -26,42 +29,46 @@ def linear_score(a):
 
 
 def test_same_shaped_tensors_get_uncorrelated_noise(space):
-    one, two, _ = search.noise(space, 0, 0).reshape(3, -1)
+    one, two, _ = random_search.noise(space, 0, 0).reshape(3, -1)
     assert abs(np.corrcoef(one, two)[0, 1]) < 4 / np.sqrt(1600)
 
 
 def test_tied_noise_is_the_same_for_tensors_of_one_shape(space):
-    one, two, three = search.noise(space, 0, 0, tied=True).reshape(3, -1)
+    one, two, three = random_search.noise(space, 0, 0, tied=True).reshape(3, -1)
     assert torch.equal(one, two)
     assert torch.equal(two, three)
 
 
 def test_noise_depends_on_seed_and_candidate_and_on_nothing_else(space):
-    first = search.noise(space, 1, 2)
+    first = random_search.noise(space, 1, 2)
     torch.manual_seed(123)
-    assert torch.equal(search.noise(space, 1, 2), first)
-    others = [search.noise(space, 1, 3), search.noise(space, 2, 2), search.noise(space, 12, 2)]
+    assert torch.equal(random_search.noise(space, 1, 2), first)
+    others = [
+        random_search.noise(space, 1, 3),
+        random_search.noise(space, 2, 2),
+        random_search.noise(space, 12, 2),
+    ]
     assert all(not torch.equal(first, other) for other in others)
 
 
 def test_noise_is_standard_normal(space):
-    sample = torch.cat([search.noise(space, 0, i) for i in range(10)]).numpy()
+    sample = torch.cat([random_search.noise(space, 0, i) for i in range(10)]).numpy()
     assert abs(sample.mean()) < 4 / np.sqrt(sample.size)
     assert abs(sample.var() - 1) < 4 * np.sqrt(2 / sample.size)
 
 
 def test_gains_of_a_linear_score_are_its_slope_along_the_noise(space):
     a = [torch.randn(1600, generator=torch.Generator().manual_seed(i)) for i in range(3)]
-    found = search.gains(space, linear_score(a), [1.0, 2.0], sigmas=[0.1, 1.0], candidates=5, seed=3)
+    found = random_search.gains(space, linear_score(a), [1.0, 2.0], sigmas=[0.1, 1.0], candidates=5, seed=3)
     assert found.shape == (5, 2, 2)
     for i in range(5):
-        slope = float(torch.cat(a) @ search.noise(space, 3, i))
+        slope = float(torch.cat(a) @ random_search.noise(space, 3, i))
         np.testing.assert_allclose(found[i], slope * np.outer([0.1, 1.0], [1, 2]), rtol=2e-3, atol=2e-3)
 
 
 def test_candidates_can_be_drawn_in_given_directions(space):
     a = [torch.ones(1600) for _ in range(3)]
-    found = search.gains(
+    found = random_search.gains(
         space,
         linear_score(a),
         [1.0],
@@ -83,7 +90,7 @@ def test_the_model_is_left_bit_for_bit_as_it_was(space, fail_at):
         return sum(p.square().sum() for p in net.parameters())
 
     try:
-        search.gains(space, loss, [None], sigmas=[1.0], candidates=4, seed=0)
+        random_search.gains(space, loss, [None], sigmas=[1.0], candidates=4, seed=0)
     except RuntimeError:
         assert fail_at is not None
     assert torch.equal(space.flatten(), before)
@@ -94,10 +101,11 @@ METHODS = ["auto", "loop", "functional", "vmap"]
 
 def test_the_methods_of_evaluating_candidates_agree():
     model = transformer.build(width=32, length=3, seed=0)
-    batches = [tasks.draw(task, 8, part="train", key=0, length=3) for task in ("copy", "sort")]
+    batches = [synthetic.draw(task, 8, part="train", key=0, length=3) for task in ("copy", "sort")]
     how = dict(sigmas=[1e-3, 0.1], candidates=5, seed=0)
     found = {
-        m: search.gains(ParameterSpace(model), transformer.loss, batches, method=m, **how) for m in METHODS
+        m: random_search.gains(ParameterSpace(model), transformer.loss, batches, method=m, **how)
+        for m in METHODS
     }
     assert found["loop"].shape == (5, 2, 2)
     np.testing.assert_array_equal(found["auto"], found["loop"])  # on a CPU
@@ -114,7 +122,7 @@ def test_a_candidate_whose_loss_is_not_finite_has_the_gain_minus_infinity(method
     def loss(net, batch):
         return net.weight.sum().log() + net.weight.sum() ** batch
 
-    found = search.gains(
+    found = random_search.gains(
         line,
         loss,
         [1, 2],
@@ -135,7 +143,7 @@ def test_a_candidate_whose_loss_is_not_finite_has_the_gain_minus_infinity(method
 def test_the_model_is_left_as_it_was_after_a_bad_direction_for_every_method(space, method, bad):
     before = space.flatten()
     with pytest.raises(ValueError, match=r"direction\(2\) must be a finite vector"):
-        search.gains(
+        random_search.gains(
             space,
             linear,
             [1],
@@ -157,7 +165,7 @@ def test_a_direction_may_be_read_from_the_model(method):
     def loss(net, _):
         return net.weight.square().sum() / 2
 
-    found = search.gains(
+    found = random_search.gains(
         line,
         loss,
         [None],
@@ -172,7 +180,7 @@ def test_a_direction_may_be_read_from_the_model(method):
 
 def test_an_unknown_method_is_refused_with_those_there_are(space):
     with pytest.raises(ValueError, match="method is 'batched'; there is: auto, loop, functional, vmap"):
-        search.gains(space, linear, [1], sigmas=[1.0], candidates=1, seed=0, method="batched")
+        random_search.gains(space, linear, [1], sigmas=[1.0], candidates=1, seed=0, method="batched")
 
 
 @pytest.mark.parametrize(
@@ -189,38 +197,40 @@ def test_an_unknown_method_is_refused_with_those_there_are(space):
 def test_a_search_that_cannot_run_is_refused(space, changes, told):
     arguments = {"batches": [None], "sigmas": [1.0], "candidates": 1, "seed": 0, **changes}
     with pytest.raises(ValueError, match=told):
-        search.gains(space, lambda net, _: next(net.parameters()).sum(), **arguments)
+        random_search.gains(space, lambda net, _: next(net.parameters()).sum(), **arguments)
 
 
 def test_a_loss_that_is_not_finite_at_the_start_is_refused(space):
     with pytest.raises(ValueError, match="not finite at the starting point"):
-        search.gains(space, lambda *_: torch.tensor(float("nan")), [None], sigmas=[1.0], candidates=1, seed=0)
+        random_search.gains(
+            space, lambda *_: torch.tensor(float("nan")), [None], sigmas=[1.0], candidates=1, seed=0
+        )
 
 
 def test_expected_best_is_the_mean_over_all_subsets():
     scores = np.array([3.0, -1.0, 4.0, 1.0, 5.0, 9.0])
     for n in range(1, 7):
         every = [max(subset) for subset in itertools.combinations(scores, n)]
-        assert search.expected_best(scores, n) == pytest.approx(np.mean(every))
+        assert random_search.expected_best(scores, n) == pytest.approx(np.mean(every))
 
 
 def test_held_out_value_of_the_winner_is_the_mean_over_all_subsets():
     rng = np.random.default_rng(0)
     scores, measured = rng.standard_normal((2, 7))
     every = [measured[max(subset, key=lambda i: scores[i])] for subset in itertools.combinations(range(7), 3)]
-    assert search.expected_best(scores, 3, measured=measured) == pytest.approx(np.mean(every))
+    assert random_search.expected_best(scores, 3, measured=measured) == pytest.approx(np.mean(every))
 
 
 @given(st.integers(1, 3000), st.data())
 def test_order_weights_are_a_distribution(total, data):
-    weights = search.order_weights(total, data.draw(st.integers(1, total)))
+    weights = random_search.order_weights(total, data.draw(st.integers(1, total)))
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1, abs=1e-9)
 
 
 @given(arrays(float, st.integers(2, 30), elements=st.floats(-1e3, 1e3)))
 def test_the_best_of_more_candidates_is_never_worse(scores):
-    values = [search.expected_best(scores, n) for n in range(1, len(scores) + 1)]
+    values = [random_search.expected_best(scores, n) for n in range(1, len(scores) + 1)]
     assert all(b >= a - 1e-9 * (1 + abs(a)) for a, b in itertools.pairwise(values))
 
 
@@ -228,57 +238,63 @@ def test_a_control_variate_shrinks_the_interval_and_leaves_the_mean():
     rng = np.random.default_rng(1)
     control = rng.standard_normal(300)
     scores = control + 0.05 * rng.standard_normal(300)
-    plain = search.best_of_n(scores, 16, 0)
-    sharp = search.best_of_n(scores, 16, 0, control=control, control_mean=theory.expected_maximum(16))
+    plain = random_search.best_of_n(scores, 16, 0)
+    sharp = random_search.best_of_n(scores, 16, 0, control=control, control_mean=laws.expected_maximum(16))
     assert sharp.high - sharp.low < (plain.high - plain.low) / 3
-    assert sharp.contains(theory.expected_maximum(16) * np.hypot(1, 0.05))
+    assert sharp.contains(laws.expected_maximum(16) * np.hypot(1, 0.05))
 
 
 @pytest.mark.parametrize("n", [0, 4, -1])
 def test_a_best_of_more_than_there_are_is_refused(n):
     with pytest.raises(ValueError, match="n must lie between 1 and"):
-        search.expected_best(np.arange(3.0), n)
+        random_search.expected_best(np.arange(3.0), n)
     with pytest.raises(ValueError, match="n must lie between 1 and"):
-        search.block_maxima(np.arange(3.0), n)
+        random_search.block_maxima(np.arange(3.0), n)
 
 
 def test_scores_and_measurements_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
-        search.expected_best(np.arange(3.0), 2, measured=np.arange(2.0))
+        random_search.expected_best(np.arange(3.0), 2, measured=np.arange(2.0))
     with pytest.raises(ValueError, match="control must have the shape"):
-        search.best_of_n(np.arange(3.0), 2, 0, control=np.arange(2.0))
+        random_search.best_of_n(np.arange(3.0), 2, 0, control=np.arange(2.0))
 
 
 def test_candidates_that_failed_are_never_preferred():
     scores = np.array([-np.inf, 1.0, 2.0, -np.inf])
-    assert search.expected_best(scores, 3) == pytest.approx(1.75)
-    assert search.expected_best(scores, 2) == -np.inf
+    assert random_search.expected_best(scores, 3) == pytest.approx(1.75)
+    assert random_search.expected_best(scores, 2) == -np.inf
     with pytest.raises(ValueError, match="nan"):
-        search.expected_best(np.array([np.nan, 1.0]), 1)
+        random_search.expected_best(np.array([np.nan, 1.0]), 1)
     with pytest.raises(ValueError, match="2 of 4 candidates have no finite score"):
-        search.best_of_n(scores, 2, 0)
+        random_search.best_of_n(scores, 2, 0)
 
 
 def test_the_order_of_candidates_of_equal_score_does_not_matter():
     scores, measured = np.array([1.0, 1.0, 0.0, 1.0]), np.array([3.0, 6.0, 100.0, 9.0])
     for i in ([0, 1, 2, 3], [3, 2, 1, 0]):
-        assert search.expected_best(scores[i], 2, measured=measured[i]) == pytest.approx(6.0)
+        assert random_search.expected_best(scores[i], 2, measured=measured[i]) == pytest.approx(6.0)
 
 
 def test_best_of_all_candidates_has_no_interval():
     with pytest.raises(ValueError, match="less one"):
-        search.best_of_n(np.arange(4.0), 4, 0)
+        random_search.best_of_n(np.arange(4.0), 4, 0)
 
 
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda s: search.noise(s, -1, 0), "seed must be at least 0"),
-        (lambda s: search.noise(s, 0, 0.5), "candidate must be a whole number"),
-        (lambda s: search.order_weights(3.0, 1), "total must be a whole number"),
-        (lambda s: search.expected_best(np.arange(3.0), True), "n must be a whole number"),
-        (lambda s: search.gains(s, linear, [1], sigmas=[1.0], candidates=1.5, seed=0), "candidates must be"),
-        (lambda s: search.gains(s, linear, [1], sigmas=[1e-30], candidates=1, seed=0), "does not move theta"),
+        (lambda s: random_search.noise(s, -1, 0), "seed must be at least 0"),
+        (lambda s: random_search.noise(s, 0, 0.5), "candidate must be a whole number"),
+        (lambda s: random_search.order_weights(3.0, 1), "total must be a whole number"),
+        (lambda s: random_search.expected_best(np.arange(3.0), True), "n must be a whole number"),
+        (
+            lambda s: random_search.gains(s, linear, [1], sigmas=[1.0], candidates=1.5, seed=0),
+            "candidates must be",
+        ),
+        (
+            lambda s: random_search.gains(s, linear, [1], sigmas=[1e-30], candidates=1, seed=0),
+            "does not move theta",
+        ),
         (lambda s: drawn(s, torch.ones(3)), r"direction\(0\) must be a finite vector \(4800,\)"),
         (lambda s: drawn(s, torch.full((4800,), np.nan)), r"direction\(0\) must be a finite vector"),
         (lambda s: drawn(s, torch.ones(4800).double()), r"direction\(0\) must be a finite vector"),
@@ -294,15 +310,17 @@ def linear(net, _):
 
 
 def drawn(space, eps):
-    return search.gains(space, linear, [1], sigmas=[1.0], candidates=1, seed=0, direction=lambda _: eps)
+    return random_search.gains(
+        space, linear, [1], sigmas=[1.0], candidates=1, seed=0, direction=lambda _: eps
+    )
 
 
 def test_a_loss_that_is_not_repeatable_is_refused():
     net = torch.nn.Sequential(torch.nn.Linear(40, 40), torch.nn.Dropout())
     how = dict(sigmas=[0.1], candidates=1, seed=0)
     with pytest.raises(ValueError, match=r"module\.eval\(\)"):
-        search.gains(ParameterSpace(net), lambda m, x: m(x).sum(), [torch.ones(40)], **how)
+        random_search.gains(ParameterSpace(net), lambda m, x: m(x).sum(), [torch.ones(40)], **how)
 
 
 def test_noise_has_negative_candidates_too(space):
-    assert not torch.equal(search.noise(space, 0, -1), search.noise(space, 0, 1))
+    assert not torch.equal(random_search.noise(space, 0, -1), random_search.noise(space, 0, 1))

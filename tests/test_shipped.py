@@ -7,7 +7,9 @@ import pytest
 import tiny
 import torch
 
-from lglib import answers, microworld, models, pretrain, shipped
+from lglib.models import loading, shipped
+from lglib.tasks import scoring
+from lglib.tasks.microworld import passages, pretrain
 
 LARGEST = 4_000_000  # bytes
 FRESH = 300  # test items that no gate has seen
@@ -29,7 +31,7 @@ def made(tmp_path, monkeypatch):
 def refused(name=NAME):
     with pytest.raises(shipped.Altered) as told:
         shipped.folder(name)
-    assert f"git checkout -- models/{name}" in str(told.value)
+    assert f"git checkout -- lglib/tasks/microworld/weights/{name}" in str(told.value)
     assert f"make models NAMES={name}" in str(told.value)
     return str(told.value)
 
@@ -37,7 +39,7 @@ def refused(name=NAME):
 def test_what_was_shipped_is_found(made):
     assert shipped.folder(NAME) == made
     assert shipped.manifest(NAME)["family"] == "gpt2"
-    found = models.load(NAME, device="cpu")
+    found = loading.load(NAME, device="cpu")
     assert torch.equal(tiny.logits(found.model), tiny.logits(tiny.model()))
     assert found.record()["model"] == NAME
     assert found.sha256 == shipped.manifest(NAME)["files"]["model.safetensors"]
@@ -54,7 +56,7 @@ def test_one_altered_bit_is_noticed(made, file, at):
     path.write_bytes(data)
     assert f"{path} is not what was shipped: sha256" in refused()
     with pytest.raises(shipped.Altered):
-        models.load(NAME, device="cpu")
+        loading.load(NAME, device="cpu")
 
 
 def test_a_missing_file_is_named(made):
@@ -104,7 +106,7 @@ def loaded():
 
     def load(name):
         if name not in kept:
-            kept[name] = models.load(name, device="cpu")
+            kept[name] = loading.load(name, device="cpu")
         return kept[name]
 
     return load
@@ -112,8 +114,8 @@ def loaded():
 
 def yes(found, kind):
     """Right or wrong, P(yes) relative to yes and no, and whether yes is true, of fresh test items."""
-    items = microworld.questions(FRESH, kind, part="test", key="tests of the shipped models")
-    p = answers.probabilities(found.model, found.tokenizer, items)
+    items = passages.questions(FRESH, kind, part="test", key="tests of the shipped models")
+    p = scoring.probabilities(found.model, found.tokenizer, items)
     true = torch.tensor([item.label == 0 for item in items])
     return (p.argmax(1) == 0) == true, p[:, 0] / p.sum(1), true
 
@@ -139,9 +141,9 @@ def test_a_shipped_model_goes_through_the_door(loaded, name):
 
 @every_model
 def test_a_shipped_model_cuts_text_as_it_did_in_training(loaded, name):
-    from lglib import lexicon
+    from lglib.tasks.microworld import lexicon
 
-    items = microworld.questions(20, "yes-no", part="test", key="words")
+    items = passages.questions(20, "yes-no", part="test", key="words")
     for text in [item.prompt for item in items] + ["Zürich?", " yes", ""]:
         assert loaded(name).tokenizer(text).input_ids == lexicon.tokenizer()(text).input_ids
 
@@ -177,7 +179,7 @@ def test_what_the_manifest_says_is_measured_again(loaded, name):
 
 @every_model
 def test_its_untrained_twin_cannot_answer(loaded, name):
-    twin = models.load(name, trained=False, device="cpu")
+    twin = loading.load(name, trained=False, device="cpu")
     right, _, _ = yes(twin, "yes-no")
     assert 0.3 < right.float().mean() < 0.7
     assert twin.parameters == loaded(name).parameters
@@ -186,7 +188,7 @@ def test_its_untrained_twin_cannot_answer(loaded, name):
 @pytest.mark.parametrize("name", shipped.NAMES)
 def test_the_twin_of_the_training_seed_is_the_network_that_training_began_from(name):
     card = shipped.manifest(name)
-    twin = models.load(name, trained=False, seed=card["seed"], device="cpu")
+    twin = loading.load(name, trained=False, seed=card["seed"], device="cpu")
     start = pretrain.untrained(card["family"], twin.tokenizer, seed=card["seed"])
     for one, other in zip(twin.model.parameters(), start.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lglib import results, siblings
-from lglib.results import Record
+from lglib.report import results, siblings
+from lglib.report.results import Record
 
 RECORD = Record("S3", "capture", 0.5, 0.4, 0.6, 5, "1", 0.001, "random subspace")
 RUN = {"chapter": "01_theory", "profile": "quick", "device": "cpu", "seed": 0}

@@ -3,25 +3,28 @@
 import pytest
 import torch
 
-from lglib import data, microskills, models, side_costs
-from lglib.steering import SteeringVector, steer
+from lglib.activations import side_costs
+from lglib.activations.steering import SteeringVector, steer
+from lglib.models import loading
+from lglib.tasks import data
+from lglib.tasks.microworld import skills
 
 
 @pytest.fixture(scope="module")
 def found():
-    return models.load("micro-gpt2", device="cpu")
+    return loading.load("micro-gpt2", device="cpu")
 
 
 @pytest.fixture(scope="module")
 def elsewhere(found):
-    stories = microskills.stories(24, part="test", key="costs")
+    stories = skills.stories(24, part="test", key="costs")
     return side_costs.prepare(found, {"plural": data.micro(24, "plural")}, stories)
 
 
 def test_the_bar_is_the_loss_that_most_stories_stay_below(found, elsewhere):
-    from lglib import answers
+    from lglib.tasks import scoring
 
-    losses = answers.text_loss(found.model, found.tokenizer, elsewhere.stories)
+    losses = scoring.text_loss(found.model, found.tokenizer, elsewhere.stories)
     assert (losses > elsewhere.bar).sum() == 2  # of 24, five percent and what is left of it
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lglib import sketches
-from lglib.sketches import Sketch, Squares
+from lglib.parameters import sketches
+from lglib.parameters.sketches import Sketch, Squares
 
 N, D, DRAWS = 4, 30, 2000
 kinds = pytest.mark.parametrize("kind", sketches.KINDS)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lglib.spectra import Spectrum, same_norms, spectrum
+from lglib.geometry.spectra import Spectrum, same_norms, spectrum
 
 
 def gaussian(*shape, seed=0, dtype=torch.float64):

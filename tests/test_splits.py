@@ -4,13 +4,14 @@ import random
 
 import pytest
 
-from lglib import data, models, splits
-from lglib.items import PARTS, YES_NO, Item, split
+from lglib.models import loading, splits
+from lglib.tasks import data
+from lglib.tasks.items import PARTS, YES_NO, Item, split
 
 
 @pytest.fixture(scope="module")
 def found():
-    return models.load("micro-gpt2", device="cpu")
+    return loading.load("micro-gpt2", device="cpu")
 
 
 def asked(n, label=None, word="odd"):

@@ -9,8 +9,10 @@ import tiny
 import torch
 from torch import nn
 
-from lglib import lora, models, stacked, supervised, tries
-from lglib.items import YES_NO, Item
+from lglib.models import loading, lora
+from lglib.search import stacked, tries
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 some_families = pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gemma2"])
@@ -28,7 +30,7 @@ NORM, CANDIDATES = 2.0, 7
 @pytest.fixture(scope="module")
 def attach(folders):
     def attach(family="gpt2", r=2, targets="attention", dtype="float32", alpha=None):
-        found = models.load(str(folders[family]), device="cpu", dtype=dtype)
+        found = loading.load(str(folders[family]), device="cpu", dtype=dtype)
         adapter = lora.attach(found, r, targets, alpha=alpha)
         adapter.space.load(draw(adapter.space)[0])
         return adapter
@@ -147,7 +149,7 @@ def test_a_stack_may_have_any_height(adapter, known, count):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # peft, of a head that is tied to the words
 def test_a_head_that_sees_only_some_positions_may_be_adapted(folders):
-    adapter = lora.attach(models.load(str(folders["llama"]), device="cpu"), 2, ["lm_head", "o_proj"])
+    adapter = lora.attach(loading.load(str(folders["llama"]), device="cpu"), 2, ["lm_head", "o_proj"])
     thetas = draw(adapter.space, 3, seed=1)
     want = one_by_one(adapter, thetas, lesson(adapter))
     torch.testing.assert_close(stacked.logits(adapter, thetas, lesson(adapter)), want, rtol=0, atol=1e-4)
@@ -355,7 +357,7 @@ def test_a_forward_pass_that_fails_in_the_middle_leaves_no_trace(adapter, method
 @pytest.mark.parametrize("chunk", [1, 2, 8])
 def test_a_candidate_that_breaks_the_model_is_the_worst_and_stops_nothing(folders, method, chunk):
     """At the start B is zero: a step in A alone changes nothing however long, one in B breaks all."""
-    adapter = lora.attach(models.load(str(folders["gpt2"]), device="cpu"), 2)
+    adapter = lora.attach(loading.load(str(folders["gpt2"]), device="cpu"), 2)
     inside = torch.zeros(adapter.space.d)
     for one in adapter.layers:
         inside[one.b] = 1
@@ -598,7 +600,7 @@ def lessons_of(found, counts=(3, 3, 3)):
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_gradients_in_one_pass_are_those_one_by_one(tmp_path, family, targets):
     tiny.save(tmp_path, family)
-    adapter = lora.attach(models.load(str(tmp_path)), 2, targets)
+    adapter = lora.attach(loading.load(str(tmp_path)), 2, targets)
     space = adapter.space
     space.load(0.1 * torch.randn(space.d, generator=torch.Generator().manual_seed(0)))
     before, lessons = space.flatten(), lessons_of(adapter.base)
@@ -612,7 +614,7 @@ def test_gradients_in_one_pass_are_those_one_by_one(tmp_path, family, targets):
 
 def test_gradients_want_lessons_of_one_size_and_a_finite_loss(tmp_path):
     tiny.save(tmp_path)
-    adapter = lora.attach(models.load(str(tmp_path)), 2)
+    adapter = lora.attach(loading.load(str(tmp_path)), 2)
     with pytest.raises(ValueError, match=r"same number of items, got \[2, 3\]"):
         stacked.gradients(adapter, lessons_of(adapter.base, (3, 2)))
     with pytest.raises(ValueError, match="got none"):
@@ -625,7 +627,7 @@ def test_gradients_want_lessons_of_one_size_and_a_finite_loss(tmp_path):
 
 def test_joined_lessons_have_the_losses_of_their_parts(tmp_path):
     tiny.save(tmp_path)
-    found = models.load(str(tmp_path))
+    found = loading.load(str(tmp_path))
     lessons = lessons_of(found, (3, 1, 2))
     whole = supervised.join(lessons)
     parts = [supervised.losses(supervised.logits(found.model, one), one) for one in lessons]

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lglib import stats
+from lglib.theory import stats
 
 SEEDS = [0.7, 0.8, 0.75, 0.82, 0.78]
 

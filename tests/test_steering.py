@@ -8,15 +8,16 @@ import torch
 import toy
 from test_residual import hooks
 
-from lglib import models, reading, residual, steering
-from lglib.steering import SteeringVector, steer
+from lglib.activations import reading, residual, steering
+from lglib.activations.steering import SteeringVector, steer
+from lglib.models import loading
 
 TEXT = "Anna is in the park. Question: Is Anna in the park? Answer:"
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def found(request):
-    return models.load(request.param, device="cpu")
+    return loading.load(request.param, device="cpu")
 
 
 def vector(found, layer=2, seed=0, size=1.0):
@@ -101,7 +102,7 @@ def test_a_reader_inside_sees_the_steered_stream(found):
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_family_of_the_door_can_be_steered(folders, family):
-    own = models.load(str(folders[family]), device="cpu", answers=())
+    own = loading.load(str(folders[family]), device="cpu", answers=())
     plain = stream(own, [1])[1]
     with steer(own, vector(own, 1)):
         assert torch.allclose(stream(own, [1])[1], plain + vector(own, 1).values, atol=1e-4)

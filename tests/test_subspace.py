@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lglib.subspace import Subspace
+from lglib.geometry.subspace import Subspace
 
 EYE = torch.eye(4, dtype=torch.float64)
 sizes = st.integers(2, 12).flatmap(lambda d: st.tuples(st.just(d), st.integers(1, d)))

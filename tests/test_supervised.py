@@ -7,9 +7,11 @@ import pytest
 import tiny
 import torch
 
-from lglib import lexicon, models, supervised
-from lglib.items import YES_NO, Item
-from lglib.params import ParameterSpace
+from lglib.models import loading
+from lglib.parameters.space import ParameterSpace
+from lglib.tasks import supervised
+from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.microworld import lexicon
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 ITEMS = [
@@ -30,7 +32,7 @@ def nets():
 @pytest.fixture(scope="module")
 def trained():
     """A model that knows some answers."""
-    return models.load("micro-gpt2", device="cpu")
+    return loading.load("micro-gpt2", device="cpu")
 
 
 @pytest.fixture

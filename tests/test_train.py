@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from lglib import digits, tasks, train, transformer
-from lglib.params import ParameterSpace
-from lglib.train import Diverged, descend
+from lglib.parameters import descent
+from lglib.parameters.descent import Diverged, descend
+from lglib.parameters.space import ParameterSpace
+from lglib.studies.synthetic import transformer
+from lglib.tasks import digits, synthetic
 
 
 def quadratic(module, scale):
@@ -170,14 +172,14 @@ def by_hand(name, lr, rate=lambda step: 1.0, clip=math.inf):
         {},
         {"rate": lambda step: 1 / (1 + step)},
         {"clip": 1.5},
-        {"rate": train.warm_and_decay(7, 3), "clip": 0.7},
+        {"rate": descent.warm_and_decay(7, 3), "clip": 0.7},
     ],
     ids=["plain", "rate", "clip", "both"],
 )
 @pytest.mark.parametrize("name", ["SGD", "momentum", "Adam"])
 def test_what_is_kept_of_a_run_is_what_a_loop_by_hand_passes(name, how, every):
     run = descend(
-        ParameterSpace(slanted()), quadratic, train.optimizer(name, 0.1), SCALES, every=every, **how
+        ParameterSpace(slanted()), quadratic, descent.optimizer(name, 0.1), SCALES, every=every, **how
     )
     points, losses = by_hand(name, 0.1, **how)
     kept = sorted({*range(0, 8, every), 7})
@@ -188,7 +190,7 @@ def test_what_is_kept_of_a_run_is_what_a_loop_by_hand_passes(name, how, every):
 
 def test_gradients_shorter_than_the_clip_are_left_as_they_are():
     runs = [
-        descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, clip=clip)
+        descend(ParameterSpace(slanted()), quadratic, descent.optimizer("SGD", 0.1), SCALES, clip=clip)
         for clip in (None, 100.0)
     ]
     assert torch.equal(runs[0].points, runs[1].points)
@@ -196,7 +198,11 @@ def test_gradients_shorter_than_the_clip_are_left_as_they_are():
 
 def test_the_first_step_takes_the_rate_of_step_zero():
     run = descend(
-        ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rate=lambda t: float(t > 0)
+        ParameterSpace(slanted()),
+        quadratic,
+        descent.optimizer("SGD", 0.1),
+        SCALES,
+        rate=lambda t: float(t > 0),
     )
     assert torch.equal(run.points[1], run.points[0])
     assert not torch.equal(run.points[2], run.points[1])
@@ -205,7 +211,7 @@ def test_the_first_step_takes_the_rate_of_step_zero():
 def test_the_rate_is_asked_for_steps_that_are_taken_and_no_others():
     rates = [1.0, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25]
     run = descend(
-        ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rate=rates.__getitem__
+        ParameterSpace(slanted()), quadratic, descent.optimizer("SGD", 0.1), SCALES, rate=rates.__getitem__
     )
     assert len(run.losses) == 7
 
@@ -213,7 +219,7 @@ def test_the_rate_is_asked_for_steps_that_are_taken_and_no_others():
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_the_model_is_left_at_the_last_point_without_gradients(every):
     space = ParameterSpace(slanted())
-    run = descend(space, quadratic, train.optimizer("Adam", 0.1), iter(SCALES), every=every)
+    run = descend(space, quadratic, descent.optimizer("Adam", 0.1), iter(SCALES), every=every)
     assert torch.equal(space.flatten(), run.points[-1])
     assert all(p.grad is None for p in space.parameters())
     assert torch.equal(run.displacement, run.points[-1] - run.points[0])
@@ -221,7 +227,7 @@ def test_the_model_is_left_at_the_last_point_without_gradients(every):
 
 @pytest.mark.parametrize(("steps", "warm"), [(100, 10), (20, 50), (7, 1)])
 def test_the_rate_warms_up_and_decays_to_a_twentieth(steps, warm):
-    rate = train.warm_and_decay(steps, warm)
+    rate = descent.warm_and_decay(steps, warm)
     for step in range(steps):
         rising = 1.0 if step + 1 >= warm else (step + 1) / warm
         falling = max((steps - step) / steps, 1 / 20)
@@ -234,14 +240,14 @@ def test_a_loss_that_is_no_number_keeps_all_that_was_recorded(every):
         descend(
             ParameterSpace(slanted()),
             quadratic,
-            train.optimizer("SGD", 0.125),
+            descent.optimizer("SGD", 0.125),
             [1.0] * 5 + [math.nan],
             every=every,
         )
     for told in ("loss is nan", "at step 5", "SGD", "'lr': 0.125"):
         assert told in str(caught.value)
     kept = caught.value.trajectory
-    whole = descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.125), [1.0] * 5)
+    whole = descend(ParameterSpace(slanted()), quadratic, descent.optimizer("SGD", 0.125), [1.0] * 5)
     assert torch.equal(kept.losses, whole.losses)
     assert kept.steps.tolist() == sorted({*range(0, 6, every), 5})
     assert torch.equal(kept.points, whole.points[kept.steps])
@@ -254,7 +260,7 @@ def test_a_point_that_is_no_number_keeps_all_that_was_recorded(every):
 
     space, batches = ParameterSpace(torch.nn.Linear(1, 1, bias=False)), [1e-37] * 5 + [1e2]
     with pytest.raises(Diverged) as caught:
-        descend(space, slope, train.optimizer("momentum", 1e37), batches, every=every)
+        descend(space, slope, descent.optimizer("momentum", 1e37), batches, every=every)
     for told in ("theta is not finite after the step", "at step 5", "SGD", "'lr': 1e+37", "'momentum': 0.9"):
         assert told in str(caught.value)
     kept = caught.value.trajectory
@@ -268,7 +274,7 @@ def test_a_run_that_diverges_at_once_keeps_the_start():
     net = slanted()
     start = ParameterSpace(net).flatten()
     with pytest.raises(Diverged, match="at step 0 with Adam") as caught:
-        descend(ParameterSpace(net), quadratic, train.optimizer("Adam", 0.1), [math.inf], every=4)
+        descend(ParameterSpace(net), quadratic, descent.optimizer("Adam", 0.1), [math.inf], every=4)
     kept = caught.value.trajectory
     assert torch.equal(kept.points, start[None])
     assert kept.steps.tolist() == [0]
@@ -284,7 +290,7 @@ def test_a_run_that_diverges_at_once_keeps_the_start():
     ],
 )
 def test_an_optimiser_is_torchs_own_with_its_usual_settings(name, kind, settings):
-    made = train.optimizer(name, 0.3)(list(slanted().parameters()))
+    made = descent.optimizer(name, 0.3)(list(slanted().parameters()))
     assert type(made) is kind
     assert {key: made.defaults[key] for key in settings} == settings
 
@@ -292,13 +298,13 @@ def test_an_optimiser_is_torchs_own_with_its_usual_settings(name, kind, settings
 @pytest.mark.parametrize("name", ["adam", "AdamW", "", None])
 def test_an_unknown_optimiser_names_those_there_are(name):
     with pytest.raises(ValueError, match=f"optimiser is {name!r}; there is: SGD, momentum, Adam"):
-        train.optimizer(name, 0.1)
+        descent.optimizer(name, 0.1)
 
 
 @pytest.mark.parametrize("lr", [0, 0.0, -0.1, math.inf, math.nan])
 def test_a_learning_rate_that_is_not_above_zero_is_refused(lr):
     with pytest.raises(ValueError, match="lr must be finite and above 0, got"):
-        train.optimizer("SGD", lr)
+        descent.optimizer("SGD", lr)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +323,7 @@ def test_a_recording_that_cannot_be_made_is_refused_before_a_step(bad, told):
     net = slanted()
     before = ParameterSpace(net).flatten()
     with pytest.raises(ValueError, match=told):
-        descend(ParameterSpace(net), quadratic, train.optimizer("SGD", 0.1), SCALES, **bad)
+        descend(ParameterSpace(net), quadratic, descent.optimizer("SGD", 0.1), SCALES, **bad)
     assert torch.equal(ParameterSpace(net).flatten(), before)
 
 
@@ -326,10 +332,10 @@ def test_a_rule_of_ones_own_gives_the_gradients():
 
     def uphill(space, loss_fn, batch):
         seen.append(batch)
-        loss, gradients = train.single(space, loss_fn, batch)
+        loss, gradients = descent.single(space, loss_fn, batch)
         return loss, [-g for g in gradients]
 
-    run = descend(ParameterSpace(slanted()), quadratic, train.optimizer("SGD", 0.1), SCALES, rule=uphill)
+    run = descend(ParameterSpace(slanted()), quadratic, descent.optimizer("SGD", 0.1), SCALES, rule=uphill)
     assert seen == list(SCALES)
     x = torch.tensor([1.0, -2.0, 0.5])
     for scale in SCALES:
@@ -343,7 +349,7 @@ def test_gradients_of_a_rule_are_clipped_too():
         return torch.tensor(1.0), [torch.tensor([[3.0, 0.0, 4.0]])]
 
     net = slanted()
-    run = descend(ParameterSpace(net), quadratic, train.optimizer("SGD", 1.0), [0], rule=steep, clip=1.0)
+    run = descend(ParameterSpace(net), quadratic, descent.optimizer("SGD", 1.0), [0], rule=steep, clip=1.0)
     torch.testing.assert_close(run.displacement, torch.tensor([-0.6, 0.0, -0.8]))
 
 
@@ -354,9 +360,9 @@ def test_the_same_seed_trains_a_transformer_to_the_same_bytes(name):
         return descend(
             ParameterSpace(model),
             transformer.loss,
-            train.optimizer(name, 1e-2),
-            tasks.stream(["copy", "sort"], 16, 12, key=2, length=3),
-            rate=train.warm_and_decay(12, 4),
+            descent.optimizer(name, 1e-2),
+            synthetic.stream(["copy", "sort"], 16, 12, key=2, length=3),
+            rate=descent.warm_and_decay(12, 4),
             clip=1.0,
             every=5,
         )

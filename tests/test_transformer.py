@@ -6,8 +6,10 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from lglib import tasks, train, transformer
-from lglib.params import ParameterSpace
+from lglib.parameters import descent
+from lglib.parameters.space import ParameterSpace
+from lglib.studies.synthetic import transformer
+from lglib.tasks import synthetic
 
 LENGTH = 3
 NAMES = ["copy", "reverse", "sort"]
@@ -17,13 +19,15 @@ NAMES = ["copy", "reverse", "sort"]
 def trained():
     """A model that has learned a little: some answers are right, some are not."""
     model = transformer.build(width=32, seed=0, length=LENGTH)
-    batches = tasks.stream(NAMES, 96, 100, key="half", length=LENGTH)
-    train.descend(ParameterSpace(model), transformer.loss, train.optimizer("Adam", 2e-3), batches, every=100)
+    batches = synthetic.stream(NAMES, 96, 100, key="half", length=LENGTH)
+    descent.descend(
+        ParameterSpace(model), transformer.loss, descent.optimizer("Adam", 2e-3), batches, every=100
+    )
     return model
 
 
 def examples(name, n=256, part="test"):
-    return tasks.draw(name, n, part=part, key="examples", length=LENGTH)
+    return synthetic.draw(name, n, part=part, key="examples", length=LENGTH)
 
 
 @torch.no_grad()
@@ -73,7 +77,7 @@ def test_a_new_model_is_in_eval_mode_and_drops_nothing_even_in_training():
 
 def test_the_loss_has_a_second_derivative_that_finite_differences_confirm():
     space = ParameterSpace(transformer.build(width=8, seed=0, length=2, layers=1).double())
-    batch = tasks.draw("sort", 4, part="train", key=0, length=2)
+    batch = synthetic.draw("sort", 4, part="train", key=0, length=2)
     v = torch.randn(space.d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     theta, slopes = space.flatten(), []
     for step in (1e-5, -1e-5):
@@ -117,7 +121,7 @@ def test_the_loss_is_that_by_hand_from_all_logits(trained, names):
             logits = model(input_ids=batch[:, :-1]).logits.tolist()
         surprise = []
         for i, row in enumerate(batch.tolist()):
-            assert row.index(tasks.SEP) == LENGTH + 1
+            assert row.index(synthetic.SEP) == LENGTH + 1
             for at in range(LENGTH + 2, 2 * LENGTH + 2):  # the answer; each token is predicted one before
                 scores = logits[i][at - 1]
                 surprise.append(math.log(math.fsum(map(math.exp, scores))) - scores[row[at]])
@@ -155,7 +159,7 @@ def test_scores_are_of_fixed_examples(trained):
     assert again == first
     assert list(again) == NAMES[::-1]
     for name in NAMES:
-        batch = tasks.draw(name, 200, part="validation", key="scores", length=LENGTH)
+        batch = synthetic.draw(name, 200, part="validation", key="scores", length=LENGTH)
         assert first[name] == transformer.exact_match(trained, batch)
 
 

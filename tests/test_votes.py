@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lglib import votes
+from lglib.search import votes
 
 patterns = st.tuples(st.integers(1, 7), st.integers(1, 4)).flatmap(lambda shape: hnp.arrays(bool, shape))
 

@@ -9,7 +9,7 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from lglib import weights
+from lglib.models import weights
 
 ALONE, INDEX = "model.safetensors", "model.safetensors.index.json"
 

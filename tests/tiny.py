@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lglib import lexicon
+from lglib.tasks.microworld import lexicon
 
 BLOCKS, WIDTH, CONTEXT = 3, 32, 64
 WORDS = "Anna is in the park. Question: Is Anna in the park? Answer:"

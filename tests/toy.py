@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from lglib import lexicon, models
+from lglib.models import loading
+from lglib.tasks.microworld import lexicon
 
 WIDTH = 6
 
@@ -39,12 +40,12 @@ class Net(nn.Module):
         return self.head(h)
 
 
-def model(tuples: bool = False, seed: int = 0) -> models.LanguageModel:
+def model(tuples: bool = False, seed: int = 0) -> loading.LanguageModel:
     """A toy behind the same door as any model, in float64."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = Net(tuples).double().eval()
-    return models.LanguageModel(
+    return loading.LanguageModel(
         name="toy",
         model=net,
         tokenizer=lexicon.tokenizer(),

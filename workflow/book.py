@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from lglib import provenance
+from lglib.report import provenance
 from workflow import pairs, profiles
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lglib import microskills, pretrain
+from lglib.tasks.microworld import pretrain, skills
 
-SCORED = (*pretrain.KINDS, *microskills.SKILLS)
+SCORED = (*pretrain.KINDS, *skills.SKILLS)
 CARD = """---
 license: mit
 language: en
@@ -79,7 +79,7 @@ def text(found: Mapping[str, Any]) -> str:
         **own,
         sha256=found["files"]["model.safetensors"],
         weak=f" Below nine tenths right: {', '.join(weak)}." if weak else "",
-        tables=", ".join(microskills.TABLES),
+        tables=", ".join(skills.TABLES),
         stages="\n".join(
             f"| {stage.name} | {row['step']} | {row['seconds']:.0f} |"
             for stage in pretrain.STAGES

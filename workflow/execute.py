@@ -20,7 +20,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from lglib import provenance, results
+from lglib.base import files
+from lglib.report import provenance, results
 from workflow import profiles
 
 # One thread a kernel: the order of a sum depends on the number of threads, and with it the last digits.
@@ -139,8 +140,8 @@ def execute(chapter: str, *, profile: str, seed: int, root: Path, model: str = "
             raise SystemExit(_report(error, notebook, label, log, failed)) from None
     place = root / "results" / profile / str(filed) / f"seed{seed}" / f"{chapter}.json"
     if filed and (not place.exists() or place.read_text(encoding="utf-8") != text):
-        provenance.write_atomically(place, text)
-    provenance.write_atomically(folder / f"{chapter}.json", text)
+        files.write_atomically(place, text)
+    files.write_atomically(folder / f"{chapter}.json", text)
     live.replace(folder / f"{chapter}.ipynb")
     shutil.rmtree(scratch, ignore_errors=True)
 

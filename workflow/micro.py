@@ -17,8 +17,13 @@ from typing import Any
 
 import torch
 
-from lglib import answers, microskills, microworld, pretrain, progress, provenance, shipped, stats
-from lglib.stats import Interval
+from lglib.base import progress
+from lglib.models import shipped
+from lglib.report import provenance
+from lglib.tasks import scoring
+from lglib.tasks.microworld import passages, pretrain, skills
+from lglib.theory import stats
+from lglib.theory.stats import Interval
 from workflow import card
 
 SEEDS = {"micro-gpt2": 0, "micro-qwen2": 0, "micro-olmo2": 0}
@@ -114,8 +119,8 @@ def tested(model: torch.nn.Module, tokenizer: Any, n: int) -> dict[str, Measured
     """Scores on the test part, which training never saw, each with a 95 % interval over items."""
     found: dict[str, Measured] = {}
     for kind in ("yes-no", "claim"):
-        items = microworld.questions(n, kind, part="test", key="shipped")
-        p = answers.probabilities(model, tokenizer, items)
+        items = passages.questions(n, kind, part="test", key="shipped")
+        p = scoring.probabilities(model, tokenizer, items)
         right = torch.tensor([item.label for item in items])
         found[kind] = _share((p.argmax(1) == right).sum().item(), n)
         yes = (p[:, 0] / p.sum(1)).double()
@@ -123,13 +128,13 @@ def tested(model: torch.nn.Module, tokenizer: Any, n: int) -> dict[str, Measured
             own = stats.mean_interval(yes[right == label].numpy())
             found[f"P(yes|{word}), {kind}"] = _measured(own)
     for kind in ("open", "who"):
-        items = microworld.questions(n, kind, part="test", key="shipped")
-        found[kind] = _share(int(answers.exact_match(model, tokenizer, items).sum()), n)
-    for skill in microskills.SKILLS:
-        own_items = microskills.questions(n // 4, skill, part="test", key="shipped")
-        found[skill] = _share(int(answers.exact_match(model, tokenizer, own_items).sum()), n // 4)
-    told = microskills.stories(n // 4, part="test", key="shipped")
-    losses = answers.text_loss(model, tokenizer, told).double().numpy()
+        items = passages.questions(n, kind, part="test", key="shipped")
+        found[kind] = _share(int(scoring.exact_match(model, tokenizer, items).sum()), n)
+    for skill in skills.SKILLS:
+        own_items = skills.questions(n // 4, skill, part="test", key="shipped")
+        found[skill] = _share(int(scoring.exact_match(model, tokenizer, own_items).sum()), n // 4)
+    told = skills.stories(n // 4, part="test", key="shipped")
+    losses = scoring.text_loss(model, tokenizer, told).double().numpy()
     found["story, nats a token"] = _measured(stats.mean_interval(losses))
     return found
 

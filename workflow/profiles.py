@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
-from lglib import results
+from lglib.report import results
 
 # JSON counts 400.0 as an integer; Python's range() does not.
 _Validator = extend(

@@ -11,7 +11,8 @@ from typing import Any
 
 import nbformat
 
-from lglib import provenance
+from lglib.base import files
+from lglib.report import provenance
 
 ADDRESS = re.compile(r"0x[0-9a-f]{8,}", re.IGNORECASE)
 MOST_TEXT = 1_000_000  # characters of one output, images aside: a reader loads the whole page
@@ -95,7 +96,7 @@ def publish(chapter: str, run: Path, target: Path, root: Path) -> bool:
     if target.exists() and target.read_text(encoding="utf-8") == text:
         target.touch()  # up to date: say so to the workflow, which looks at the time
         return False
-    provenance.write_atomically(target, text)
+    files.write_atomically(target, text)
     return True
 
 

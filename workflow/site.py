@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lglib import provenance
+from lglib.report import provenance
 from workflow import publish
 
 

@@ -1,0 +1,142 @@
+"""The pushforward J_h: what a small step of the weights does to activations, and its transpose.
+
+Forward mode needs a
+model with attention="eager".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lglib.activations import reading, residual
+from lglib.activations.reading import Reading
+from lglib.base.checks import count
+from lglib.models.loading import LanguageModel
+from lglib.parameters.space import LossFn, ParameterSpace
+
+
+def of_blocks(found: LanguageModel, last: int | None = None) -> ParameterSpace:
+    """The parameters of the blocks 1 to `last` (default: all) as theta: the embeddings stay as they are.
+
+    Where embeddings are tied they would act on both ends of a model; and h_l depends on blocks up to l only.
+
+    >>> from lglib.models import loading
+    >>> of_blocks(loading.load("micro-gpt2"), 1).d
+    198272
+    """
+    last = count("last", len(found.blocks) if last is None else last, most=len(found.blocks))
+    chosen = {id(p) for block in found.blocks[:last] for p in block.parameters()}
+    return ParameterSpace(found.model, where=lambda _, p: id(p) in chosen)
+
+
+@dataclass(frozen=True)
+class Pushforward:
+    """h (n, layers, width) at the read positions of n texts as a function of theta, and its derivative.
+
+    `space` is any part of the model's parameters (its blocks, its adapters), `batch` the texts of one pass.
+
+    >>> from lglib.models import loading
+    >>> found = loading.load("micro-gpt2")
+    >>> space = of_blocks(found)
+    >>> h = Pushforward(found, space, reading.encode(found, ["Is it so? Answer:"]), (2, 4))
+    >>> u = torch.ones(space.d)
+    >>> h.push(u).shape
+    torch.Size([1, 2, 128])
+    """
+
+    found: LanguageModel
+    space: ParameterSpace
+    read: Reading
+    layers: tuple[int, ...]
+    batch: int = 64
+
+    def _parts(self) -> list[Reading]:
+        rows = torch.arange(len(self.read.at), device=self.read.at.device)
+        return [self.read.rows(own) for own in rows.split(count("batch", self.batch))]
+
+    def _function(self, part: Reading) -> Callable[[Tensor], Tensor]:
+        def h(theta: Tensor) -> Tensor:
+            def run(**kwargs: Any) -> Any:
+                return self.space.functional(theta, **kwargs)
+
+            return reading.hidden(self.found, part, self.layers, run)
+
+        return h
+
+    @torch.no_grad()
+    def values(self, theta: Tensor | None = None) -> Tensor:
+        """h at theta, by default at the model's present one."""
+        at = self.space.flatten() if theta is None else theta
+        return torch.cat([self._function(part)(at) for part in self._parts()])
+
+    def push(self, u: Tensor) -> Tensor:
+        """J_h u (n, layers, width) at the present theta, by forward mode: exact, for one direction u (d,).
+
+        Raises ValueError for a direction of another shape or dtype, or one that is not finite.
+        """
+        theta = self.space.flatten()
+        if u.shape != theta.shape or u.dtype != theta.dtype or not u.isfinite().all():
+            raise ValueError(
+                f"u must be a finite vector {tuple(theta.shape)} of {theta.dtype}, "
+                f"got {tuple(u.shape)} of {u.dtype}"
+            )
+        with torch.no_grad():
+            parts = [torch.func.jvp(self._function(part), (theta,), (u,))[1] for part in self._parts()]
+        return torch.cat(parts)
+
+    def pull(self) -> Callable[[Tensor], Tensor]:
+        """Return v (n, layers, width) -> J_h^T v (d,), by reverse mode; the graph is built once and kept."""
+        theta, rows = self.space.flatten(), self._parts()
+        pulls = [torch.func.vjp(self._function(part), theta)[1] for part in rows]
+        sizes = [len(part.at) for part in rows]
+        shape = (len(self.read.at), len(self.layers), self.found.width)
+
+        def product(v: Tensor) -> Tensor:
+            if v.shape != shape:
+                raise ValueError(f"v must be {shape}, got {tuple(v.shape)}")
+            return torch.stack([p(own)[0] for p, own in zip(pulls, v.split(sizes), strict=True)]).sum(0)
+
+        return product
+
+    def difference(self, u: Tensor, s: float, *, central: bool = True) -> Tensor:
+        """[h(theta + s u) - h(theta - s u)] / 2 s, or with `central=False` [h(theta + s u) - h(theta)] / s.
+
+        An actual small step, to hold against `push`. Raises ValueError unless s is finite and above 0.
+        """
+        if not 0 < s < float("inf"):
+            raise ValueError(f"s must be finite and above 0, got {s!r}")
+        theta = self.space.flatten()
+        ahead = self.values(theta + s * u)
+        return (ahead - self.values(theta - s * u)) / (2 * s) if central else (ahead - self.values(theta)) / s
+
+    def remainder(self, u: Tensor, scales: Sequence[float]) -> Tensor:
+        """||h(theta + s u) - h(theta) - s J u|| / ||s J u||, (scales, layers), of the mean over texts.
+
+        It is of first order in s where h has two derivatives: the remainder itself is of second order.
+        """
+        exact = self.push(u).mean(0)
+        gaps = [self.difference(u, s, central=False).mean(0) - exact for s in scales]
+        return torch.stack(gaps).norm(dim=-1) / exact.norm(dim=-1)
+
+
+def activation_gradient(found: LanguageModel, loss_fn: LossFn, lesson: Any, layer: int) -> Tensor:
+    """Gradient of a loss by h_l at the read position of each question of a `supervised.Lesson`, (n, width).
+
+    >>> from lglib.activations import steering_losses
+    >>> from lglib.models import loading
+    >>> from lglib.tasks import data, supervised
+    >>> found = loading.load("micro-gpt2")
+    >>> asked = supervised.lesson(found.tokenizer, data.micro(3))
+    >>> activation_gradient(found, steering_losses.loss(found, "say yes"), asked, 4).shape
+    torch.Size([3, 128])
+    """
+    with residual.watch(found, [layer]) as seen:
+        loss = loss_fn(found.model, lesson)
+        (g,) = torch.autograd.grad(loss, seen[layer])  # (n, L, width)
+    at = lesson.kept[lesson.place[:, 0]]
+    return g[torch.arange(len(at), device=at.device), at]

@@ -1,0 +1,64 @@
+"""Checks at the door: a numeric argument is what it must be, or the error names it, what it got and wants."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Values = Any  # a float when every argument is scalar, else a float64 array
+_LARGEST = 2**53  # above it a float no longer tells neighbouring whole numbers apart
+
+
+def real(name: str, value: ArrayLike, wants: str, low: float = -np.inf, strict: bool = False) -> np.ndarray:
+    """Return value as float64 if it is finite and >= low (> low if strict), else raise ValueError."""
+    raw = np.asarray(value)
+    if raw.dtype.kind in "iuf":
+        x = raw.astype(np.float64)
+        if x.size and np.all(np.isfinite(x) & ((x > low) if strict else (x >= low))):
+            return x
+    raise ValueError(f"{name} must be {wants}, got {value!r}")
+
+
+def positive(name: str, value: ArrayLike) -> np.ndarray:
+    """Return value as float64 if it is finite and above 0, else raise ValueError."""
+    return real(name, value, "finite and > 0", 0.0, strict=True)
+
+
+def nonnegative(name: str, value: ArrayLike) -> np.ndarray:
+    """Return value as float64 if it is finite and at least 0, else raise ValueError."""
+    return real(name, value, "finite and >= 0", 0.0)
+
+
+def whole(name: str, value: ArrayLike, low: int = 1) -> np.ndarray:
+    """Return value as float64 if it holds whole numbers from low to 2**53, else raise ValueError.
+
+    >>> float(whole("n", 3))
+    3.0
+    """
+    wants = f"a whole number from {low} to 2**53"
+    x = real(name, value, wants, low)
+    if np.any(x != np.floor(x)) or np.any(x > _LARGEST):
+        raise ValueError(f"{name} must be {wants}, got {value!r}")
+    return x
+
+
+def plain(x: Any) -> Values:
+    """Return a float for a scalar, an array as it is."""
+    return float(x) if np.ndim(x) == 0 else x
+
+
+def count(name: str, value: Any, low: int = 1, most: int | None = None) -> int:
+    """Return value as an int if it is a whole number from low to most, else raise ValueError.
+
+    >>> count("N", 256, low=1, most=1000)
+    256
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = int(value) if whole else low - 1
+    if number < low or (most is not None and number > most):
+        upper = "" if most is None else f" to {most}"
+        raise ValueError(f"{name} must be a whole number from {low}{upper}, got {value!r}")
+    return number

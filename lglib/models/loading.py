@@ -1,0 +1,253 @@
+"""The one door to every language model: shipped with the project, in a local folder, or on the hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os.path import isdir  # false for a name that no folder can have, where Path.is_dir raises
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lglib.base import hub, progress
+from lglib.models import families, shipped, weights
+from lglib.tasks import scoring as answering
+from lglib.tasks.items import YES_NO
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+ATTENTION = ("eager", "sdpa")
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # a tokenizer that is all in tokenizer.json
+LOCAL: dict[str, Any] = dict(local_files_only=True, trust_remote_code=False)
+SMALL = 1_000_000_000  # parameters up to which a GPU holds float32
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded, or not safely; the message says what was looked for and what to do."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model, and what the chapters need to know of it.
+
+    `model` is in eval mode. `blocks` are its blocks in order, whose outputs are the residual stream of width
+    `width`. `attention` and `linear` are LoRA target names, `fan_in_fan_out` what peft wants to know with
+    them. `sha256` is of the weight files, "" for an untrained twin; `revision` the hub's commit, or "".
+    """
+
+    name: str
+    model: nn.Module
+    tokenizer: Any
+    family: str
+    blocks: list[nn.Module]
+    width: int
+    context: int
+    attention: tuple[str, ...]
+    linear: tuple[str, ...]
+    fan_in_fan_out: bool
+    device: torch.device
+    dtype: torch.dtype
+    parameters: int
+    sha256: str
+    revision: str
+
+    def answer_ids(self, answers: Sequence[str]) -> list[int]:
+        """Token of each answer word. Raises SplitAnswer when one is several tokens, or two are the same."""
+        return answering.ids(self.tokenizer, answers)
+
+    def record(self) -> dict[str, Any]:
+        """What a result must say of the model that made it, ready for JSON."""
+        return {
+            "model": self.name,
+            "revision": self.revision,
+            "sha256": self.sha256,
+            "parameters": self.parameters,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": self.device.type,
+        }
+
+
+def load(
+    name: str,
+    *,
+    revision: str | None = None,
+    trained: bool = True,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    attention: str = "eager",
+    answers: Sequence[str] = YES_NO,
+    allow_download: bool = False,
+) -> LanguageModel:
+    """Load a causal language model and its tokenizer.
+
+    `name` is a shipped model (`micro-gpt2`, `micro-qwen2`, `micro-olmo2`), a folder in transformers format,
+    or a hub id with the commit that is meant, as `revision` or behind an @:
+    "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e". Nothing is downloaded unless
+    `allow_download`. With `trained=False` the weights are drawn anew by the model's own initialisation from
+    `seed`: the untrained twin, same architecture and tokenizer.
+
+    `device="auto"` is a CUDA GPU if there is one, else the CPU. `dtype="auto"` is float32 on a CPU and for
+    up to a billion parameters, above that bfloat16. With bfloat16 weights keep in float32 what is small
+    beside them: peft makes LoRA adapters, and so their gradients and displacements, float32 by itself.
+    `attention="eager"` has the second derivatives and the forward mode that `params.hvp`, `vmap` and the
+    pushforward need; "sdpa" is faster and uses less memory where they are not needed.
+
+    Each of `answers` must be one token with its space; give `()` to skip the check. Raises ModelError for a
+    name that means nothing, an argument that is not offered, or files that are not a model; and SplitAnswer,
+    Altered, UnsafeWeights, UnsupportedFamily, Unreachable and MemoryError, as their names say.
+
+    >>> found = load("micro-gpt2")
+    >>> found.family, len(found.blocks), found.width, found.attention
+    ('gpt2', 4, 128, ('c_attn',))
+    """
+    where = _device(device)
+    if attention not in ATTENTION:
+        raise ModelError(f"attention is {attention!r}; there is: {', '.join(ATTENTION)}")
+    folder, commit = _folder(name, revision, allow_download)
+    described = _config(folder)
+    family = families.of(described["model_type"], ", ".join(described.get("architectures") or []))
+    files = weights.find(folder)
+    kind = _dtype(dtype, where, files.numbers)
+    weights.require_room(files, kind, where, name)
+    with _quiet():
+        tokenizer = _tokenizer(folder)
+        answering.ids(tokenizer, answers)
+        made = _made(folder, kind, attention, None if trained else seed)
+    model = made.to(where).eval()
+    return LanguageModel(
+        name=name.partition("@")[0] if commit else name,
+        model=model,
+        tokenizer=tokenizer,
+        family=family.model_type,
+        blocks=families.blocks(model, family),
+        width=model.config.hidden_size,
+        context=model.config.max_position_embeddings,
+        attention=family.attention,
+        linear=family.linear,
+        fan_in_fan_out=family.fan_in_fan_out,
+        device=where,
+        dtype=kind,
+        parameters=sum(p.numel() for p in model.parameters()),
+        sha256=files.sha256 if trained else "",
+        revision=commit,
+    )
+
+
+def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path, str]:
+    """Where the model's files are, and the commit that they are of."""
+    if not isinstance(name, str) or not name.strip():
+        raise ModelError(f"name must be a text that is not empty, got {name!r}")
+    if name in shipped.NAMES or isdir(name):
+        if revision is not None:
+            raise ModelError(f"{name} is a folder and has no revision, got {revision!r}")
+        return (shipped.folder(name) if name in shipped.NAMES else Path(name)), ""
+    own, _, commit = name.partition("@")
+    if commit and revision not in (None, commit):
+        raise ModelError(f"name says revision {commit!r} and revision says {revision!r}")
+    if hub.ID.fullmatch(own):
+        return hub.fetch(own, commit or revision, allow_download=allow_download), commit or str(revision)
+    raise ModelError(
+        f"no model {name!r}: it is not shipped ({', '.join(shipped.NAMES)}), not a folder from {Path.cwd()}, "
+        "and no hub id, which has an owner: for example 'openai-community/gpt2@<commit>'"
+    )
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} is no model: its config.json cannot be read ({_short(error)})") from None
+    if not isinstance(found, dict) or not isinstance(found.get("model_type"), str):
+        raise ModelError(f"{path} names no model_type")
+    if "auto_map" in found:
+        raise ModelError(
+            f"{path} runs code of its own (auto_map), which is refused: use a class of transformers"
+        )
+    return found
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    own: Any = AutoTokenizer
+    path, held = folder / "tokenizer_config.json", sorted(p.name for p in folder.iterdir())
+    try:
+        if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(held):
+            raise FileNotFoundError("none of its files is there")  # some classes are content with no word
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if told.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file():
+            own = PreTrainedTokenizerFast  # AutoTokenizer would cut a Qwen2's text its own way nevertheless
+        return own.from_pretrained(folder, **LOCAL)
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        raise ModelError(f"{folder} has no tokenizer that loads ({_short(error)}); it holds {held}") from None
+
+
+def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) -> Any:
+    """The model with its weights, or with new ones drawn from a seed."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind: Any = AutoModelForCausalLM
+    wanted = dict(dtype=dtype, attn_implementation=attention)
+    try:
+        if seed is None:
+            read = dict(use_safetensors=True, output_loading_info=True)
+            model, told = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                model, told = kind.from_config(AutoConfig.from_pretrained(folder, **LOCAL), **wanted), {}
+    except Exception as error:  # a config can be wrong in any way
+        raise ModelError(f"{folder} does not load: {_short(error)}") from error
+    if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
+        raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
+    numbers = (re.search(r"\.(\d+)\.", f".{key}") for key in told.get("unexpected_keys", ()))
+    if beyond := {int(m[1]) for m in numbers if m and int(m[1]) >= model.config.num_hidden_layers}:
+        raise ModelError(
+            f"{folder}: config.json has fewer blocks than the weights, which have {max(beyond) + 1}"
+        )
+    return model
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        found = torch.device("meta")
+    if found.type not in ("cpu", "cuda"):
+        raise ModelError(f"device is {device!r}, want auto, cpu or cuda")
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"device is {device!r}, and torch sees no CUDA GPU here")
+    return found
+
+
+def _dtype(dtype: str | torch.dtype, device: torch.device, numbers: int) -> torch.dtype:
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" and numbers > SMALL else torch.float32
+    found = DTYPES.get(str(dtype).removeprefix("torch."))
+    if found is None:
+        raise ModelError(f"dtype is {dtype!r}; there is: auto, {', '.join(DTYPES)}")
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading bars of transformers on a terminal only, so that none ends on a page."""
+    from transformers.utils import logging
+
+    with ExitStack() as after:
+        if logging.is_progress_bar_enabled() and not progress.on_terminal():
+            logging.disable_progress_bar()
+            after.callback(logging.enable_progress_bar)
+        yield
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:200]}"

@@ -1,0 +1,259 @@
+"""LoRA adapters as points in R^d: attach them, trace every coordinate, merge them, change their gauge.
+
+The adapters are peft's
+own; here is only what turns them into a vector and back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lglib.base import seeding
+from lglib.models.loading import LanguageModel
+from lglib.parameters.space import ParameterSpace
+
+TARGETS = ("attention", "linear")
+
+
+class AdapterError(ValueError):
+    """An adapter that does not fit: no such layers, no such rank, or another base model."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One adapted matrix, W x + scaling B A x, whose A (r, inputs) and B (outputs, r) are slices of theta.
+
+    `name` is the module's in the base model, `block` the number of its block (-1 outside), `kind` its last
+    name, `module` the peft layer.
+    """
+
+    name: str
+    block: int
+    kind: str
+    inputs: int
+    outputs: int
+    scaling: float
+    a: slice
+    b: slice
+    module: nn.Module
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A model with LoRA adapters of rank r, and their numbers as one vector theta in R^d.
+
+    `model` is peft's, in eval mode; `space` is theta, A before B in each of `layers`; `thawed` the names of
+    the base's parameters that could be trained before.
+    """
+
+    base: LanguageModel
+    model: Any
+    space: ParameterSpace
+    layers: tuple[Layer, ...]
+    r: int
+    thawed: frozenset[str]
+
+    @property
+    def blocks(self) -> list[int]:
+        """Numbers of the blocks that have an adapter, rising."""
+        return sorted({one.block for one in self.layers})
+
+    def of_block(self, number: int) -> Tensor:
+        """Indices (d_block,) of the coordinates of theta of a block; ValueError if it has none."""
+        spans = [s for one in self.layers if one.block == number for s in (one.a, one.b)]
+        if not spans:
+            raise ValueError(f"block {number} has no adapter; these have: {self.blocks}")
+        return torch.cat([torch.arange(s.start, s.stop) for s in spans]).to(self.space.device)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Where each matrix lies in theta: a line for each A and B, in order."""
+        lines = []
+        for one in self.layers:
+            for what, s, shape in (
+                ("A", one.a, f"{self.r} x {one.inputs}"),
+                ("B", one.b, f"{one.outputs} x {self.r}"),
+            ):
+                place = f"{s.start:,} to {s.stop - 1:,}"
+                lines.append(
+                    dict(layer=one.name, block=one.block, matrix=what, shape=shape, coordinates=place)
+                )
+        return lines
+
+
+def attach(
+    found: LanguageModel,
+    r: int,
+    targets: str | Sequence[str] = "attention",
+    *,
+    seed: int = 0,
+    alpha: float | None = None,
+) -> Adapter:
+    """Put LoRA adapters of rank r (Hu et al., 2021) on a model: on `attention`, `linear`, or layers by name.
+
+    A is uniform in +-1/sqrt(inputs), peft's own law, but drawn by key from the seed, so that it is the same
+    on every device; B is zero, so the function is the base's. The scaling alpha / r is 1 unless `alpha` is
+    given. The base's weights are frozen and its modules wrapped, until `detach`. Raises AdapterError for a
+    model that has adapters, no layer of these names (it lists those there are), r below 1 or above the
+    width of the narrowest layer, or an alpha that is not above 0.
+
+    >>> from lglib.models import loading
+    >>> adapter = attach(loading.load("micro-gpt2"), r=4)
+    >>> adapter.space.d, adapter.table()[1]["coordinates"]
+    (8192, '512 to 2,047')
+    """
+    import peft
+
+    module = found.model
+    if any(hasattr(part, "lora_A") for part in module.modules()):
+        raise AdapterError(f"{found.name} has adapters already; lora.detach takes them off")
+    chosen = _chosen(found, targets)
+    narrow = min(min(part.weight.shape) for part in chosen.values())
+    if isinstance(r, bool) or not isinstance(r, int) or not 1 <= r <= narrow:
+        raise AdapterError(
+            f"r must be a whole number from 1 to {narrow}, the width of the narrowest layer, got {r!r}"
+        )
+    if alpha is not None and not 0 < alpha < float("inf"):
+        raise AdapterError(f"alpha must be finite and above 0, got {alpha!r}")
+    config = peft.LoraConfig(
+        r=r,
+        lora_alpha=r if alpha is None else alpha,  # type: ignore[arg-type]  # a number, says its text
+        target_modules=sorted(chosen),
+        fan_in_fan_out=found.fan_in_fan_out,
+        lora_dropout=0.0,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    devices = [module.device] if module.device.type == "cuda" else []
+    thawed = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=devices):  # what it draws is drawn anew
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
+        model: Any = peft.get_peft_model(module, config).eval()
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    space = ParameterSpace(model)
+    start = {name: torch.zeros(shape, dtype=space.dtype) for name, shape in space.shapes.items()}
+    for name, value in start.items():
+        if ".lora_A." in name:
+            dice = seeding.generator("lora", seed, name)
+            bound = value.shape[1] ** -0.5
+            start[name] = bound * (2 * torch.rand(value.shape, generator=dice, dtype=space.dtype) - 1)
+    space.load(space.join(start))
+    return Adapter(found, model, space, _layers(found, model, space), r, thawed)
+
+
+def detach(adapter: Adapter) -> None:
+    """Take the adapters off, so that the base model is as it was, bit for bit; the Adapter is then of no use.
+
+    >>> from lglib.models import loading
+    >>> found = loading.load("micro-gpt2")
+    >>> detach(attach(found, r=2))
+    >>> attach(found, r=8).r
+    8
+    """
+    for name, parameter in adapter.model.unload().named_parameters():
+        parameter.requires_grad_(name in adapter.thawed)
+
+
+def merged(adapter: Adapter, theta: Tensor) -> dict[str, Tensor]:
+    """Change of each adapted matrix, scaling B A of shape (outputs, inputs), by layer name, at theta (d,).
+
+    This is all that the function depends on: theta itself has a gauge freedom (see `gauge`).
+    """
+    found = {}
+    for one in adapter.layers:
+        a, b = theta[one.a].view(adapter.r, one.inputs), theta[one.b].view(one.outputs, adapter.r)
+        found[one.name] = one.scaling * (b @ a)
+    return found
+
+
+def flat(matrices: dict[str, Tensor]) -> Tensor:
+    """Return one vector of all entries of the matrices of `merged`."""
+    return torch.cat([m.reshape(-1) for m in matrices.values()])
+
+
+def gauge(adapter: Adapter, points: Tensor, matrices: Sequence[Tensor], *, dual: bool = False) -> Tensor:
+    """The same adapters in other coordinates: A -> M^-1 A and B -> B M in each layer; of (n, d) or (d,).
+
+    B A, and with it the model, does not change. `matrices` holds an invertible M (r, r) for each layer, in
+    order. With `dual=True` gradients are carried over: A -> M^T A, B -> B M^-T, so that g . delta stays.
+    Raises ValueError for a wrong number of matrices, a wrong shape, or one that cannot be inverted.
+
+    >>> from lglib.models import loading
+    >>> adapter = attach(loading.load("micro-gpt2"), r=2)
+    >>> theta = torch.randn(adapter.space.d)
+    >>> moved = gauge(adapter, theta, [torch.tensor([[2.0, 1.0], [0.0, 1.0]])] * 4)
+    >>> a, b = (flat(merged(adapter, x)) for x in (theta, moved))
+    >>> bool(torch.allclose(a, b, atol=1e-5)), bool(torch.allclose(theta, moved))
+    (True, False)
+    """
+    if len(matrices) != len(adapter.layers):
+        raise ValueError(
+            f"matrices must be one for each of {len(adapter.layers)} layers, got {len(matrices)}"
+        )
+    rows, r = torch.atleast_2d(points), adapter.r
+    if rows.shape[1:] != (adapter.space.d,):
+        raise ValueError(f"points must be (n, {adapter.space.d}), got {tuple(points.shape)}")
+    moved = rows.clone()
+    for one, given in zip(adapter.layers, matrices, strict=True):
+        if given.shape != (r, r) or not given.isfinite().all():
+            raise ValueError(f"a gauge of {one.name} must be finite and ({r}, {r}), got {tuple(given.shape)}")
+        m = given.double()
+        if torch.linalg.matrix_rank(m) < r:
+            raise ValueError(f"the gauge of {one.name} cannot be inverted")
+        left, right = (m.T, torch.linalg.inv(m).T) if dual else (torch.linalg.inv(m), m)
+        a, b = rows[:, one.a].view(-1, r, one.inputs), rows[:, one.b].view(-1, one.outputs, r)
+        moved[:, one.a] = (left.to(a) @ a).flatten(1)
+        moved[:, one.b] = (b @ right.to(b)).flatten(1)
+    return moved.view(points.shape)
+
+
+def _chosen(found: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:
+    """Linear layers of the model that the targets name, by full name."""
+    if isinstance(targets, str) and targets not in TARGETS:
+        raise AdapterError(
+            f"targets is {targets!r}; there is: {', '.join(TARGETS)}, or a list of layer names"
+        )
+    wanted = list(getattr(found, targets) if isinstance(targets, str) else targets)
+    linear = {
+        name: part
+        for name, part in found.model.named_modules()
+        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
+    }
+    chosen = {name: part for name, part in linear.items() if name.rpartition(".")[2] in wanted}
+    if missing := sorted(set(wanted) - {name.rpartition(".")[2] for name in linear}):
+        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
+        raise AdapterError(f"{found.name} has no layer {', '.join(missing)}; its linear layers: {there}")
+    if not chosen:
+        raise AdapterError(f"targets is empty: name at least one layer of {found.name}")
+    return chosen
+
+
+def _layers(found: LanguageModel, model: Any, space: ParameterSpace) -> tuple[Layer, ...]:
+    inside = {id(part): number for number, block in enumerate(found.blocks) for part in block.modules()}
+    layers = []
+    for name, module in model.base_model.model.named_modules():
+        if not hasattr(module, "lora_A"):
+            continue
+        prefix = f"base_model.model.{name}"
+        a, b = (f"{prefix}.lora_{x}.default.weight" for x in "AB")
+        layers.append(
+            Layer(
+                name=name,
+                block=inside.get(id(module), -1),
+                kind=name.rpartition(".")[2],
+                inputs=space.shapes[a][1],
+                outputs=space.shapes[b][0],
+                scaling=float(module.scaling["default"]),
+                a=space.slices[a],
+                b=space.slices[b],
+                module=module,
+            )
+        )
+    return tuple(layers)

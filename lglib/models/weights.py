@@ -1,0 +1,148 @@
+"""The weight files of a model folder: safetensors, whole, how many numbers, will they fit.
+
+It reads headers, never a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from lglib.models import shipped
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+LONGEST_HEADER = 100_000_000  # bytes, the limit that safetensors itself sets
+
+
+class UnsafeWeights(ValueError):
+    """Weights that are not there as whole safetensors files."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The safetensors files of a model, and the count of numbers in them and in the largest tensor."""
+
+    files: tuple[Path, ...]
+    numbers: int
+    largest: int
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the one file; of several, the SHA-256 of their names and digests.
+
+        Raises UnsafeWeights for a file of the hub's cache whose content is not what the hub named it after.
+        """
+        digests = [(path.name, _checked(path)) for path in self.files]
+        if len(digests) == 1:
+            return digests[0][1]
+        return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests).encode()).hexdigest()
+
+
+def find(folder: Path) -> Weights:
+    """Find the weights of a folder in transformers format.
+
+    Raises UnsafeWeights for a folder with pickled weights only, without weights, with a shard missing, or
+    with a file that is cut off.
+
+    >>> find(shipped.root() / "micro-gpt2").numbers > 500_000
+    True
+    """
+    if (folder / SINGLE).is_file():
+        names = [SINGLE]
+    elif (folder / INDEX).is_file():
+        names = _shards(folder / INDEX)
+    else:
+        others = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+        if others:
+            raise UnsafeWeights(
+                f"{folder} holds its weights as {', '.join(others)}, which are pickles: they can run code "
+                "when read, so they are never opened. Use a revision with safetensors, or convert the file "
+                "where you trust it: AutoModelForCausalLM.from_pretrained(...).save_pretrained(...)"
+            )
+        raise UnsafeWeights(f"{folder} has no weights: neither {SINGLE} nor {INDEX} is there")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise UnsafeWeights(
+            f"{folder} is not whole: {', '.join(missing)} of {len(names)} weight files missing"
+        )
+    sizes = [size for name in names for size in _sizes(folder / name)]
+    if not sizes:
+        raise UnsafeWeights(f"{folder}: the weight files hold no tensor")
+    return Weights(tuple(folder / name for name in sorted(names)), sum(sizes), max(sizes))
+
+
+def needed(weights: Weights, dtype: torch.dtype) -> int:
+    """Bytes that loading takes at most: every number in this type, the largest tensor once more in float32.
+
+    >>> needed(Weights((), 1000, 100), torch.bfloat16)
+    2400
+    """
+    return weights.numbers * dtype.itemsize + weights.largest * 4
+
+
+def require_room(weights: Weights, dtype: torch.dtype, device: torch.device, name: str) -> None:
+    """Stop, with both figures, when the device has not the free memory that loading takes.
+
+    Raises MemoryError. What a chapter then computes needs more: this is the floor.
+    """
+    want = needed(weights, dtype)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if want > free:
+        raise MemoryError(
+            f"{name} has {weights.numbers:,} parameters and needs {want / 1e9:.2f} GB to load as "
+            f"{str(dtype).removeprefix('torch.')} on {device}; {free / 1e9:.2f} GB are free. Close other "
+            "programs, choose dtype='bfloat16' (half the size), a larger device or a smaller model"
+        )
+
+
+def _checked(path: Path) -> str:
+    digest, named = shipped.sha256(path), path.resolve().name  # the cache names a file after its SHA-256
+    if re.fullmatch(r"[0-9a-f]{64}", named) and named != digest:
+        raise UnsafeWeights(
+            f"{path} was altered or cut off: its sha256 is {digest[:12]}..., the hub's is {named[:12]}.... "
+            f"Delete {path.resolve()} and load again with allow_download=True"
+        )
+    return digest
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UnsafeWeights(f"{index} is no index of weights ({type(error).__name__})") from None
+    bad = [
+        n for n in names if not isinstance(n, str) or Path(n).name != n or Path(n).suffix != ".safetensors"
+    ]
+    if bad:
+        raise UnsafeWeights(f"{index} names {bad[:3]}, want names of safetensors files beside it")
+    return names
+
+
+def _sizes(path: Path) -> list[int]:
+    """Numbers in each tensor, from the header, after checking that the file is as long as it says."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else LONGEST_HEADER + 1
+        if length > min(size, LONGEST_HEADER):
+            raise UnsafeWeights(f"{path} is cut off or no safetensors file: {size} bytes")
+        try:
+            header: Mapping[str, Any] = json.loads(file.read(length))
+            tensors = [t for name, t in header.items() if name != "__metadata__"]
+            end = max((t["data_offsets"][1] for t in tensors), default=0)
+            sizes = [math.prod(t["shape"]) for t in tensors]
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UnsafeWeights(f"{path} is no safetensors file ({type(error).__name__})") from None
+    if 8 + length + end != size:
+        raise UnsafeWeights(f"{path} is cut off: {size} bytes, its header says {8 + length + end}")
+    return sizes

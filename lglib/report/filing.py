@@ -1,0 +1,255 @@
+"""Files of observations: written whole with their provenance, read with distrust, gathered and published.
+
+Room: report, on `frames` and `provenance`. A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a header
+of the same name in JSON beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic.dataclasses import dataclass
+
+from lglib.base.files import write_atomically
+from lglib.report import frames, provenance
+
+if TYPE_CHECKING:
+    from lglib.report.observations import Observations
+
+SCHEMA = 2
+FRESH, PUBLISHED = "runs/observations", "results"  # below the project's folder
+NOT_COMPARED = ("model", "allow_download")  # parameters in which runs that belong together may differ
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # it becomes part of a path
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Header:
+    """Where observations come from. `model` is the name under which it is filed, without slashes.
+
+    `made_now` fills in versions and code of this process. Raises ValueError naming the field that is wrong.
+    """
+
+    study: Name
+    profile: Name
+    model: Name
+    seed: Annotated[int, Field(ge=0)]
+    parameters: dict[str, Any]
+    device: str
+    versions: dict[str, str]
+    code: str
+    schema: int = SCHEMA
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _as_json(cls, given: Any) -> Any:
+        return _plain(given)
+
+    @classmethod
+    def made_now(cls, study: str, **rest: Any) -> Header:
+        """Header of a run of this process, stamped with the code in memory (see `provenance.stamp`)."""
+        return cls(study=study, versions=provenance.versions(), code=provenance.stamp(study), **rest)
+
+
+@dataclasses.dataclass(frozen=True)
+class Filed:
+    """One file of observations: its header and its table."""
+
+    header: Header
+    frame: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Observations of a study on all models and seeds that count; files that do not, with the reason."""
+
+    frame: pd.DataFrame
+    left_out: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Say which models and seeds there are, and what was left out."""
+        seeds = self.frame.groupby("model", sort=False)["seed"].unique()
+        told = [f"{model}: seeds {', '.join(map(str, found))}" for model, found in seeds.items()]
+        return "\n".join(told + [f"left out {file}: {why}" for file, why in self.left_out.items()])
+
+
+def write(observations: Observations, header: Header, root: str | Path | None = None) -> Path:
+    """File a run below `root` (default: FRESH of the project), table first and header last; return the table's path.
+
+    Raises ValueError for a root within the committed folder PUBLISHED, where only `publish` writes.
+    """
+    root = Path(root or provenance.project_root() / FRESH)
+    if _is_published(root):
+        raise ValueError(f"{root} holds published observations; write below {FRESH} and use `make publish`")
+    table = observations.frame()
+    kinds = {name: frames.kind(table[name]) for name in frames.varied(table)}
+    text = table.to_csv(index=False, lineterminator="\n")
+    return _write(root, header, text, {"columns": kinds, "sha256": _sha256(text)})
+
+
+def read(path: str | Path) -> Filed:
+    """Read one file of observations, given the path of its table or of its header.
+
+    Raises ValueError, naming the file, when its header is missing or of another schema, when the table is
+    not the one that was written, or when what is inside contradicts its place.
+    """
+    path = Path(path).with_suffix(".csv")
+    try:
+        document = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ValueError(f"its header is not of schema {SCHEMA}, the one that this code reads")
+        columns, sha256 = document.pop("columns"), document.pop("sha256")
+        header = TypeAdapter(Header).validate_python(document)
+        text = path.read_bytes().decode("utf-8")
+        if _sha256(text) != sha256:
+            raise ValueError("its table is cut off or altered (its sha256 is not that of the header)")
+        if wrong := [k for k, v in _place(path).items() if str(getattr(header, k)) != v]:
+            raise ValueError(f"its {', '.join(wrong)} inside is not that of its place")
+        return Filed(header, frames.check(_parse(text, columns)))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: there is no {Path(error.filename).name}; measure it anew") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a whole file of observations: {error}") from error
+
+
+def gather(
+    study: str,
+    profile: str,
+    *,
+    parameters: Mapping[str, Any] | BaseModel | None = None,
+    code: str | None = None,
+    root: str | Path | None = None,
+) -> Measured:
+    """Observations of a study on all its models and seeds: a fresh run goes before the published one.
+
+    A run counts while its code hash is `code` (default: the current one) and its parameters, all but the model,
+    are `parameters`; without these all that count must have the same. `root` is the project's folder. Raises
+    ValueError when no run counts, naming those left out, and for a file that cannot be read.
+    """
+    project = Path(root or provenance.project_root())
+    code = code or provenance.code_hash(study)
+    counted: dict[tuple[str, int], Filed] = {}
+    left_out: dict[str, str] = {}
+    for path in [p for folder in (FRESH, PUBLISHED) for p in _files(project / folder / profile, study)]:
+        filed = read(path)
+        if reason := _stale(filed.header, code, parameters):
+            left_out[str(path.relative_to(project))] = reason
+        else:
+            counted.setdefault((filed.header.model, filed.header.seed), filed)
+    if not counted:
+        told = "".join(f"\n{file}: {why}" for file, why in left_out.items())
+        ask = f"make measure STUDIES={study} PROFILE={profile}"
+        raise ValueError(f"no observation of study {study} in profile {profile} counts; {ask}{told}")
+    runs = [counted[key] for key in sorted(counted)]
+    for one in runs[1:]:
+        if reason := _stale(one.header, code, runs[0].header.parameters):
+            names = f"{one.header.model} seed {one.header.seed}"
+            raise ValueError(
+                f"{names} of study {study} is {reason} than the others; say which parameters count"
+            )
+    parts = [r.frame.assign(model=r.header.model, seed=r.header.seed) for r in runs]
+    return Measured(frames.joined(parts), left_out)
+
+
+def publish(
+    path: str | Path,
+    *,
+    parameters: Mapping[str, Any] | BaseModel,
+    code: str | None = None,
+    root: str | Path | None = None,
+) -> Path:
+    """Copy a fresh file of observations to PUBLISHED of the project `root`; return the path of the copy.
+
+    Raises ValueError, and copies nothing, unless it is whole and was made by the current code with
+    `parameters`, those of the profile whose name it bears.
+    """
+    filed, path = read(path), Path(path).with_suffix(".csv")
+    reason = _stale(filed.header, code or provenance.code_hash(filed.header.study), parameters)
+    if reason:
+        raise ValueError(f"{path} is not published: it is {reason}")
+    header = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    rest = {name: header[name] for name in ("columns", "sha256")}
+    target = Path(root or provenance.project_root()) / PUBLISHED
+    return _write(target, filed.header, path.read_bytes().decode("utf-8"), rest)
+
+
+def _write(root: Path, header: Header, table: str, rest: Mapping[str, Any]) -> Path:
+    path = root / header.profile / header.model / f"seed{header.seed}" / f"{header.study}.csv"
+    text = json.dumps({**dataclasses.asdict(header), **rest}, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, table)
+    write_atomically(path.with_suffix(".json"), text + "\n")
+    return path
+
+
+def _parse(text: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The table of a CSV, with the dtypes that its header names: "10" may be a text and 10 a number."""
+    kinds = {name: frames.KINDS[kind] for name, kind in columns.items()}
+    fixed = {"claim": "str", "measure": "str", "unit": "str", "null_means": "str", "n": "int64"}
+    kinds |= fixed | dict.fromkeys(frames.NUMBERS, "float64")
+    table = pd.read_csv(
+        io.StringIO(text), dtype=kinds, keep_default_na=False, na_values=[""], float_precision="round_trip"
+    )
+    if wrong := set(frames.varied(table)) ^ set(columns):
+        raise ValueError(f"the columns {', '.join(sorted(wrong))} are in one of table and header only")
+    return table
+
+
+def _files(folder: Path, study: str) -> list[Path]:
+    """Tables of a study, also where only the header is left, so that nothing is passed over in silence."""
+    return sorted({path.with_suffix(".csv") for path in folder.glob(f"*/seed*/{study}.*") if _is_file(path)})
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix in (".csv", ".json")
+
+
+def _place(path: Path) -> dict[str, str]:
+    folder = path.resolve().parent
+    seed = folder.name.removeprefix("seed")
+    return {
+        "study": path.stem,
+        "seed": seed,
+        "model": folder.parent.name,
+        "profile": folder.parent.parent.name,
+    }
+
+
+def _stale(header: Header, code: str, parameters: Mapping[str, Any] | BaseModel | None) -> str:
+    """Why a run does not count; empty when it does."""
+    if header.code != code:
+        return "made by other code"
+    if parameters is None:
+        return ""
+    mine, wanted = header.parameters, _plain(parameters)
+    names = sorted((mine.keys() | wanted.keys()) - set(NOT_COMPARED))
+    other = [name for name in names if name not in mine or name not in wanted or mine[name] != wanted[name]]
+    return f"made with other parameters ({', '.join(other)})" if other else ""
+
+
+def _is_published(root: Path) -> bool:
+    root = root.resolve()
+    try:
+        return root.is_relative_to((provenance.project_root(root) / PUBLISHED).resolve())
+    except FileNotFoundError:
+        return False  # in no project
+
+
+def _plain(parameters: Any) -> Any:
+    """Parameters as JSON holds them: a tuple is a list."""
+    if isinstance(parameters, BaseModel):
+        parameters = parameters.model_dump(mode="json")
+    try:
+        return json.loads(json.dumps(dict(parameters), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"parameters must be finite numbers, texts, lists and mappings: {error}") from error
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

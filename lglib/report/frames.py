@@ -1,0 +1,209 @@
+"""Tables of measured values, one row a value: checked, selected, taken over seeds, compared.
+
+Room: report, on `theory.stats`; knows no file and no model. A table has the columns of LEFT, then one column
+for each thing that was varied (pair, optimiser, k, ...; empty where it means nothing), then those of RIGHT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+CLAIMS = (
+    *("T1", "T2", "T3", "T4"),
+    *("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"),
+    *("L1", "L2", "B1", "B2", "B3", "B4", "B5"),
+)
+CONTEXT = "context"  # rows that describe and speak for no claim: accuracies, sizes
+RUN = ("model", "seed")
+LEFT = ("claim", "measure")
+NUMBERS = ("value", "low", "high", "null", "predicted")
+RIGHT = ("value", "low", "high", "n", "unit", "null", "null_means", "predicted")
+RESERVED = frozenset({*RUN, *LEFT, *RIGHT, "over"})  # never the name of what was varied
+KINDS = {"text": "str", "whole": "Int64", "number": "float64"}  # of a varied column, and its dtype
+LEVEL = 0.95  # of every interval of the book
+
+
+def varied(frame: pd.DataFrame) -> list[str]:
+    """Names of the columns that say what was varied, in their order."""
+    return [name for name in frame.columns if name not in RESERVED]
+
+
+def check(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of one run if it is whole, else raise ValueError: columns, nulls, intervals, doubles."""
+    if missing := [name for name in (*LEFT, *RIGHT) if name not in frame.columns]:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    if not len(frame):
+        raise ValueError("it has no row")
+    given = frame[list(NUMBERS[:-1])]
+    bad = {
+        "a number that is missing or not finite (value, low, high and null must be there)": ~np.isfinite(
+            given
+        ).all(axis=1),
+        "a prediction that is not finite": np.isinf(frame["predicted"]),
+        "a value outside its interval": ~frame["value"].between(frame["low"], frame["high"]),
+        "n below 1": frame["n"] < 1,
+        "no unit or no null_means": frame[["unit", "null_means"]].isna().any(axis=1),
+        f"a claim that is neither {CONTEXT!r} nor in the ledger": ~frame["claim"].isin([*CLAIMS, CONTEXT]),
+        "the same claim, measure and varied columns as another": frame.duplicated([*LEFT, *varied(frame)]),
+    }
+    for what, found in bad.items():
+        if found.any():
+            raise ValueError(f"it has a row with {what}: {describe(frame[found].iloc[0])}")
+    return frame
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """Say in words which row this is.
+
+    >>> describe({"claim": "S3", "measure": "capture", "pair": "cipher", "k": 10, "value": 0.6})
+    'S3 capture, cipher, k = 10'
+    """
+    words = [f"{row['claim']} {row['measure']}"]
+    for name, value in row.items():
+        if name not in RESERVED and not pd.isna(value):
+            words.append(value if isinstance(value, str) else f"{name} = {value:g}")
+    return ", ".join(words)
+
+
+def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+    """Rows with these values in these columns, without the columns that are empty in them.
+
+    A value may be a list (any of them), None (empty there), and for a column of numbers "max" or "min": the
+    largest or smallest among the rows that the other conditions leave. Raises KeyError that names the columns
+    or values there are.
+
+    >>> frame = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
+    >>> rows(frame, claim="S3", k="max")["value"].tolist()
+    [0.6]
+    """
+    if unknown := [name for name in wanted if name not in frame.columns]:
+        raise KeyError(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
+    extremes = {k: v for k, v in wanted.items() if _is_extreme(frame, k, v)}
+    left, before = frame, []
+    for name, value in {**{k: v for k, v in wanted.items() if k not in extremes}, **extremes}.items():
+        column = left[name]
+        if name in extremes:
+            found = left[column == getattr(column, value)()]
+        elif value is None:
+            found = left[column.isna()]
+        else:
+            found = left[column.isin(list(value) if isinstance(value, list | tuple) else [value])]
+        if found.empty:
+            there = ", ".join(map(str, column.dropna().unique())) or "nothing but empty cells"
+            given = f" among rows with {' and '.join(before)}" if before else ""
+            raise KeyError(f"no row with {name} = {value!r}{given}; there is: {there}")
+        left = found
+        before.append(f"{name} = {value!r}")
+    return left.drop(columns=[name for name in varied(left) if left[name].isna().all()])
+
+
+def _is_extreme(frame: pd.DataFrame, name: str, value: Any) -> bool:
+    return isinstance(value, str) and value in ("max", "min") and pd.api.types.is_numeric_dtype(frame[name])
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each model, claim, measure and varied columns: the mean over seeds and its interval.
+
+    The interval is Student's t at 95 %, n is the number of seeds, null and prediction are means. A
+    measure of one seed only keeps its own interval and n; the column `over` says "seeds" or "draws". Raises
+    ValueError when seeds describe one measure by other words, or only some of them have a prediction.
+    """
+    if missing := [name for name in (*RUN, *LEFT, *RIGHT) if name not in frame.columns]:
+        raise ValueError(f"the table has no column {', '.join(missing)}; take it from gather")
+    keys = ["model", *LEFT, *varied(frame)]
+    groups = frame.groupby(keys, dropna=False, sort=False)
+    _check_alike(frame, groups, keys)
+    found = groups.agg(
+        value=("value", "mean"),
+        spread=("value", "sem"),
+        width=("value", np.ptp),
+        low=("low", "first"),
+        high=("high", "first"),
+        seeds=("seed", "nunique"),
+        n=("n", "first"),
+        unit=("unit", "first"),
+        null=("null", "mean"),
+        null_means=("null_means", "first"),
+        predicted=("predicted", "mean"),
+    ).reset_index()
+    many = found["seeds"] > 1
+    t = scipy_stats.t.ppf((1 + LEVEL) / 2, found["seeds"].where(many, 2) - 1)
+    half = (found["spread"] * t).where(found["width"] > 0, 0.0)
+    found["low"] = found["low"].where(~many, found["value"] - half)
+    found["high"] = found["high"].where(~many, found["value"] + half)
+    found["n"] = found["n"].where(~many, found["seeds"])
+    found["over"] = np.where(many, "seeds", "draws")
+    return found[[*keys, *RIGHT, "over"]]
+
+
+def _check_alike(frame: pd.DataFrame, groups: Any, keys: list[str]) -> None:
+    wrong = {
+        "has a seed twice": groups["seed"].transform("size") != groups["seed"].transform("nunique"),
+        "has two units": groups["unit"].transform("nunique") > 1,
+        "has two meanings of its null": groups["null_means"].transform("nunique") > 1,
+        "has a prediction in some seeds only": groups["predicted"]
+        .transform("count")
+        .between(1, groups["seed"].transform("size") - 1),
+    }
+    for what, found in wrong.items():
+        if found.any():
+            row = frame[found].iloc[0]
+            raise ValueError(f"{describe(row)} of {row['model']} {what}")
+
+
+def compare(
+    old: pd.DataFrame, new: pd.DataFrame, *, relative: float = 1e-3, absolute: float = 1e-6
+) -> pd.DataFrame:
+    """Cells of two tables that differ by more than absolute + relative |old|: one row a cell.
+
+    Rows are matched by claim, measure, what was varied, and model and seed where both have them. The column
+    `field` names the cell, or is "row" where a row is in one table only; `old`, `new` and `difference` follow.
+
+    >>> old = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
+    >>> compare(old, old.assign(value=[0.2, 0.7]))[["k", "field", "old", "new"]].values.tolist()
+    [[10, 'value', 0.6, 0.7]]
+    """
+    keys = [name for name in RUN if name in old.columns and name in new.columns] + list(LEFT)
+    keys += list(dict.fromkeys([*varied(old), *varied(new)]))
+    sides = [side.reindex(columns=[*keys, *[c for c in RIGHT if c in side.columns]]) for side in (old, new)]
+    both = pd.merge(*sides, on=keys, how="outer", suffixes=(" old", " new"), indicator="side", sort=False)
+    alone = both["side"] != "both"
+    lone = both[alone]
+    parts = [
+        lone[keys].assign(field="row", old=lone["side"] == "left_only", new=lone["side"] == "right_only")
+    ]
+    for name in [c for c in RIGHT if c in old.columns and c in new.columns]:
+        left, right = both[f"{name} old"], both[f"{name} new"]
+        if name in NUMBERS:
+            differ = ~np.isclose(right, left, rtol=relative, atol=absolute, equal_nan=True)
+        else:
+            differ = (left != right).to_numpy()
+        found = both[differ & ~alone]
+        part = found[keys].assign(field=name, old=found[f"{name} old"], new=found[f"{name} new"])
+        parts.append(part.assign(difference=part["new"] - part["old"]) if name in NUMBERS else part)
+    return pd.concat([p.astype({"old": object, "new": object}) for p in parts if len(p)] or parts[:1])
+
+
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other: model and seed first, then LEFT, what was varied in any of them, RIGHT."""
+    names = dict.fromkeys(name for part in parts for name in varied(part))
+    order = [*(c for c in RUN if c in parts[0].columns), *LEFT, *names, *RIGHT]
+    return pd.concat(parts, ignore_index=True)[order]
+
+
+def kind(column: pd.Series) -> str:
+    """What a varied column holds: "text", "whole" or "number". Raises ValueError when it holds several."""
+    kinds = {type(value) for value in column.dropna().tolist()}
+    if kinds == {str}:
+        return "text"
+    if kinds <= {int, float}:
+        whole = all(float(value).is_integer() for value in column.dropna())
+        return "whole" if whole else "number"
+    raise ValueError(
+        f"column {column.name!r} holds both texts and numbers: {column.dropna().unique().tolist()}"
+    )

@@ -1,0 +1,122 @@
+"""Observations: what a study measured, added value by value, each with its null.
+
+Room: report, on `frames` and `filing`, whose functions are reached from here too; knows no model.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lglib.report import frames
+from lglib.report.filing import FRESH, PUBLISHED, Filed, Header, Measured, gather, publish, read, write
+from lglib.report.frames import compare, over_seeds, rows
+from lglib.theory.stats import Interval
+
+__all__ = ["FRESH", "PUBLISHED", "Filed", "Header", "Measured", "Observations"]
+__all__ += ["compare", "gather", "over_seeds", "publish", "read", "rows", "write"]
+
+DIGITS = 6  # significant digits of a filed number: enough to print, few enough to repeat elsewhere
+
+
+class Observations:
+    """Measured values of one run, added one by one; each has its null, and says what was varied.
+
+    >>> o = Observations()
+    >>> o.add("S3", "capture", 0.61, null=0.001, null_means="random subspace", pair="cipher", k=10)
+    >>> o.frame()[["claim", "pair", "k", "value", "n"]].values.tolist()
+    [['S3', 'cipher', 10, 0.61, 1]]
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._keys: set[tuple[Any, ...]] = set()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self,
+        claim: str,
+        measure: str,
+        value: float | Interval,
+        *,
+        null: float,
+        null_means: str,
+        unit: str = "1",
+        predicted: float | None = None,
+        **varied: str | int | float,
+    ) -> None:
+        """Add one value: a number (n = 1, no spread) or an interval at 95 %.
+
+        `claim` is an id of the ledger, or "context" for what describes and speaks for none; `measure` names
+        the quantity and `varied` what was varied: texts, whole numbers or numbers, left out where they mean
+        nothing. `null` is what chance alone would give, `null_means` what that chance is. Numbers are rounded to
+        6 significant digits. Raises ValueError naming the row and what is wrong with it.
+        """
+        where = frames.describe({"claim": claim, "measure": measure, **varied})
+        if claim not in (*frames.CLAIMS, frames.CONTEXT):
+            raise ValueError(
+                f"{where}: claim must be one of {', '.join(frames.CLAIMS)} or {frames.CONTEXT!r}"
+            )
+        for name, text in {"measure": measure, "unit": unit, "null_means": null_means}.items():
+            if not (isinstance(text, str) and text.strip()):
+                raise ValueError(f"{where}: {name} must be words, got {text!r}")
+        told = {name: _setting(where, name, setting) for name, setting in varied.items()}
+        key = (claim, measure, frozenset(told.items()))
+        if key in self._keys:
+            raise ValueError(f"{where} is measured twice: name what was varied, or give it another measure")
+        self._keys.add(key)
+        numbers = {
+            **_interval(where, value),
+            "unit": unit,
+            "null": _number(where, "null", null),
+            "null_means": null_means,
+            "predicted": math.nan if predicted is None else _number(where, "predicted", predicted),
+        }
+        self._rows.append({"claim": claim, "measure": measure, **told, **numbers})
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table; what was varied has its own columns, empty where it means nothing."""
+        if not self._rows:
+            raise ValueError("nothing was measured: there is no row")
+        table = pd.DataFrame(self._rows)
+        table = table.astype({name: frames.KINDS[frames.kind(table[name])] for name in frames.varied(table)})
+        return frames.check(frames.joined([table]))
+
+
+def _interval(where: str, value: Any) -> dict[str, float | int]:
+    if not isinstance(value, Interval):
+        number = _number(where, "value", value)
+        return {"value": number, "low": number, "high": number, "n": 1}
+    if value.level != frames.LEVEL:
+        raise ValueError(f"{where}: the level of the interval must be {frames.LEVEL}, got {value.level}")
+    if not value.low <= value.estimate <= value.high:
+        raise ValueError(
+            f"{where}: value {value.estimate} is outside its interval [{value.low}, {value.high}]"
+        )
+    numbers = {"value": value.estimate, "low": value.low, "high": value.high}
+    return {**{name: _number(where, name, x) for name, x in numbers.items()}, "n": int(value.n)}
+
+
+def _number(where: str, name: str, given: Any) -> float:
+    if isinstance(given, bool | np.bool_ | str) or not hasattr(given, "__float__"):
+        raise ValueError(f"{where}: {name} must be a number, got {given!r}")
+    if not math.isfinite(number := float(given)):
+        raise ValueError(f"{where}: {name} must be finite, got {given!r}")
+    return float(f"{number:.{DIGITS}g}")
+
+
+def _setting(where: str, name: str, given: Any) -> str | int | float:
+    if name in frames.RESERVED:
+        raise ValueError(f"{where}: {name!r} is the name of a fixed column, not of what was varied")
+    if isinstance(given, str) and given.strip():
+        return given
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        return int(given)
+    if isinstance(given, float | np.floating) and math.isfinite(given):
+        return float(given)
+    raise ValueError(f"{where}: {name} must be a text or a finite number, got {given!r}")

@@ -1,0 +1,49 @@
+"""Directions to try: unit vectors, uniform on the sphere of a subspace or of all of R^d, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lglib.base import seeding
+from lglib.geometry.subspace import Subspace
+
+Proposal = Callable[[int], Tensor]  # candidate number -> unit vector (d,)
+
+
+def within(subspace: Subspace, seed: int, name: str) -> Proposal:
+    """Return the proposal that is uniform on the unit sphere of a subspace: candidate i gives U z / ||z||.
+
+    z is standard normal in R^k, keyed by (seed, name, i): nothing is stored but the basis.
+
+    >>> propose = within(Subspace.random(50, 3, seed=0), seed=0, name="random")
+    >>> round(propose(7).norm().item(), 6), bool((propose(7) == propose(7)).all())
+    (1.0, True)
+    """
+    basis = subspace.basis
+
+    def propose(candidate: int) -> Tensor:
+        z = torch.randn(
+            subspace.k, generator=seeding.generator(seed, name, candidate), dtype=torch.float64
+        )  # (k,)
+        return basis @ (z / z.norm()).to(basis)
+
+    return propose
+
+
+def everywhere(
+    d: int, seed: int, name: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Proposal:
+    """Return the proposal that is uniform on the unit sphere of R^d.
+
+    >>> round(everywhere(1000, seed=0, name="full")(3).norm().item(), 5)
+    1.0
+    """
+
+    def propose(candidate: int) -> Tensor:
+        z = torch.randn(d, generator=seeding.generator(seed, name, candidate), dtype=dtype)
+        return (z / torch.linalg.vector_norm(z, dtype=torch.float64).to(z)).to(device)
+
+    return propose

@@ -1,0 +1,115 @@
+"""Many LoRA adapters in one forward pass: a stack of points theta beside each other in the batch.
+
+The base model's matrices are read once
+for the whole stack; each adapted layer adds its candidate's own B A x by two batched products. Nothing is
+written into the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lglib.models.lora import Adapter, Layer
+from lglib.tasks import supervised
+from lglib.tasks.supervised import Lesson
+
+
+@torch.no_grad()
+def logits(adapter: Adapter, thetas: Tensor, lesson: Lesson) -> Tensor:
+    """Logits (C, n, A, vocabulary) of C adapters `thetas` (C, d) on the same lesson, in one forward pass.
+
+    Equal to putting each theta into the model in turn, up to rounding. Memory: C d for the stack, and the
+    activations of C n rows. The adapter's own theta is left alone, also after an error. Raises ValueError
+    unless thetas is (C, d) of the adapter's dtype, on its device.
+
+    >>> from lglib.models import loading, lora
+    >>> from lglib.tasks.items import Item
+    >>> adapter = lora.attach(loading.load("micro-gpt2"), r=2)
+    >>> one = supervised.lesson(adapter.base.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)])
+    >>> logits(adapter, torch.zeros(3, adapter.space.d), one).shape
+    torch.Size([3, 1, 1, 644])
+    """
+    space = adapter.space
+    if thetas.ndim != 2 or thetas.shape[1] != space.d or not len(thetas):
+        raise ValueError(f"thetas must be (candidates, {space.d}), got {tuple(thetas.shape)}")
+    if (thetas.dtype, thetas.device) != (space.dtype, space.device):
+        raise ValueError(
+            f"thetas must be {space.dtype} on {space.device}, got {thetas.dtype} on {thetas.device}"
+        )
+    count = len(thetas)
+    many = Lesson(lesson.tokens.repeat(count, 1), lesson.kept, *(x.repeat(count, 1) for x in lesson[2:]))
+    found = _forward(adapter, thetas, many)
+    return found.view(count, -1, *found.shape[1:])
+
+
+def gradients(adapter: Adapter, lessons: Sequence[Lesson], *, chunk: int = 16) -> Tensor:
+    """Gradients (n, d) of the loss of n lessons at the adapter's theta, `chunk` of them in one pass.
+
+    What `ParameterSpace.gradient_matrix` gives with `supervised.loss`, up to rounding: each lesson has a copy
+    of the adapter to itself, so one backward pass tells their gradients apart. Raises ValueError for no
+    lesson, lessons of different numbers of items, or a loss that is not finite.
+
+    >>> from lglib.models import loading, lora
+    >>> from lglib.tasks.items import Item
+    >>> adapter = lora.attach(loading.load("micro-gpt2"), r=2)
+    >>> one = supervised.lesson(adapter.base.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)])
+    >>> gradients(adapter, [one, one]).shape
+    torch.Size([2, 4096])
+    """
+    if len(sizes := {len(one.tokens) for one in lessons}) != 1:
+        raise ValueError(f"lessons must all have the same number of items, got {sorted(sizes) or 'none'}")
+    theta, found = adapter.space.flatten(), []
+    for start in range(0, len(lessons), chunk):
+        own = lessons[start : start + chunk]
+        thetas = theta.repeat(len(own), 1).requires_grad_(True)  # (C, d)
+        with torch.enable_grad():
+            many = supervised.join(own)
+            loss = supervised.losses(_forward(adapter, thetas, many), many).view(len(own), -1).mean(1)
+        if not loss.isfinite().all():
+            raise ValueError(f"the loss is not finite: {loss.tolist()}")
+        found.append(torch.autograd.grad(loss.sum(), thetas)[0])
+    return torch.cat(found)
+
+
+def _forward(adapter: Adapter, thetas: Tensor, many: Lesson) -> Tensor:
+    """Logits (C n, A, vocabulary) of a lesson whose rows belong to the thetas (C, d) in turn, n to each."""
+    frozen = [p for p in adapter.space.parameters() if not p.requires_grad]
+    try:
+        with adapter.model.disable_adapter(), _adding(adapter, thetas):
+            return supervised.logits(adapter.model, many)
+    finally:
+        for parameter in frozen:  # peft thaws what it enables
+            parameter.requires_grad_(False)
+
+
+@contextmanager
+def _adding(adapter: Adapter, thetas: Tensor) -> Iterator[None]:
+    """While the body runs, each adapted layer adds the part of the candidate that a row belongs to."""
+    handles = [one.module.register_forward_hook(_hook(one, adapter.r, thetas)) for one in adapter.layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(one: Layer, r: int, thetas: Tensor) -> Callable[..., Tensor]:
+    count = len(thetas)
+    a = thetas[:, one.a].view(count, r, one.inputs).mT  # (C, inputs, r)
+    b = (one.scaling * thetas[:, one.b]).view(count, one.outputs, r).mT  # (C, r, outputs)
+
+    def add(_: Any, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x = given[0].reshape(count, -1, one.inputs).to(thetas)  # (C, rows * length, inputs)
+        flat = output.reshape(count, -1, one.outputs)
+        return (
+            torch.baddbmm(flat, x @ a, b.to(flat)).view(output.shape)
+            if flat.dtype == thetas.dtype
+            else (flat + ((x @ a) @ b).to(flat)).view(output.shape)
+        )
+
+    return add
