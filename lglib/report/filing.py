@@ -1,7 +1,7 @@
 """Files of observations: written whole with their provenance, read with distrust, gathered and published.
 
-Room: report, on `frames` and `provenance`. A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a header
-of the same name in JSON beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
+Room: report, on `frames` and `provenance`. A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a
+header of the same name in JSON beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from lglib.base.files import write_atomically
@@ -81,7 +81,7 @@ class Measured:
 
 
 def write(observations: Observations, header: Header, root: str | Path | None = None) -> Path:
-    """File a run below `root` (default: FRESH of the project), table first and header last; return the table's path.
+    """File a run below `root` (default: FRESH of the project), header last; return the path of its table.
 
     Raises ValueError for a root within the committed folder PUBLISHED, where only `publish` writes.
     """
@@ -106,13 +106,13 @@ def read(path: str | Path) -> Filed:
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its header is not of schema {SCHEMA}, the one that this code reads")
         columns, sha256 = document.pop("columns"), document.pop("sha256")
-        header = TypeAdapter(Header).validate_python(document)
+        header = Header(**document)
         text = path.read_bytes().decode("utf-8")
         if _sha256(text) != sha256:
             raise ValueError("its table is cut off or altered (its sha256 is not that of the header)")
         if wrong := [k for k, v in _place(path).items() if str(getattr(header, k)) != v]:
             raise ValueError(f"its {', '.join(wrong)} inside is not that of its place")
-        return Filed(header, frames.check(_parse(text, columns)))
+        return Filed(header, _parse(text, columns))
     except FileNotFoundError as error:
         raise ValueError(f"{path}: there is no {Path(error.filename).name}; measure it anew") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -129,9 +129,9 @@ def gather(
 ) -> Measured:
     """Observations of a study on all its models and seeds: a fresh run goes before the published one.
 
-    A run counts while its code hash is `code` (default: the current one) and its parameters, all but the model,
-    are `parameters`; without these all that count must have the same. `root` is the project's folder. Raises
-    ValueError when no run counts, naming those left out, and for a file that cannot be read.
+    A run counts while its code hash is `code` (default: the current one) and its parameters, all but the
+    model, are `parameters`; without these all that count must have the same. `root` is the project's folder.
+    Raises ValueError when no run counts, naming those left out, and for a file that cannot be read.
     """
     project = Path(root or provenance.project_root())
     code = code or provenance.code_hash(study)
@@ -193,9 +193,8 @@ def _parse(text: str, columns: Mapping[str, str]) -> pd.DataFrame:
     kinds = {name: frames.KINDS[kind] for name, kind in columns.items()}
     fixed = {"claim": "str", "measure": "str", "unit": "str", "null_means": "str", "n": "int64"}
     kinds |= fixed | dict.fromkeys(frames.NUMBERS, "float64")
-    table = pd.read_csv(
-        io.StringIO(text), dtype=kinds, keep_default_na=False, na_values=[""], float_precision="round_trip"
-    )
+    table = pd.read_csv(io.StringIO(text), dtype=kinds, keep_default_na=False, na_values=[""])
+    frames.check(table)
     if wrong := set(frames.varied(table)) ^ set(columns):
         raise ValueError(f"the columns {', '.join(sorted(wrong))} are in one of table and header only")
     return table

@@ -84,7 +84,8 @@ def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     if unknown := [name for name in wanted if name not in frame.columns]:
         raise KeyError(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
     extremes = {k: v for k, v in wanted.items() if _is_extreme(frame, k, v)}
-    left, before = frame, []
+    left = frame
+    before: list[str] = []
     for name, value in {**{k: v for k, v in wanted.items() if k not in extremes}, **extremes}.items():
         column = left[name]
         if name in extremes:
@@ -161,8 +162,8 @@ def compare(
 ) -> pd.DataFrame:
     """Cells of two tables that differ by more than absolute + relative |old|: one row a cell.
 
-    Rows are matched by claim, measure, what was varied, and model and seed where both have them. The column
-    `field` names the cell, or is "row" where a row is in one table only; `old`, `new` and `difference` follow.
+    Rows are matched by claim, measure, what was varied, and model and seed where both have them. `field`
+    names the cell, or is "row" where a row is in one table only; then follow `old`, `new` and `difference`.
 
     >>> old = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
     >>> compare(old, old.assign(value=[0.2, 0.7]))[["k", "field", "old", "new"]].values.tolist()

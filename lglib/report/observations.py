@@ -54,8 +54,8 @@ class Observations:
 
         `claim` is an id of the ledger, or "context" for what describes and speaks for none; `measure` names
         the quantity and `varied` what was varied: texts, whole numbers or numbers, left out where they mean
-        nothing. `null` is what chance alone would give, `null_means` what that chance is. Numbers are rounded to
-        6 significant digits. Raises ValueError naming the row and what is wrong with it.
+        nothing. `null` is what chance alone would give, `null_means` what that chance is. Numbers are rounded
+        to 6 significant digits. Raises ValueError naming the row and what is wrong with it.
         """
         where = frames.describe({"claim": claim, "measure": measure, **varied})
         if claim not in (*frames.CLAIMS, frames.CONTEXT):
