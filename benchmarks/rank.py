@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
 from lglib.activations import directions
+from lglib.geometry import spectra
 from lglib.models import loading
 from lglib.parameters import double, gram, memory, per_example, sketches
 from lglib.parameters.space import ParameterSpace
@@ -271,7 +272,7 @@ def large(device: str, n: int, length: int) -> None:
                 "planned GB without dropping activations": full.total / 1e9,
                 "n d in float32, GB": 4e-9 * n * space.d,
                 "operations, 10^9": planned.operations / 1e9,
-                "participation ratio": gram.spectrum(result.total).participation_ratio,
+                "participation ratio": spectra.spectrum(result.total).participation_ratio,
                 "planned GB at n = 256": far.total / 1e9,
                 "operations at n = 256, 10^9": far.operations / 1e9,
             }

@@ -48,6 +48,7 @@ device = "cpu"  # where the digit networks run
 # %%
 import numpy as np
 import torch
+from lglib.theory import nulls
 from lglib.report import across, figures, provenance, results, verdicts
 from lglib.tasks import digits
 from lglib.search import random_search
@@ -932,7 +933,7 @@ paths = [blind_walk(trial) for trial in range(max(8, draws // 1000))]
 rows = []
 for k in ks:
     captures = [Subspace.prefix(path, k).capture(path[-1]) for path in paths]
-    chance = stats.beta_null(k, d)
+    chance = nulls.beta_null(k, d)
     rows.append(
         {
             "k": k,
@@ -972,7 +973,7 @@ axes.hist(
 )
 grid = np.linspace(0, sample.max(), 200)
 figures.law(
-    axes, grid, laws.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
+    axes, grid, nulls.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
 )
 axes.set(xlabel=f"capture, {len(sample):,} subspaces", ylabel="density")
 _ = axes.legend()
@@ -981,7 +982,7 @@ from scipy.stats import kstest
 
 print(f"mean capture {stats.mean_interval(sample):.4f}, law k/d = {k / d:.4f}")
 print(
-    f"Kolmogorov-Smirnov test against the Beta law: p = {kstest(sample, laws.capture_law(k, d).cdf).pvalue:.2f}"
+    f"Kolmogorov-Smirnov test against the Beta law: p = {kstest(sample, nulls.capture_law(k, d).cdf).pvalue:.2f}"
 )
 
 # %% [markdown]
@@ -1134,7 +1135,7 @@ captures = {
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-krylov", "caption": "How much of 100 steps of gradient descent on a fixed quadratic the first k updates capture, for four spectra of the Hessian. Top: exact gradients; ten updates hold almost everything, whatever the spectrum. Bottom: noisy gradients; the captures spread over a wide range. Dashed: the value that the paper reports for LoRA recovery. Grey: the range (95 %) for a random subspace."}, "image": {"alt": "Two panels of capture against k. Top: curves rise to nearly one by k = 10. Bottom: curves between one third and nine tenths at k = 10, around the dashed line."}}
 figure, panels = figures.panels(2)
-law = laws.capture_law(np.array(ks), d)
+law = nulls.capture_law(np.array(ks), d)
 for axes, (noise, found) in zip(panels, captures.items(), strict=True):
     for marker, (name, values) in zip("osD^", found.items(), strict=True):
         axes.plot(ks, values, marker=marker, label=name)
@@ -1148,7 +1149,7 @@ figures.legend_below(panels[1])
 # %%
 for noise, found in captures.items():
     low, *_, high = sorted(values[ks.index(10)] for values in found.values())
-    chance = stats.beta_null(10, d)
+    chance = nulls.beta_null(10, d)
     print(
         f"noise {noise}: k = 10 captures {low:.2f} to {high:.2f} over the four spectra"
     )

@@ -55,6 +55,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+from lglib.theory import nulls
 from lglib.report import across, cache, figures, provenance, results, verdicts
 from lglib.theory import correlation, stats
 from lglib.geometry import drift, spectra
@@ -409,7 +410,7 @@ for task in (A1, A2):
 
 # %% tags=["hide-input"]
 k, t = ks.index(K), horizons.index(T)
-nothing = stats.beta_null(K, space.d)
+nothing = nulls.beta_null(K, space.d)
 at_cell = {
     name: {f"{o}, {a}": grid[a, o][name][k, t] for a, o in grid} for name in cell
 }
@@ -454,7 +455,7 @@ def papers_value(line):
 
 
 figure, axes = figures.panels(3, height=3.1)
-null = [stats.beta_null(kk, space.d) for kk in ks]
+null = [nulls.beta_null(kk, space.d) for kk in ks]
 controls = ["prefix", "other order", "energy share", "still to come"]
 others = ["prefix", "Krylov", "local", "static, normalised", "static"]
 for panel, task, names in zip(

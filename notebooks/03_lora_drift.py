@@ -68,6 +68,7 @@ import numpy as np
 import torch
 from IPython.display import display
 
+from lglib.theory import nulls
 from lglib.report import across, figures, provenance, results, siblings, verdicts
 from lglib.parameters import descent, recovery, subspace_descent
 from lglib.theory import correlation, stats
@@ -319,7 +320,7 @@ grid = {
 }
 
 # %% tags=["hide-input"]
-nothing = stats.beta_null(K, space.d)
+nothing = nulls.beta_null(K, space.d)
 order = ["prefix", "other order", "energy share", "never learned", "still to come"]
 order += [n for n in before[task_pairs[0]] if n != "way back"]
 for o in rates:

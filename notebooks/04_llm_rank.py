@@ -52,6 +52,7 @@ from statistics import fmean
 import numpy as np
 import torch
 
+from lglib.geometry import spectra
 from lglib.report import crossed, figures, provenance, results, verdicts
 from lglib.parameters import double, gram, hessian, linearity, memory, sketches
 from lglib.tasks import data, supervised
@@ -177,13 +178,13 @@ sets = {t: [draw(t, examples, f"set {s}") for s in range(SETS)] for t in tasks}
 grams = {(t, s): [measured(s, one) for one in sets[t]] for t in tasks for s in STATES}
 
 # %%
-VIEWS = {"raw": lambda g: g, "centred": gram.centred, "unit norm": gram.unit}
+VIEWS = {"raw": lambda g: g, "centred": spectra.centred, "unit norm": spectra.unit}
 
 
 def ranks(view, g, set_number):
     """Effective ranks of a set, and of random directions with the same lengths."""
-    control = gram.same_norms(g, d, seed=1000 * seed + set_number)
-    own, null = (gram.spectrum(VIEWS[view](x)) for x in (g, control))
+    control = spectra.same_norms(g, d, seed=1000 * seed + set_number)
+    own, null = (spectra.spectrum(VIEWS[view](x)) for x in (g, control))
     return {
         "participation ratio": (own.participation_ratio, null.participation_ratio),
         "stable rank": (own.stable_rank, null.stable_rank),
@@ -263,7 +264,7 @@ SIZES = sorted(
     {2**i for i in range(1, 12) if 2**i < examples} | {examples // 4, examples}
 )
 grown = {
-    (t, s): [gram.growth(gram.unit(one.total), SIZES) for one in grams[t, s]]
+    (t, s): [spectra.growth(spectra.unit(one.total), SIZES) for one in grams[t, s]]
     for t in tasks
     for s in ("trained", "untrained")
 }
@@ -271,7 +272,7 @@ grown = {
 
 ninety = {
     c: [
-        {n: gram.spectrum(gram.unit(g.total)[:n, :n]).rank() for n in SIZES}
+        {n: spectra.spectrum(spectra.unit(g.total)[:n, :n]).rank() for n in SIZES}
         for g in grams[c]
     ]
     for c in grown
@@ -334,7 +335,7 @@ def by_place(task, block, kind):
     for one in grams[task, "trained"]:
         part = one.of(lambda name: gram.place(name) == (block, kind))
         keep = part.diagonal() > 0
-        values.append(gram.spectrum(gram.unit(part[keep][:, keep])).participation_ratio)
+        values.append(spectra.spectrum(spectra.unit(part[keep][:, keep])).participation_ratio)
     return fmean(values)
 
 
@@ -389,7 +390,7 @@ by_answers = {
 figure, (axes,) = figures.panels(1, height=3.2)
 for i, s in enumerate(("trained", "untrained")):
     value = [
-        gram.spectrum(gram.unit(by_answers[m, s].total)).participation_ratio
+        spectra.spectrum(spectra.unit(by_answers[m, s].total)).participation_ratio
         for m in answer_counts
     ]
     axes.plot(answer_counts, value, marker="o", color=figures.PALETTE[i], label=s)
@@ -459,13 +460,13 @@ asked = lesson(sets[task][0])
 exact = gram.grams(space, asked, blocks=blocks, also=[*made.values(), squares])
 
 # %% tags=["hide-input"]
-r = gram.spectrum(gram.unit(exact.total)).participation_ratio
+r = spectra.spectrum(spectra.unit(exact.total)).participation_ratio
 lengths = exact.total.diagonal().sqrt()
 rows = []
 for (kind, m), sketch in made.items():
     scaled = sketch.gram / lengths / lengths[:, None]  # sketches of the unit vectors
     seen, law = (
-        gram.spectrum(scaled).participation_ratio,
+        spectra.spectrum(scaled).participation_ratio,
         sketches.participation_ratio(r, m),
     )
     expected = sketches.variance(
@@ -547,7 +548,7 @@ for width in widths:
     fresh = ParameterSpace(untrained(width))
     for t in tasks[:2]:
         g = gram.grams(fresh, lesson(sets[t][0]))
-        sizes[width, t] = fresh.d, gram.spectrum(gram.unit(g.total)).participation_ratio
+        sizes[width, t] = fresh.d, spectra.spectrum(spectra.unit(g.total)).participation_ratio
 
 # %% tags=["hide-input"]
 rows = []

@@ -58,6 +58,7 @@ import numpy as np
 import torch
 from IPython.display import display
 
+from lglib.theory import nulls
 from lglib.activations import (
     alignment,
     caa,
@@ -287,11 +288,11 @@ for k in steering_losses.KINDS:
         "T4",
         f"cosine of shift and activation gradient, {k}",
         turned,
-        alignment.random_direction(found.width),
+        nulls.random_direction(found.width),
         "random directions, 95 %",
     )
 print(
-    f"null: random directions stay below {alignment.random_direction(found.width):.2f} in 95 of 100"
+    f"null: random directions stay below {nulls.random_direction(found.width):.2f} in 95 of 100"
 )
 figures.table(rows, index="loss", digits=2)
 
@@ -455,7 +456,7 @@ for (t, how, layer), value in stable.items():
         0.0,
         "halves that share nothing",
     )
-direction_bound = alignment.random_direction(found.width)
+direction_bound = nulls.random_direction(found.width)
 for t in templates:
     rows = []
     for how in caa.HOW:

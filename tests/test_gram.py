@@ -9,6 +9,7 @@ import tiny
 import torch
 from torch import nn
 
+from lglib.geometry import spectra
 from lglib.models import families
 from lglib.parameters import gram, sketches
 from lglib.parameters.space import ParameterSpace
@@ -217,21 +218,21 @@ def test_the_probability_of_an_answer_of_several_tokens_is_that_of_all_of_them()
 def test_centred_is_the_matrix_of_the_vectors_less_their_mean():
     x = gaussian(6, 40) + 3
     around = x - x.mean(0)
-    torch.testing.assert_close(gram.centred(x @ x.T), around @ around.T)
-    torch.testing.assert_close(gram.centred(gram.centred(x @ x.T)), gram.centred(x @ x.T))
+    torch.testing.assert_close(spectra.centred(x @ x.T), around @ around.T)
+    torch.testing.assert_close(spectra.centred(spectra.centred(x @ x.T)), spectra.centred(x @ x.T))
 
 
 def test_unit_is_the_matrix_of_cosines():
     x = gaussian(6, 40) * torch.logspace(-6, 6, 6, dtype=torch.float64)[:, None]
     e = x / x.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(gram.unit(x @ x.T), e @ e.T)
+    torch.testing.assert_close(spectra.unit(x @ x.T), e @ e.T)
 
 
 def test_a_vector_of_length_zero_has_no_direction_and_is_named():
     x = gaussian(4, 9)
     x[2] = 0
     with pytest.raises(ValueError, match=r"vectors \[2\] have length 0"):
-        gram.unit(x @ x.T)
+        spectra.unit(x @ x.T)
 
 
 @pytest.mark.parametrize("shape", [(5, 40), (40, 5), (2, 3)])
@@ -240,10 +241,12 @@ def test_the_spectrum_is_the_squared_singular_values_of_the_vectors(shape):
     values = np.zeros(shape[0])
     found = np.linalg.svd(x.numpy(), compute_uv=False) ** 2
     values[: len(found)] = found
-    np.testing.assert_allclose(gram.spectrum(x @ x.T).eigenvalues, values, rtol=1e-9, atol=1e-10 * values[0])
+    np.testing.assert_allclose(
+        spectra.spectrum(x @ x.T).eigenvalues, values, rtol=1e-9, atol=1e-10 * values[0]
+    )
 
 
-@pytest.mark.parametrize("function", [gram.centred, gram.unit, gram.spectrum])
+@pytest.mark.parametrize("function", [spectra.centred, spectra.unit, spectra.spectrum])
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
@@ -271,22 +274,22 @@ def test_what_is_no_square_finite_matrix_is_refused(function, bad, told):
 def test_what_is_no_gram_matrix_has_no_spectrum(bad, told):
     """Of vectors with |x_i . x_j| > |x_i| |x_j| there are none: eigenvalues are not to be clipped away."""
     with pytest.raises(ValueError, match=told):
-        gram.spectrum(bad)
+        spectra.spectrum(bad)
 
 
 @pytest.mark.parametrize("n", [3, 7, 10])
 def test_equal_vectors_have_no_centred_spectrum(n):
     x = gaussian(50).repeat(n, 1)
     with pytest.raises(ValueError, match="gram"):
-        gram.spectrum(gram.centred(x @ x.T))
+        spectra.spectrum(spectra.centred(x @ x.T))
 
 
 def test_rounding_of_a_matrix_in_float32_is_no_reason_to_refuse_it():
     x = gaussian(30, 5, dtype=torch.float32)
-    found = gram.spectrum(x @ x.T)
+    found = spectra.spectrum(x @ x.T)
     assert found.eigenvalues.min() >= 0
     assert found.participation_ratio == pytest.approx(
-        gram.spectrum(x.double() @ x.double().T).participation_ratio
+        spectra.spectrum(x.double() @ x.double().T).participation_ratio
     )
 
 
@@ -296,17 +299,17 @@ def test_rounding_of_a_matrix_in_float32_is_no_reason_to_refuse_it():
 def test_same_norms_keeps_the_diagonal_bit_for_bit():
     x = gaussian(5, 9) * torch.logspace(-8, 8, 5, dtype=torch.float64)[:, None]
     given = x @ x.T
-    found = gram.same_norms(given, 1000, seed=0)
+    found = spectra.same_norms(given, 1000, seed=0)
     assert torch.equal(found.diagonal(), given.diagonal())
     torch.testing.assert_close(found, found.T, rtol=1e-12, atol=0)
-    assert torch.linalg.eigvalsh(gram.unit(found)).min() > 0
+    assert torch.linalg.eigvalsh(spectra.unit(found)).min() > 0
 
 
 @pytest.mark.parametrize("d", [4, 5, 40])
 def test_cosines_of_the_control_have_the_moments_of_random_directions(d):
     """E cos = 0, E cos^2 = 1/d, E cos^4 = 3 / (d (d + 2)), whichever two of the n vectors are compared."""
     n, draws = 4, 2000
-    found = torch.stack([gram.same_norms(torch.eye(n), d, seed=s) for s in range(draws)])
+    found = torch.stack([spectra.same_norms(torch.eye(n), d, seed=s) for s in range(draws)])
     i, j = torch.tril_indices(n, n, -1)
     cosines = found[:, i, j]  # (draws, pairs)
     second, fourth = 1 / d, 3 / (d * (d + 2))
@@ -319,14 +322,14 @@ def test_cosines_of_the_control_have_the_moments_of_random_directions(d):
 
 def test_the_control_participates_as_its_law_says():
     n, d, draws = 20, 50, 400
-    energy = [gram.same_norms(torch.eye(n), d, seed=s).square().sum().item() for s in range(draws)]
+    energy = [spectra.same_norms(torch.eye(n), d, seed=s).square().sum().item() for s in range(draws)]
     expected = n + n * (n - 1) / d  # E ||G||_F^2
     assert np.mean(energy) == pytest.approx(expected, abs=5 * np.std(energy) / draws**0.5)
 
 
 def test_the_control_follows_its_seed_and_leaves_global_generators_alone():
     before, numpy = torch.get_rng_state(), np.random.get_state()[1].copy()
-    one, same, other = (gram.same_norms(torch.eye(3), 10, seed=s) for s in (0, 0, 1))
+    one, same, other = (spectra.same_norms(torch.eye(3), 10, seed=s) for s in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -334,33 +337,33 @@ def test_the_control_follows_its_seed_and_leaves_global_generators_alone():
 
 
 def test_a_zero_vector_stays_zero_in_the_control():
-    found = gram.same_norms(torch.diag(torch.tensor([0.0, 4.0])), 10, seed=0)
+    found = spectra.same_norms(torch.diag(torch.tensor([0.0, 4.0])), 10, seed=0)
     assert found.tolist() == [[0.0, 0.0], [0.0, 4.0]]
 
 
 @pytest.mark.parametrize("d", [2, 0, -1, True, 3.5, "3"])
 def test_more_directions_than_dimensions_are_refused(d):
     with pytest.raises(ValueError, match="d must be a whole number from 3"):
-        gram.same_norms(torch.eye(3), d, seed=0)
+        spectra.same_norms(torch.eye(3), d, seed=0)
 
 
 def test_a_whole_number_of_numpy_is_one():
-    assert gram.same_norms(torch.eye(3), np.int64(10), seed=0).shape == (3, 3)
+    assert spectra.same_norms(torch.eye(3), np.int64(10), seed=0).shape == (3, 3)
 
 
 # --- growth, place
 
 
 def test_growth_of_independent_directions_is_their_number_and_of_one_direction_one():
-    assert gram.growth(torch.eye(8), [2, 5, 8]) == pytest.approx({2: 2, 5: 5, 8: 8})
+    assert spectra.growth(torch.eye(8), [2, 5, 8]) == pytest.approx({2: 2, 5: 5, 8: 8})
     x = gaussian(8, 1)
-    assert gram.growth(x @ x.T, [2, 8]) == pytest.approx({2: 1, 8: 1})
+    assert spectra.growth(x @ x.T, [2, 8]) == pytest.approx({2: 1, 8: 1})
 
 
 @pytest.mark.parametrize("sizes", [[1], [2, 9], [0], [-1], [2.5]])
 def test_sizes_that_are_not_there_are_refused(sizes):
     with pytest.raises(ValueError, match="size must be a whole number from 2 to 8"):
-        gram.growth(torch.eye(8), sizes)
+        spectra.growth(torch.eye(8), sizes)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -6,11 +6,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lglib.geometry.spectra import Spectrum, same_norms, spectrum
+from lglib.geometry import spectra
+from lglib.geometry.spectra import Spectrum, gram_matrix
 
 
 def gaussian(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def spectrum(vectors, centre=False):
+    return spectra.spectrum(gram_matrix(vectors, centre=centre))
 
 
 def dense(vectors, centre=False):
@@ -119,46 +124,6 @@ def test_a_spectrum_ignores_the_scale_of_its_vectors():
         found, expected = spectrum(scale * vectors), spectrum(vectors)
         assert found.participation_ratio == pytest.approx(expected.participation_ratio, rel=1e-5)
         assert found.rank(0.9) == expected.rank(0.9)
-
-
-# --- the control: random directions
-
-
-def test_random_directions_of_equal_length_in_many_dimensions_participate_almost_all():
-    n, d = 20, 20_000
-    vectors = same_norms(torch.ones(n, d), seed=0)
-    found = spectrum(vectors).participation_ratio
-    assert found == pytest.approx(n / (1 + (n - 1) / d), rel=1e-3)  # E cos^2 = 1/d off the diagonal
-    assert spectrum(vectors, centre=True).participation_ratio == pytest.approx(n - 1, rel=0.01)
-
-
-def test_same_norms_keeps_each_norm_and_nothing_of_the_directions():
-    vectors = gaussian(4, 30_000, dtype=torch.float32) * torch.tensor([[1e-3], [1.0], [7.0], [1e3]])
-    control = same_norms(vectors, seed=1)
-    torch.testing.assert_close(control.norm(dim=1), vectors.norm(dim=1), rtol=1e-5, atol=0)
-    assert control.shape == vectors.shape
-    assert control.dtype == vectors.dtype
-    cosine = torch.nn.functional.cosine_similarity(control, vectors)
-    assert cosine.abs().max() < 5 / 30_000**0.5
-
-
-def test_same_norms_follows_its_seed_and_leaves_the_global_generator_alone():
-    vectors, before = gaussian(3, 10), torch.get_rng_state()
-    assert torch.equal(same_norms(vectors, seed=1), same_norms(vectors, seed=1))
-    assert not torch.equal(same_norms(vectors, seed=1), same_norms(vectors, seed=2))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_same_norms_of_a_zero_vector_is_zero():
-    control = same_norms(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), seed=0)
-    assert control[0].tolist() == [0, 0]
-    assert control[1].norm().item() == pytest.approx(5)
-
-
-def test_same_norms_of_float32_extremes_neither_underflow_nor_overflow():
-    vectors = torch.tensor([[1e-30, 0.0, 0.0], [0.0, 1e30, 0.0]])
-    expected = torch.tensor([1e-30, 1e30], dtype=torch.float64)
-    torch.testing.assert_close(same_norms(vectors, seed=0).double().norm(dim=1), expected, rtol=1e-5, atol=0)
 
 
 # --- refusals

@@ -302,7 +302,7 @@ def test_a_basis_must_be_an_orthonormal_finite_float_matrix():
         (EYE[:2] * math.nan, "basis: got non-finite"),
         (EYE[0], "basis: got"),
         (EYE[:, :0], "basis: got"),
-        (EYE[:2], "k: got 4"),  # 4 columns in R^2
+        (EYE[:2], "k must be a whole number from 1 to 2, got 4"),  # 4 columns in R^2
         (EYE.half(), "basis: got .*float16"),
         (EYE.long(), "basis: got .*int64"),
         (EYE.numpy(), "basis: got ndarray"),
@@ -331,7 +331,7 @@ def test_every_constructor_refuses_a_bad_k(k):
         lambda: Subspace.krylov(lambda v: v, EYE[0], k),
         lambda: Subspace.prefix(gaussian(7, 4), k),
     ):
-        with pytest.raises(ValueError, match=f"k: got {k}, want an integer from 1 to 4"):
+        with pytest.raises(ValueError, match=f"k must be a whole number from 1 to 4, got {k}"):
             build()
 
 

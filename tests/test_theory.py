@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from lglib.theory import laws
+from lglib.theory import laws, nulls
 
 counts = st.integers(1, 10**12)
 scales = st.floats(1e-3, 1e3)
@@ -98,7 +98,7 @@ def test_maximum_cosine_matches_its_closed_forms_in_one_and_three_dimensions(n):
 @pytest.mark.parametrize("d", [2, 4, 17, 1000])
 @pytest.mark.parametrize("n", [2, 10, 1000])
 def test_maximum_cosine_matches_adaptive_quadrature_of_its_beta_law(d, n):
-    law = laws.cosine_law(d)
+    law = nulls.cosine_law(d)
     middle = law.isf(-np.expm1(np.log(0.5) / n))  # the median of the maximum
 
     def lost(angle):  # the angle to the fixed direction, in which the integrand is smooth
@@ -223,7 +223,7 @@ def test_capture_of_a_random_subspace_follows_its_beta_law():
     delta = rng.standard_normal(d)
     bases = np.linalg.qr(rng.standard_normal((1500, d, k)))[0]  # (1500, d, k)
     captures = np.sum((delta @ bases) ** 2, axis=-1) / (delta @ delta)
-    law = laws.capture_law(k, d)
+    law = nulls.capture_law(k, d)
     assert law.mean() == pytest.approx(k / d)
     assert stats.kstest(captures, law.cdf).pvalue > 1e-3
 
@@ -231,7 +231,7 @@ def test_capture_of_a_random_subspace_follows_its_beta_law():
 def test_cosine_of_random_directions_follows_its_law():
     rng, d = np.random.default_rng(7), 6
     x = rng.standard_normal((3000, d))
-    law = laws.cosine_law(d)
+    law = nulls.cosine_law(d)
     assert law.mean() == pytest.approx(0, abs=1e-15)
     assert law.var() == pytest.approx(1 / d)
     assert stats.kstest(x[:, 0] / np.linalg.norm(x, axis=1), law.cdf).pvalue > 1e-3
@@ -239,7 +239,7 @@ def test_cosine_of_random_directions_follows_its_law():
 
 def test_squared_cosine_is_the_capture_by_a_line():
     t = np.linspace(0.05, 0.95, 7)
-    np.testing.assert_allclose(2 * laws.cosine_law(9).sf(t), laws.capture_law(1, 9).sf(t**2), rtol=1e-10)
+    np.testing.assert_allclose(2 * nulls.cosine_law(9).sf(t), nulls.capture_law(1, 9).sf(t**2), rtol=1e-10)
 
 
 @pytest.mark.parametrize("bad", [0, -3, 2.5, np.nan, np.inf, 10**20, "7", None, [], True, [4, 0]])
@@ -295,10 +295,10 @@ def test_a_count_that_is_not_a_whole_number_from_one_is_refused(bad):
         (lambda: laws.held_out_gain(0.1, [[1.0]], [[1.0]], 2), "must be vectors of one length"),
         (lambda: laws.held_out_gain(0.1, [1.0], [np.inf], 2), "a_held must be finite"),
         (lambda: laws.held_out_gain(0.0, [1.0], [1.0], 2), "sigma must be finite and > 0"),
-        (lambda: laws.capture_law(0, 5), "k must be a whole number from 1 to"),
-        (lambda: laws.capture_law(5, 5), "k must be below d .* got k=5 and d=5"),
-        (lambda: laws.capture_law(6, 5), "k must be below d .* got k=6 and d=5"),
-        (lambda: laws.cosine_law(1), "d must be a whole number from 2 to"),
+        (lambda: nulls.capture_law(0, 5), "k must be a whole number from 1 to"),
+        (lambda: nulls.capture_law(5, 5), "k must be below d .* got k=5 and d=5"),
+        (lambda: nulls.capture_law(6, 5), "k must be below d .* got k=6 and d=5"),
+        (lambda: nulls.cosine_law(1), "d must be a whole number from 2 to"),
     ],
 )
 def test_a_bad_argument_is_refused_by_name(call, message):

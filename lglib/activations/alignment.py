@@ -8,7 +8,7 @@ from torch import Tensor
 from lglib.activations.steering import cosines
 from lglib.base import seeding
 from lglib.base.checks import count
-from lglib.theory import laws, stats
+from lglib.theory import stats
 
 SHARE = 0.95  # of chance that lies below a null value
 
@@ -73,15 +73,6 @@ def permuted(differences: Tensor, direction: Tensor, seed: int, *, draws: int = 
     means = signs.to(differences) @ differences / len(differences)  # (draws, width)
     unit = direction / direction.norm()
     return cosines(means, unit).abs().quantile(SHARE).item(), (means @ unit).abs().quantile(SHARE).item()
-
-
-def random_direction(width: int) -> float:
-    """Bound that 95 % of |cosines| of random directions in R^width stay below: about 1.96 / sqrt(width).
-
-    >>> round(random_direction(128), 3)
-    0.173
-    """
-    return float(laws.cosine_law(width).isf((1 - SHARE) / 2))
 
 
 def _same(a: Tensor, b: Tensor) -> None:

@@ -50,15 +50,40 @@ def plain(x: Any) -> Values:
     return float(x) if np.ndim(x) == 0 else x
 
 
-def count(name: str, value: Any, low: int = 1, most: int | None = None) -> int:
+def count(name: str, value: Any, low: float = 1, most: int | None = None) -> int:
     """Return value as an int if it is a whole number from low to most, else raise ValueError.
 
     >>> count("N", 256, low=1, most=1000)
     256
     """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    number = int(value) if whole else low - 1
-    if number < low or (most is not None and number > most):
+    if not whole or value < low or (most is not None and value > most):
+        lower = "" if low == -np.inf else f" from {low}"
         upper = "" if most is None else f" to {most}"
-        raise ValueError(f"{name} must be a whole number from {low}{upper}, got {value!r}")
-    return number
+        raise ValueError(f"{name} must be a whole number{lower}{upper}, got {value!r}")
+    return int(value)
+
+
+def level_of(level: float) -> float:
+    """Return a confidence level strictly between 0 and 1, else raise ValueError."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be strictly between 0 and 1, got {level!r}")
+    return float(level)
+
+
+def sample(name: str, values: ArrayLike) -> np.ndarray:
+    """Return values as a float64 vector of at least 2 finite numbers, else raise ValueError."""
+    x = np.asarray(values)
+    if x.ndim != 1 or x.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be a vector of numbers, got shape {x.shape} and dtype {x.dtype}")
+    if x.size < 2:
+        raise ValueError(f"{name} must hold at least 2 values (fewer say nothing about spread), got {x.size}")
+    x = x.astype(np.float64)
+    if bad := np.count_nonzero(~np.isfinite(x)):
+        raise ValueError(f"{name} must be finite, got {bad} values that are not")
+    return x
+
+
+def numpy_generator(seed: int | np.random.Generator) -> np.random.Generator:
+    """Return a numpy generator from a seed, or the one that is given."""
+    return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(count("seed", seed, 0))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lglib.base.checks import count
+
 DTYPES = (torch.float32, torch.float64)  # half precision has no QR and too few digits for orthonormality
 DeviceLike = torch.device | str
 BLOCK = 2**16  # rows summed at a time: one float32 sum over d = 1e7 terms is off by 1e-3
@@ -29,7 +31,7 @@ class Subspace:
     def __post_init__(self) -> None:
         """Refuse anything that is not an orthonormal basis."""
         _check("basis", self.basis, (2,))
-        _check_count("k", self.k, self.d)
+        count("k", self.k, most=self.d)
         defect = (_dot(self.basis, self.basis).cpu() - torch.eye(self.k)).abs().max().item()
         if defect > torch.finfo(self.basis.dtype).eps ** 0.5:
             raise ValueError(f"basis: U^T U is off the identity by {defect:.1e}, want orthonormal columns")
@@ -61,7 +63,7 @@ class Subspace:
         0.5
         """
         _check("gradients", gradients, (2,))
-        _check_count("k", k, gradients.shape[1])
+        count("k", k, most=gradients.shape[1])
         q, _, left, rank = _factor(_unit_rows("gradients", gradients) if normalise else gradients)
         if k > rank:
             raise ValueError(f"k: got {k}, want at most the rank found, {rank}")
@@ -77,7 +79,7 @@ class Subspace:
         >>> Subspace.random(d=50, k=3, seed=0).basis.shape
         torch.Size([50, 3])
         """
-        _check_count("k", k, d)
+        count("k", k, most=d)
         if dtype not in DTYPES:
             raise ValueError(f"dtype: got {dtype}, want float32 or float64")
         q, r = _qr(torch.randn(d, k, generator=torch.Generator().manual_seed(seed), dtype=dtype))
@@ -94,7 +96,7 @@ class Subspace:
         1.0
         """
         _check("g0", g0, (1,))
-        _check_count("k", k, len(g0))
+        count("k", k, most=len(g0))
         u, scale = g0.new_zeros(len(g0), k), 0.0  # scale: largest ||H u_i|| so far, a lower bound for ||H||
         u[:, 0] = _unit_rows("g0", g0.detach()[None])[0]
         for i in range(1, k):
@@ -118,7 +120,7 @@ class Subspace:
         0.5
         """
         _check("points", points, (2,))
-        _check_count("k", k, points.shape[1])
+        count("k", k, most=points.shape[1])
         if len(points) <= k:
             raise ValueError(f"points: got {len(points)} points, want at least k + 1 = {k + 1}")
         return cls.from_vectors(points[: k + 1].diff(dim=0))
@@ -211,11 +213,6 @@ class Subspace:
         cross = _dot(big, small).to(big)  # (k_big, k_small); its cosines cannot tell angles below sqrt(eps)
         residual = _qr(small - big @ cross)[1]  # from 0, so take the sines too (Bjorck and Golub 1973)
         return torch.atan2(torch.linalg.svdvals(residual).flip(0), torch.linalg.svdvals(cross))
-
-
-def _check_count(name: str, value: int, most: float = float("inf")) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name}: got {value!r}, want an integer from 1 to {most}")
 
 
 def _check(name: str, x: Tensor, ndims: tuple[int, ...], *, like: Tensor | None = None) -> None:

@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,17 +16,10 @@ import torch
 from scipy.special import gammaln
 
 from lglib.base import progress, seeding
+from lglib.base.checks import count
 from lglib.parameters.space import ParameterSpace
 from lglib.search import candidates as many
 from lglib.theory import stats
-
-
-def _whole(name: str, value: Any, low: int | None = None) -> int:
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
-    if low is not None and value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value!r}")
-    return operator.index(value)
 
 
 def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = False) -> torch.Tensor:
@@ -41,7 +34,7 @@ def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = Fals
     >>> torch.equal(first, again), torch.equal(first, other)
     (True, False)
     """
-    seed, candidate = _whole("seed", seed, 0), _whole("candidate", candidate)
+    seed, candidate = count("seed", seed, 0), count("candidate", candidate, -math.inf)
     parts = []
     for name, shape in space.shapes.items():
         generator = seeding.generator(seed, candidate) if tied else seeding.generator(seed, candidate, name)
@@ -73,9 +66,13 @@ def gains(
     >>> gains(space, loss, [torch.ones(4, 2)], sigmas=[0.1, 1.0], candidates=8, seed=0).shape
     (8, 2, 1)
     """
-    candidates, seed = _whole("candidates", candidates, 1), _whole("seed", seed, 0)
+    candidates, seed = count("candidates", candidates), count("seed", seed, 0)
     if not len(sigmas) or not all(s > 0 and np.isfinite(s) for s in sigmas):
         raise ValueError(f"every sigma must be finite and above 0, and there must be one; got {list(sigmas)}")
+    if isinstance(batches, torch.Tensor):
+        raise ValueError(
+            f"batches: got one tensor {tuple(batches.shape)}, want a list of batches: [x] for one"
+        )
     if not len(batches):
         raise ValueError("batches is empty: there is nothing to measure a gain on")
     theta = space.flatten()
@@ -118,9 +115,8 @@ def block_maxima(gains: np.ndarray, n: int) -> np.ndarray:
     >>> block_maxima(np.array([3.0, 1.0, 2.0, 5.0, 4.0]), 2)
     array([3., 5.])
     """
-    gains, n = np.asarray(gains, dtype=float), _whole("n", n)
-    if gains.ndim != 1 or not 1 <= n <= len(gains):
-        raise ValueError(f"n must lie between 1 and the number of draws, got n={n} and shape {gains.shape}")
+    gains = np.asarray(gains, dtype=float).ravel()
+    n = count("n", n, most=len(gains))
     return gains[: len(gains) // n * n].reshape(-1, n).max(1)
 
 
@@ -133,9 +129,7 @@ def order_weights(total: int, n: int) -> np.ndarray:
     >>> order_weights(3, 2).round(4)
     array([0.    , 0.3333, 0.6667])
     """
-    total, n = _whole("total", total), _whole("n", n)
-    if not 1 <= n <= total:
-        raise ValueError(f"n must lie between 1 and the {total} candidates drawn, got {n}")
+    n = count("n", n, most=count("total", total))
     i = np.arange(n, total + 1)
     log = gammaln(i) - gammaln(n) - gammaln(i - n + 1)
     log -= gammaln(total + 1) - gammaln(n + 1) - gammaln(total - n + 1)
@@ -192,12 +186,9 @@ def best_of_n(
     scores = np.asarray(scores, dtype=float)
     if control is not None and np.shape(control) != scores.shape:
         raise ValueError(f"control must have the shape of scores, {scores.shape}, got {np.shape(control)}")
-    seed, n = _whole("seed", seed, 0), _whole("n", n)
-    if scores.ndim != 1 or not 1 <= n < len(scores):
-        raise ValueError(
-            f"n must lie between 1 and the number of candidates less one (the jackknife leaves one out), "
-            f"got n={n} and scores {scores.shape}"
-        )
+    if scores.ndim != 1:
+        raise ValueError(f"scores must be (candidates,), got {scores.shape}")
+    seed, n = count("seed", seed, 0), count("n", n, most=len(scores) - 1)  # the jackknife leaves one out
     for name, x in (("scores", scores), ("control", np.asarray(0.0 if control is None else control))):
         if bad := np.count_nonzero(~np.isfinite(x)):
             raise ValueError(f"{name}: {bad} of {len(scores)} candidates have no finite score")

@@ -9,11 +9,9 @@ float64. A bad argument raises ValueError, naming what it got and what it wants.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from lglib.base.checks import Values, nonnegative, plain, positive, real, whole
 from lglib.theory.maxima import (
@@ -28,8 +26,6 @@ from lglib.theory.maxima import (
 
 __all__ = [
     "best_of_n_gain",
-    "capture_law",
-    "cosine_law",
     "curved_gain",
     "expected_maximum",
     "expected_maximum_cosine",
@@ -207,32 +203,3 @@ def held_out_gain(sigma: ArrayLike, a_select: ArrayLike, a_held: ArrayLike, n: A
     if not np.any(a):
         raise ValueError("a_select must not be 0: selection then has no direction")
     return plain(positive("sigma", sigma) * expected_maximum(n) * (a @ b / np.linalg.norm(a)))
-
-
-def capture_law(k: ArrayLike, d: ArrayLike) -> Any:
-    """Return the law of the capture of a fixed vector by a random k-dimensional subspace, Beta(k/2, (d-k)/2).
-
-    A frozen scipy distribution, mean k/d. k, d: whole, 1 <= k < d; k = d is refused, since the capture is
-    then 1 and has no density. Raises ValueError otherwise. Beyond the paper.
-
-    >>> law = capture_law(10, 1000)
-    >>> print(round(law.mean(), 6), round(law.ppf(0.975), 4))
-    0.01 0.0204
-    """
-    k_, d_ = whole("k", k), whole("d", d)
-    if np.any(k_ >= d_):
-        raise ValueError(f"k must be below d (the capture by all of R^d is 1), got k={k!r} and d={d!r}")
-    return stats.beta(k_ / 2, (d_ - k_) / 2)
-
-
-def cosine_law(d: ArrayLike) -> Any:
-    """Return the law of the cosine of two random directions in R^d, a Beta law stretched to [-1, 1].
-
-    A frozen scipy distribution, both parameters (d-1)/2, mean 0, variance 1/d. d: whole, >= 2. Raises
-    ValueError otherwise. Beyond the paper.
-
-    >>> print(round(cosine_law(100).var(), 12))
-    0.01
-    """
-    b = (whole("d", d, low=2) - 1) / 2
-    return stats.beta(b, b, loc=-1, scale=2)

@@ -10,43 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from lglib.theory import laws
+from lglib.base.checks import count, level_of, numpy_generator, sample
 
 Alternative = Literal["two-sided", "less", "greater"]
-
-
-def _level(level: float) -> float:
-    if not 0 < level < 1:
-        raise ValueError(f"level must be strictly between 0 and 1, got {level!r}")
-    return float(level)
-
-
-def _sample(name: str, values: ArrayLike) -> np.ndarray:
-    x = np.asarray(values)
-    if x.ndim != 1 or x.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be a vector of numbers, got shape {x.shape} and dtype {x.dtype}")
-    if x.size < 2:
-        raise ValueError(f"{name} must hold at least 2 values (fewer say nothing about spread), got {x.size}")
-    x = x.astype(np.float64)
-    if not np.all(np.isfinite(x)):
-        raise ValueError(
-            f"{name} must be finite, got {np.count_nonzero(~np.isfinite(x))} values that are not"
-        )
-    return x
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
-    return int(value)
-
-
-def _generator(seed: int | np.random.Generator) -> np.random.Generator:
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0 or a numpy Generator, got {seed!r}")
-    return np.random.default_rng(int(seed))
 
 
 @dataclass(frozen=True)
@@ -77,8 +43,8 @@ class Interval:
             )
         if self.low > self.high:
             raise ValueError(f"low must be at most high, got {self.low} and {self.high}")
-        _level(self.level)
-        _count("n", self.n)
+        level_of(self.level)
+        count("n", self.n)
 
     def __format__(self, spec: str) -> str:
         """Format as ``estimate [low, high] (n=...)``."""
@@ -103,7 +69,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     >>> print(mean_interval([0.7, 0.8, 0.75, 0.82, 0.78]))
     0.77 [0.71, 0.83] (n=5)
     """
-    x, level = _sample("values", values), _level(level)
+    x, level = sample("values", values), level_of(level)
     mean = float(x.mean())
     half = 0.0 if np.ptp(x) == 0 else float(stats.sem(x) * stats.t.ppf((1 + level) / 2, len(x) - 1))
     return Interval(mean, mean - half, mean + half, level, len(x))
@@ -126,8 +92,8 @@ def bootstrap_interval(
     >>> print(bootstrap_interval([0.7, 0.8, 0.75, 0.82, 0.78], seed=0))
     0.77 [0.73, 0.80] (n=5)
     """
-    x, level, rng = _sample("values", values), _level(level), _generator(seed)
-    options = {"n_resamples": _count("resamples", resamples), "method": "BCa", "rng": rng}
+    x, level, rng = sample("values", values), level_of(level), numpy_generator(seed)
+    options = {"n_resamples": count("resamples", resamples), "method": "BCa", "rng": rng}
     estimate = float(statistic(x))
     if np.ptp(x) == 0:
         return Interval(estimate, estimate, estimate, level, len(x))
@@ -147,10 +113,10 @@ def proportion_interval(successes: int, n: int, level: float = 0.95) -> Interval
     >>> print(proportion_interval(9, 10))
     0.90 [0.60, 0.98] (n=10)
     """
-    n = _count("n", n)
+    n = count("n", n)
     if isinstance(successes, bool) or not isinstance(successes, int | np.integer) or not 0 <= successes <= n:
         raise ValueError(f"successes must be a whole number from 0 to {n}, got {successes!r}")
-    found = stats.binomtest(int(successes), n).proportion_ci(_level(level), method="wilson")
+    found = stats.binomtest(int(successes), n).proportion_ci(level_of(level), method="wilson")
     share = successes / n
     return Interval(share, min(float(found.low), share), max(float(found.high), share), level, n)
 
@@ -184,12 +150,12 @@ def permutation_test(
     >>> permutation_test([5.0, 6.0, 7.0], [1.0, 2.0, 3.0], seed=0)  # 2 of the 20 splits
     0.1
     """
-    x, y, rng = _sample("x", x), _sample("y", y), _generator(seed)
+    x, y, rng = sample("x", x), sample("y", y), numpy_generator(seed)
     if paired and len(x) != len(y):
         raise ValueError(f"y must have as many values as x when paired, {len(x)}, got {len(y)}")
     if alternative not in ("two-sided", "less", "greater"):
         raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', got {alternative!r}")
-    options = {"n_resamples": _count("resamples", resamples), "alternative": alternative, "rng": rng}
+    options = {"n_resamples": count("resamples", resamples), "alternative": alternative, "rng": rng}
     kind = "samples" if paired else "independent"
     found = stats.permutation_test((x, y), statistic, permutation_type=kind, **options)
     if not (np.isfinite(found.statistic) and np.isfinite(found.null_distribution).all()):
@@ -199,40 +165,3 @@ def permutation_test(
             f"statistic must give the same number for the same values; p came out {found.pvalue}"
         )
     return float(found.pvalue)
-
-
-@dataclass(frozen=True)
-class Null:
-    """What chance alone gives: the mean, and the central range [low, high] holding a share level of draws."""
-
-    mean: float
-    low: float
-    high: float
-    level: float
-
-
-def beta_null(k: int, d: int, level: float = 0.95) -> Null:
-    """Return the null of a capture: that of a fixed vector by a random k-dimensional subspace of R^d.
-
-    k, d: whole, 1 <= k < d. Raises ValueError otherwise or on a level outside (0, 1). Law:
-    laws.capture_law.
-
-    >>> null = beta_null(10, 1000)
-    >>> round(null.mean, 4), round(null.low, 4), round(null.high, 4)
-    (0.01, 0.0033, 0.0204)
-    """
-    law, tail = laws.capture_law(k, d), (1 - _level(level)) / 2
-    return Null(float(law.mean()), float(law.ppf(tail)), float(law.isf(tail)), float(level))
-
-
-def capture_p_value(capture: float, k: int, d: int) -> float:
-    """Return the chance that a random k-dimensional subspace of R^d captures at least this much (upper tail).
-
-    capture: ||P Delta||^2 / ||Delta||^2, in [0, 1]; k, d: whole, 1 <= k < d. Raises ValueError otherwise.
-
-    >>> round(capture_p_value(0.02, 10, 1000), 3)
-    0.028
-    """
-    if not 0 <= capture <= 1:
-        raise ValueError(f"capture must lie in [0, 1], got {capture!r}")
-    return float(laws.capture_law(k, d).sf(capture))
