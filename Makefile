@@ -1,10 +1,12 @@
 # make book: the finished book.  make test: everything that it says, checked.  make help: the rest.
 PROFILE ?= quick
-SEEDS ?=
+STUDIES ?=
 MODELS ?=
-NAMES ?=
+SEEDS ?=
 CHAPTERS ?=
 CORES ?=
+CONFIRM ?=
+NAMES ?=
 PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,17 +14,20 @@ HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
-export PROFILE SEEDS MODELS CHAPTERS CORES HTML NAMES  # the shell reads them as they are, whatever they hold
+export PROFILE STUDIES MODELS SEEDS CHAPTERS CORES CONFIRM HTML NAMES  # the shell reads them as they are
 
-.PHONY: help book test models serve sync format bench lock clean setup
+.PHONY: help measure book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@echo "make book                     set up, execute seed 0 of every chapter, build the book"
-	@echo "make book PROFILE=paper       another profile of config/ (smoke, quick, paper)"
-	@echo "make book SEEDS='0 1 2 3 4'   execute these seeds too and show the intervals over them"
-	@echo "make book MODELS=micro-qwen2  run chapters 3 to 5 on another model too and show it beside"
-	@echo "make book CHAPTERS=01 CORES=1 only these chapters; how many notebooks at a time"
+	@echo "make book                     set up, execute every chapter, build the book"
+	@echo "make book PROFILE=smoke       another profile of config/ (smoke, quick, paper)"
+	@echo "make book CHAPTERS=01 CORES=1 execute only these chapters; how many jobs at a time"
+	@echo "make measure                  the observations of the profile's plan that are not there yet"
+	@echo "make measure STUDIES=lora MODELS=micro-qwen2 SEEDS='0 1'   only these"
+	@echo "make verify                   measure a part of each study anew; is it what is filed?"
+	@echo "make publish                  executed chapters and observations into the committed folders"
+	@echo "make publish CONFIRM=1        even where published values change beyond the tolerance"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
@@ -30,7 +35,7 @@ help:  ## show this list
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
 	@echo "make lock                     resolve requirements.txt anew"
-	@echo "make clean                    remove runs/, _build/ and the workflow's memory (not .venv, not results/)"
+	@echo "make clean                    remove what is built (not .venv, not observations)"
 
 setup: .venv/.book
 
@@ -49,8 +54,11 @@ setup: .venv/.book
 	@$(BIN)/python -m pip install --quiet --no-deps $(CURVLINOPS) || echo "[setup] no curvlinops; its test will be skipped"
 	@touch $@
 
-book: .venv/.book  ## set up, execute, build
-	@$(BIN)/python -m workflow.book --profile "$$PROFILE" --seeds "$$SEEDS" --models "$$MODELS" --chapters "$$CHAPTERS" --cores "$$CORES"
+DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
+	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM"
+
+measure book publish verify: .venv/.book  ## observations, pages, the committed folders, the check of what is filed
+	@$(DRIVE)
 
 test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
@@ -88,4 +96,5 @@ lock:  ## resolve requirements.txt anew
 	@mv requirements.new requirements.txt && rm -rf .venv-lock
 
 clean:  ## remove what can be remade
-	@rm -rf runs _build .snakemake
+	@rm -rf _build .snakemake
+	@test ! -d runs || find runs -mindepth 1 -maxdepth 1 ! -name observations -exec rm -rf {} +

@@ -1,130 +1,109 @@
-"""Merge a run into a published chapter: prose and tags of the source, outputs of the run."""
+"""`make publish`: bring executed chapters into book/chapters and current observations into results/.
+
+Nothing else writes into the committed folders. What is there and differs is named first, and by how much;
+where values differ beyond the tolerance of `make verify`, nothing is written before the user confirms.
+"""
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
-import sys
+import json
 from pathlib import Path
-from typing import Any
 
 import nbformat
+import pandas as pd
 
-from lglib.base import files
-from lglib.report import provenance
-
-ADDRESS = re.compile(r"0x[0-9a-f]{8,}", re.IGNORECASE)
-MOST_TEXT = 1_000_000  # characters of one output, images aside: a reader loads the whole page
+from lglib.report import filing
+from workflow import merge, plan, verify
 
 
-class PublishError(ValueError):
-    """A run that may not be published; the message says why and what to do."""
-
-
-def merge(source: nbformat.NotebookNode, run: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
-    """Source cells with the outputs of the run. Raises PublishError when the run is not of this source.
-
-    The run's code may differ from the source's in comments only. A failed or unexecuted cell, and an
-    output that holds a memory address or a path of this machine or is very long, is refused.
-    """
-    code = [c for c in run.cells if c.cell_type == "code"]
-    injected = [c for c in code if "injected-parameters" in c.metadata.get("tags", [])]
-    executed = iter([c for c in code if c not in injected])
-    merged, count = [], 0
-    for cell in source.cells:
-        cell = nbformat.from_dict(dict(cell))
-        if cell.cell_type == "code":
-            twin = next(executed, None)
-            if twin is None or provenance.code_only(twin.source) != provenance.code_only(cell.source):
-                raise PublishError(
-                    f"{name}: the code of the run is not the code of notebooks/{name}.ipynb; run it again"
-                )
-            if cell.source.strip():
-                count += 1
-                cell.outputs, cell.execution_count = _outputs(twin, name, count), count
-            else:  # Jupyter executes no blank cell
-                cell.outputs, cell.execution_count = [], None
-        cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
-        merged.append(cell)
-    if next(executed, None) is not None:
-        raise PublishError(f"{name}: the run has more code cells than notebooks/{name}.ipynb; run it again")
-    metadata = {"kernelspec": source.metadata["kernelspec"], "language_info": {"name": "python"}}
-    return nbformat.v4.new_notebook(cells=merged, metadata=metadata)
-
-
-def _outputs(cell: Any, name: str, count: int) -> list[Any]:
-    where = f"{name}, code cell {count} ({cell.source.strip().splitlines()[0][:60]!r})"
-    if cell.execution_count is None or cell.metadata.get("papermill", {}).get("exception"):
-        raise PublishError(f"{where}: was not executed to its end")
-    kept: list[Any] = []
-    for output in cell.outputs:
-        if output.output_type == "error":
-            raise PublishError(f"{where}: ended in {output.ename}: {output.evalue}")
-        shown = dict(output)
-        if "data" in shown:
-            shown["data"] = {k: v for k, v in output.data.items() if k not in ("image/png", "image/jpeg")}
-        text = str(shown)
-        if _private(text) or ADDRESS.search(text):
-            raise PublishError(f"{where}: its output holds a path or address of this machine")
-        if len(text) > MOST_TEXT:
-            raise PublishError(f"{where}: its output is {len(text):,} characters long, at most {MOST_TEXT:,}")
-        output = nbformat.from_dict(dict(output))
-        if "execution_count" in output:
-            output.execution_count = count
-        before = kept[-1] if kept else None
-        if before and output.output_type == "stream" == before.output_type and output.name == before.name:
-            before.text += output.text  # how often the kernel flushes depends on the machine's load
-        else:
-            kept.append(output)
-    return kept
-
-
-def _private(text: str) -> bool:
-    """Does the text hold a path that only this machine has?"""
-    folders = {str(Path.cwd()), os.path.expanduser("~"), sys.prefix, sys.base_prefix} - {"/"}
-    held = [p for p in folders if p + "/" in text or (len(p) > 5 and p in text)]
-    return bool(held) or "/tmp/ipykernel_" in text
-
-
-def publish(chapter: str, run: Path, target: Path, root: Path) -> bool:
-    """Write the merged chapter to `target` if it changed; True when it did."""
-    source = nbformat.read(root / "notebooks" / f"{chapter}.ipynb", as_version=4)
-    merged = merge(source, nbformat.read(run, as_version=4), chapter)
-    nbformat.validate(merged)
-    text = nbformat.writes(merged) + "\n"
-    if target.exists() and target.read_text(encoding="utf-8") == text:
-        target.touch()  # up to date: say so to the workflow, which looks at the time
-        return False
-    files.write_atomically(target, text)
-    return True
-
-
-def not_current(root: Path, folder: Path) -> list[str]:
-    """Chapters in `folder` that may not be built: missing, of other code than their source, or failed."""
-    wrong = []
-    for chapter in provenance.chapters(root):
-        path = folder / f"{chapter}.ipynb"
-        again = f"run: make book CHAPTERS={chapter.split('_')[0]}"
-        if not path.exists():
-            wrong.append(f"{chapter}: not executed yet; {again}")
-            continue
-        source = nbformat.read(root / "notebooks" / f"{chapter}.ipynb", as_version=4)
-        published = nbformat.read(path, as_version=4)
-        try:
-            merge(source, published, chapter)
-        except PublishError as error:
-            wrong.append(f"{error}; {again}")
-    return wrong
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Merge a run into the chapter that is published.")
-    parser.add_argument("chapter")
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    asked = parser.parse_args()
+def main(profile: str, chapters: list[str], confirmed: bool, root: Path) -> int:
+    """Publish what is current; returns the exit status, 3 when it waits for the user to confirm."""
+    if profile != plan.PUBLISHED:
+        print(f"make publish: only the profile {plan.PUBLISHED} is published, got {profile!r}")
+        return 2
+    state = plan.State(profile, root)
+    if stale := [chapter for chapter in chapters if not state.chapter_stands(chapter)]:
+        print(f"make publish: not executed from what is there now: {', '.join(stale)}; type: make book")
+        return 1
+    staged = root / "runs" / profile / "published"
     try:
-        publish(asked.chapter, asked.run, asked.target, provenance.project_root())
-    except PublishError as refusal:
-        raise SystemExit(f"[publish] {refusal}") from None
+        for chapter in chapters:
+            merge.write(chapter, state.executed(chapter), staged / f"{chapter}.ipynb", root)
+    except merge.MergeError as error:
+        print(f"make publish: {error}")
+        return 1
+    observations = fresh(state)
+    beyond = sum(observation_told(path, root) for path in observations)
+    for chapter in chapters:
+        chapter_told(staged / f"{chapter}.ipynb", root / "book" / "chapters" / f"{chapter}.ipynb")
+    if beyond and not confirmed:
+        print(
+            f"make publish: {beyond} values would change beyond the tolerance; nothing was written. "
+            f"To overwrite them: make publish CONFIRM=1\n{verify.STATED}"
+        )
+        return 3
+    for path in observations:
+        filing.publish(path, parameters=state.parameters(path.stem), root=root)
+    for chapter in chapters:
+        (staged / f"{chapter}.ipynb").replace(root / "book" / "chapters" / f"{chapter}.ipynb")
+    print(f"make publish: {len(observations)} files of observations, {len(chapters)} chapters")
+    return 0
+
+
+def fresh(state: plan.State) -> list[Path]:
+    """Current observations of this machine that are not in results/ yet, or not the same there."""
+    found = []
+    for study in state.plan:
+        for path, _ in state.standing(study).counted.values():
+            if path.is_relative_to(state.root / filing.FRESH):
+                there = state.root / filing.PUBLISHED / path.relative_to(state.root / filing.FRESH)
+                pairs = [(p, there.with_suffix(p.suffix)) for p in (path, path.with_suffix(".json"))]
+                if any(not b.exists() or a.read_bytes() != b.read_bytes() for a, b in pairs):
+                    found.append(path)
+    return sorted(found)
+
+
+def observation_told(path: Path, root: Path) -> int:
+    """Say how a file of observations differs from the published one; returns how many beyond tolerance."""
+    there = root / filing.PUBLISHED / path.relative_to(root / filing.FRESH)
+    name = there.relative_to(root)
+    if not there.exists():
+        print(f"{name}: new")
+        return 0
+    try:
+        old, new = filing.read(there).frame, filing.read(path).frame
+    except ValueError as error:
+        print(f"{name}: cannot be compared, {error}")
+        return 1
+    found = verify.compared(old, new)
+    both = found[found["side"] == "both"]
+    beyond: pd.DataFrame = both[~(both["off"] <= 1)]
+    gone = len(old) - len(both)
+    print(
+        f"{name}: {int((both['off'] > 0).sum())} of {len(both)} rows differ (median "
+        f"{both['difference'].median():.1e}, largest {both['difference'].max():.1e} of the value), "
+        f"{len(beyond)} beyond the tolerance; {len(found) - len(both)} rows are new, {gone} go"
+    )
+    for _, row in beyond.sort_values("off", ascending=False).head(3).iterrows():
+        print(f"    {row['what']}: published {row['value']:g}, now {row['value new']:g} (n = {row['n']})")
+    return len(beyond) + gone
+
+
+def chapter_told(new: Path, old: Path) -> None:
+    """Say how many code cells of a chapter show something else than the published one."""
+    if not old.exists():
+        print(f"{old.name}: new")
+        return
+    try:
+        before, now = (_outputs(path) for path in (old, new))
+    except ValueError:
+        print(f"{old.name}: the published file is damaged; it is replaced")
+        return
+    if before != now:
+        count = sum(a != b for a, b in zip(before, now, strict=False)) + abs(len(before) - len(now))
+        print(f"{old.name}: {count} of {len(now)} code cells show something else")
+
+
+def _outputs(path: Path) -> list[str]:
+    cells = nbformat.read(path, as_version=4).cells
+    return [json.dumps(c.outputs, sort_keys=True) for c in cells if c.cell_type == "code"]

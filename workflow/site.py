@@ -9,49 +9,59 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lglib.report import provenance
-from workflow import publish
+from lglib.report.provenance import project_root
+from workflow import merge, plan, request, terminal
 
 
-def stage(root: Path, site: Path) -> None:
-    """Copy the book's sources to `site`, for a profile whose chapters are not the committed ones."""
-    if site == root:
-        return
-    ours = site / "book" / "chapters"
-    for path in [root / "_config.yml", root / "_toc.yml", *(root / "book").rglob("*")]:
-        target = site / path.relative_to(root)
-        if path.is_file() and not (target.parent == ours and target.exists()):
+def stage(state: plan.State, chapters: list[str]) -> Path:
+    """Make the folder that is built: the book's sources, with the executed chapters in their place.
+
+    SystemExit names every chapter that may not be shown.
+    """
+    site = state.root / "_build" / state.profile / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    committed = state.root / "book" / "chapters"
+    for path in [state.root / "_config.yml", state.root / "_toc.yml", *(state.root / "book").rglob("*")]:
+        if path.is_file() and path.parent != committed and path.suffix != ".pyc":
+            target = site / path.relative_to(state.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-
-
-def build(root: Path, site: Path, html: Path, log: Path) -> None:
-    """jupyter-book build with -n -W --keep-going; SystemExit naming every warning when it is not clean."""
-    stage(root, site)
-    if wrong := publish.not_current(root, site / "book" / "chapters"):
+    wrong = []
+    for chapter, run in state.shown(chapters).items():
+        try:
+            merge.write(chapter, run, site / "book" / "chapters" / f"{chapter}.ipynb", state.root)
+        except merge.MergeError as error:
+            wrong.append(str(error))
+    if wrong:
         raise SystemExit("The book was not built:\n  " + "\n  ".join(wrong))
-    fresh = html.parent / f".{html.name}.new"
+    return site
+
+
+def build(profile: str, chapters: list[str], root: Path) -> None:
+    """jupyter-book build with -n -W --keep-going; SystemExit naming every warning when it is not clean."""
+    state = plan.State(profile, root)
+    stamp, html = state.book_stamp(chapters), state.html
+    site = stage(state, chapters)
+    fresh, log = html.parent / f".{html.name}.new", root / "runs" / profile / "book.log"
     shutil.rmtree(fresh, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     tool = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [tool, "build", ".", "--all", "-n", "-W", "--keep-going"]
+    command = [tool, "build", ".", "--all", "-n", "-W", "--keep-going", "--path-output", str(fresh.resolve())]
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    print(f"[book] building {html} (log: {log})", file=sys.stderr, flush=True)
+    print(f"[book] building {html} (log: {terminal.from_here(log)})", file=sys.stderr, flush=True)
     with log.open("w", encoding="utf-8") as stream:
         done = subprocess.run(
-            [*command, "--path-output", str(fresh.resolve())],
-            cwd=site,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            check=False,
+            command, cwd=site, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False
         )
-    told = [
-        line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line
-    ]
+    text = log.read_text(encoding="utf-8")
+    told = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
     if done.returncode:
         shutil.rmtree(fresh, ignore_errors=True)
         raise SystemExit(f"The strict build failed; the log is {log}\n  " + "\n  ".join(told[:20]))
+    if plan.State(profile, root).book_stamp(chapters) != stamp:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise SystemExit("The book was not built: its sources changed meanwhile; run make book again")
+    plan.stamp(stamp, fresh / "_build" / "html")
     old = html.parent / f".{html.name}.old"
     shutil.rmtree(old, ignore_errors=True)
     if html.exists():
@@ -61,17 +71,12 @@ def build(root: Path, site: Path, html: Path, log: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def sources(root: Path) -> list[str]:
-    """Files whose change asks for a new build, chapters aside: pages, settings, styles, lglib."""
-    files = [root / "_config.yml", root / "_toc.yml", *(root / "lglib").glob("*.py")]
-    files += [p for p in (root / "book").rglob("*") if p.is_file() and p.parent.name != "chapters"]
-    return sorted(str(p.relative_to(root)) for p in files)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Build the book strictly.")
-    for name in ("--site", "--html", "--log"):
-        parser.add_argument(name, type=Path, required=True)
+    parser = argparse.ArgumentParser(description="Build the book of a profile strictly.")
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--chapters", default="")
     asked = parser.parse_args()
-    here = provenance.project_root()
-    build(here, (here / asked.site).resolve(), asked.html, asked.log)
+    here = project_root()
+    with terminal.at_work(here):
+        wanted = request.pick_chapters(asked.chapters, plan.State(asked.profile, here).chapters)
+        build(asked.profile, wanted, here)

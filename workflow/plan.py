@@ -1,0 +1,202 @@
+"""What stands and what has to be made.
+
+Every product carries a stamp of all that it was made from, and stands only while that is the wanted one:
+nothing depends on times, on what ran before, or on how it ended.
+
+observation   code of the study and its tools, parameters             in its header
+chapter       its code and lglib's, its parameters, observations      beside it, in runs/<profile>/chapters
+book          notebooks, executed chapters, pages, settings, lglib    in its folder, _build/html/.stamp.json
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lglib import studies
+from lglib.base.files import write_atomically
+from lglib.report import filing, provenance
+from lglib.studies import profiles
+from workflow.request import Run
+
+PUBLISHED = "quick"  # the profile whose chapters and observations are committed
+STAMP = ".stamp.json"  # in the folder of the built book
+FLAGS = "runs/.flags"  # what the jobs of the run that is going on have done; cleared before each
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Observations of a study that count, by model and seed (file, digest); files that do not, with why."""
+
+    counted: dict[tuple[str, int], tuple[Path, str]]
+    left_out: dict[str, str]
+
+
+class State:
+    """One look at a project and a profile. Make a new one after something was made."""
+
+    def __init__(self, profile: str, root: Path) -> None:
+        self.profile, self.root = profile, root
+        self.chapters = provenance.chapters(root)
+        self.plan = profiles.read(profile, studies.NAMES, root)
+        self.standing = functools.cache(self._standing)
+
+    # Observations
+
+    def parameters(self, study: str) -> dict[str, Any]:
+        """Parameters of a study in this profile as JSON; remembered, because to ask a study loads torch."""
+        given = self.plan[study].parameters
+        key = _digest([provenance.code_hash(study, self.root), json.dumps(given, sort_keys=True)])
+        memory = self.root / "runs" / ".parameters" / f"{study}-{key}.json"
+        if not memory.is_file():
+            write_atomically(memory, studies.parameters(study, self.profile).model_dump_json())
+        found: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
+        return found
+
+    def _standing(self, study: str) -> Standing:
+        code, wanted = provenance.code_hash(study, self.root), self.parameters(study)
+        counted: dict[tuple[str, int], tuple[Path, str]] = {}
+        left_out: dict[str, str] = {}
+        for folder in (filing.FRESH, filing.PUBLISHED):  # a fresh one goes before the published one
+            for path in sorted((self.root / folder / self.profile).glob(f"*/seed*/{study}.csv")):
+                try:
+                    header = filing.read(path).header
+                except ValueError as error:
+                    left_out[str(path.relative_to(self.root))] = str(error)
+                    continue
+                key = (header.model, header.seed)
+                if key in counted:
+                    continue
+                if reason := filing.stale(header, code, wanted):
+                    left_out[str(path.relative_to(self.root))] = reason
+                else:
+                    counted[key] = (path, _digest([path.read_bytes()]))
+        return Standing(counted, left_out)
+
+    def missing(self, asked: Iterable[Run]) -> list[Run]:
+        """Those of the runs that have no current observation."""
+        return [run for run in asked if (run.name, run.seed) not in self.standing(run.study).counted]
+
+    def before(self, chapter: str) -> list[Run]:
+        """Runs to measure before a chapter: the plans of its studies that have no current observation."""
+        return [
+            Run(study, self.profile, model, seed)
+            for study in self.studies_of(chapter)
+            if not self.standing(study).counted
+            for model, seeds in self.plan[study].runs.items()
+            for seed in seeds
+        ]
+
+    # Chapters
+
+    def source(self, chapter: str) -> Path:
+        """The notebook of a chapter, without outputs."""
+        return self.root / "notebooks" / f"{chapter}.ipynb"
+
+    def executed(self, chapter: str) -> Path:
+        """Where the executed notebook of a chapter is, in this profile."""
+        return self.root / "runs" / self.profile / "chapters" / f"{chapter}.ipynb"
+
+    def studies_of(self, chapter: str) -> list[str]:
+        """Studies whose observations a chapter reads."""
+        return provenance.studies_of(self.source(chapter))
+
+    def chapter_stamp(self, chapter: str) -> str:
+        """Stamp of all that the outputs of a chapter depend on."""
+        parts = [self.profile, provenance.notebook_hash(self.source(chapter), self.root)]
+        for study in self.studies_of(chapter):
+            parts += [study, json.dumps(self.parameters(study), sort_keys=True)]
+            standing = self.standing(study)
+            parts += [f"{key} {standing.counted[key][1]}" for key in sorted(standing.counted)]
+            parts += [f"{file}: {why}" for file, why in standing.left_out.items()]  # a page names them
+        claims = self.root / "config" / "claims.yml"
+        return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
+
+    def chapter_stands(self, chapter: str) -> bool:
+        """Whether the executed chapter is whole, and made from what is there now."""
+        path = self.executed(chapter)
+        found = _read(path.with_suffix(".json"))
+        whole = path.is_file() and found.get("sha256") == _digest([path.read_bytes()])
+        return whole and not self.before(chapter) and found.get("stamp") == self.chapter_stamp(chapter)
+
+    # The book
+
+    @property
+    def html(self) -> Path:
+        """Folder of the built book."""
+        return self.root / "_build" / ("html" if self.profile == PUBLISHED else f"{self.profile}/html")
+
+    def shown(self, chapters: Iterable[str]) -> dict[str, Path]:
+        """The file behind each page: the executed chapter; of one not asked for, maybe the published one."""
+        found = {chapter: self.executed(chapter) for chapter in self.chapters}
+        for chapter in set(self.chapters) - set(chapters):
+            if not found[chapter].exists():
+                found[chapter] = self.root / "book" / "chapters" / f"{chapter}.ipynb"
+        return found
+
+    def book_stamp(self, chapters: Iterable[str]) -> str:
+        """Stamp of all that the pages depend on."""
+        shown = self.shown(chapters)
+        files = [self.root / "_config.yml", self.root / "_toc.yml", *map(self.source, self.chapters)]
+        files += [shown[chapter] for chapter in self.chapters]
+        for folder, pattern in (("book", "*"), ("lglib", "*.py"), ("workflow", "*.py"), ("config", "*.yml")):
+            files += sorted((self.root / folder).rglob(pattern))
+        committed = self.root / "book" / "chapters"
+        parts: list[str | bytes] = []
+        for path in files:
+            if (
+                path.is_file()
+                and path.suffix != ".pyc"
+                and (path.parent != committed or path in shown.values())
+            ):
+                parts += [str(path.relative_to(self.root)), path.read_bytes()]
+        return _digest(parts)
+
+    def book_stands(self, chapters: Iterable[str]) -> bool:
+        """Whether the built book is whole, and made from what is there now."""
+        found = _read(self.html / STAMP)
+        pages = found.get("pages", {})
+        return (
+            bool(pages)
+            and all(self.chapter_stands(chapter) for chapter in chapters)
+            and found.get("stamp") == self.book_stamp(chapters)
+            and all(_size(self.html / page) == size for page, size in pages.items())
+        )
+
+
+def stamp(stamp: str, html: Path) -> None:
+    """Write the stamp of a built book, with the sizes of its files, into its folder."""
+    pages = {str(p.relative_to(html)): p.stat().st_size for p in sorted(html.rglob("*")) if p.is_file()}
+    write_atomically(html / STAMP, json.dumps({"stamp": stamp, "pages": pages}, indent=1))
+
+
+def sign(path: Path, stamp: str) -> None:
+    """Write the stamp of an executed chapter beside it, with the hash of what it is the stamp of."""
+    text = json.dumps({"stamp": stamp, "sha256": _digest([path.read_bytes()])})
+    write_atomically(path.with_suffix(".json"), text + "\n")
+
+
+def _digest(parts: Iterable[str | bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a small JSON file; nothing when it is missing or damaged: what it vouches for does not stand."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1

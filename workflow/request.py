@@ -1,0 +1,92 @@
+"""What a user asks for on the command line of make: studies, models, seeds, chapters, cores; all checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lglib import studies
+from lglib.studies import profiles
+from lglib.studies.profiles import LARGEST_SEED, MODEL, ProfileError, filed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a study; `model` is what is loaded, `name` what it is filed under."""
+
+    study: str
+    profile: str
+    model: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name under which the run is filed."""
+        return filed(self.model)
+
+
+def runs(profile: str, root: Path, *, names: str = "", models: str = "", seeds: str = "") -> list[Run]:
+    """Runs of a profile's plan, of some studies, models and seeds only where these are named.
+
+    A seed that is named is run whether or not it is in the plan. A model outside the plan takes naming the
+    studies too. Raises ProfileError naming what cannot be.
+    """
+    chosen, wanted, numbers = pick_studies(names), pick_models(models), pick_seeds(seeds)
+    plan = profiles.read(profile, studies.NAMES, root)
+    planned = {model for study in chosen for model in plan[study].runs}
+    if not names.split() and (unknown := [model for model in wanted if model not in planned]):
+        raise ProfileError(
+            f"MODELS has {unknown[0]!r}, which is not in the plan of {profile}; name STUDIES too"
+        )
+    found = []
+    for study in chosen:
+        own = plan[study].runs
+        for model in wanted or own:
+            if model in own or model not in planned:
+                found += [Run(study, profile, model, s) for s in numbers or own.get(model, [0])]
+    return found
+
+
+def pick_studies(wanted: str) -> list[str]:
+    """Studies by name, in the order of the book; none named means all."""
+    for word in wanted.split():
+        if word not in studies.NAMES:
+            raise ProfileError(f"STUDIES has {word!r}; there is: {', '.join(studies.NAMES)}")
+    return [name for name in studies.NAMES if name in wanted.split() or not wanted.split()]
+
+
+def pick_models(wanted: str) -> list[str]:
+    """Models by what is loaded."""
+    for word in wanted.split():
+        if not MODEL.fullmatch(filed(word)):
+            raise ProfileError(f"MODELS has {word!r}; a model is a shipped one or a hub id owner/name@commit")
+    return list(dict.fromkeys(wanted.split()))
+
+
+def pick_seeds(wanted: str) -> list[int]:
+    """Seeds from "0 1 2", rising, each once."""
+    for word in wanted.split():
+        if not (word.isascii() and word.isdigit() and int(word) <= LARGEST_SEED):
+            raise ProfileError(f"SEEDS has {word!r}; a seed is a whole number from 0 to {LARGEST_SEED}")
+    return sorted({int(word) for word in wanted.split()})
+
+
+def pick_chapters(wanted: str, known: list[str]) -> list[str]:
+    """Chapters by number or by name, for example "01 03"; none named means all."""
+    found = []
+    for word in wanted.split():
+        matches = [c for c in known if word in (c, c.split("_")[0])]
+        if not matches:
+            raise ProfileError(f"CHAPTERS has {word!r}; there is: {', '.join(known)}")
+        found += matches
+    return sorted(set(found)) or list(known)
+
+
+def pick_cores(wanted: str) -> int:
+    """Jobs at a time; default: the cores that this process may use."""
+    if not wanted:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not (wanted.isascii() and wanted.isdigit() and int(wanted) > 0):
+        raise ProfileError(f"CORES is {wanted!r}; it is a whole number from 1")
+    return int(wanted)

@@ -1,0 +1,83 @@
+"""What the jobs of the pipeline share: one thread, a lock while they work, progress lines on the terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# One thread a process: the order of a sum depends on the number of threads, and with it the last digits.
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+}
+
+
+class Busy(RuntimeError):
+    """Another run is at work in this folder."""
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[int]:
+    """Hold the folder's lock; yields its file descriptor, for children to inherit. Raises Busy.
+
+    The kernel drops the lock when the last process that holds it ends, so neither a kill nor a driver that
+    dies before its children leaves the folder in a wrong state. Jobs hold a second lock, see `at_work`.
+    """
+    (root / "runs").mkdir(exist_ok=True)
+    with (root / "runs" / ".lock").open("w") as lock, (root / "runs" / ".work").open("w") as work:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy("another run is at work in this folder; wait for it") from None
+        fcntl.flock(work, fcntl.LOCK_UN)
+        yield lock.fileno()
+
+
+@contextmanager
+def at_work(root: Path) -> Iterator[None]:
+    """Mark that a job works in this folder: several may, and no new driver starts before all have ended."""
+    (root / "runs").mkdir(exist_ok=True)
+    with (root / "runs" / ".work").open("w") as work:
+        fcntl.flock(work, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def following(path: Path, label: str, pause: float = 1.0) -> Iterator[None]:
+    """While the body runs, print the lines that `lglib.base.progress` adds to a file; then remove it."""
+    done = threading.Event()
+
+    def show() -> None:
+        with path.open(encoding="utf-8") as file:
+            while True:
+                last = done.is_set()  # asked first, so that what was written before the end is still shown
+                for line in file:
+                    print(f"{label}    {line.rstrip()}", file=sys.stderr, flush=True)
+                if last:
+                    return
+                done.wait(pause)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("", encoding="utf-8")
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+
+
+def from_here(path: Path) -> str:
+    """Path as it is seen from the folder in which the user typed."""
+    return os.path.relpath(path)
