@@ -306,6 +306,12 @@ def test_runs_by_other_code_or_with_other_parameters_are_named_and_not_mixed_in(
     assert "left out runs/observations/quick/micro-gpt2/seed0/lora.csv: made by other code" in str(found)
 
 
+def test_a_published_file_behind_a_fresh_one_is_not_named(project):
+    publish(project)
+    file(project / obs.FRESH, code="new")
+    assert gather(project, code="new").left_out == {}
+
+
 def test_without_parameters_all_runs_must_have_the_same(project):
     publish(project)
     assert len(gather(project, parameters=None).frame) == 6
@@ -322,12 +328,14 @@ def test_no_run_that_counts_is_an_error_that_says_what_to_do(project):
         gather(project, code="new")
 
 
-def test_a_file_that_cannot_be_read_is_never_passed_over(project):
+def test_a_file_that_cannot_be_read_is_named(project):
     publish(project)
     path = file(project / obs.FRESH, seed=1)
     path.unlink()
-    with pytest.raises(ValueError, match=r"seed1/lora.csv: there is no lora.csv"):
-        gather(project)
+    name = "runs/observations/quick/micro-gpt2/seed1/lora.csv"
+    assert gather(project).left_out == {
+        name: f"cannot be read: {name}: there is no lora.csv; measure it anew"
+    }
 
 
 # --- over seeds

@@ -131,25 +131,32 @@ def gather(
 
     A run counts while its code hash is `code` (default: the current one) and its parameters, all but the
     model, are `parameters`; without these all that count must have the same. `root` is the project's folder.
-    Raises ValueError when no run counts, naming those left out, and for a file that cannot be read.
+    What is left out is named with its reason, a file that cannot be read too. Raises ValueError when no run
+    counts.
     """
     project = Path(root or provenance.project_root())
     code = code or provenance.code_hash(study)
-    counted: dict[tuple[str, int], Filed] = {}
+    counted: dict[tuple[str, str], Filed] = {}
     left_out: dict[str, str] = {}
     for path in [p for folder in (FRESH, PUBLISHED) for p in _files(project / folder / profile, study)]:
-        filed = read(path)
-        if reason := _stale(filed.header, code, parameters):
+        if (key := (path.parent.parent.name, path.parent.name)) in counted:
+            continue
+        try:
+            filed = read(path)
+        except ValueError as error:
+            left_out[str(path.relative_to(project))] = f"cannot be read: {error}".replace(f"{project}/", "")
+            continue
+        if reason := stale(filed.header, code, parameters):
             left_out[str(path.relative_to(project))] = reason
         else:
-            counted.setdefault((filed.header.model, filed.header.seed), filed)
+            counted[key] = filed
     if not counted:
         told = "".join(f"\n{file}: {why}" for file, why in left_out.items())
         ask = f"make measure STUDIES={study} PROFILE={profile}"
         raise ValueError(f"no observation of study {study} in profile {profile} counts; {ask}{told}")
-    runs = [counted[key] for key in sorted(counted)]
+    runs = sorted(counted.values(), key=lambda run: (run.header.model, run.header.seed))
     for one in runs[1:]:
-        if reason := _stale(one.header, code, runs[0].header.parameters):
+        if reason := stale(one.header, code, runs[0].header.parameters):
             names = f"{one.header.model} seed {one.header.seed}"
             raise ValueError(
                 f"{names} of study {study} is {reason} than the others; say which parameters count"
@@ -171,7 +178,7 @@ def publish(
     `parameters`, those of the profile whose name it bears.
     """
     filed, path = read(path), Path(path).with_suffix(".csv")
-    reason = _stale(filed.header, code or provenance.code_hash(filed.header.study), parameters)
+    reason = stale(filed.header, code or provenance.code_hash(filed.header.study), parameters)
     if reason:
         raise ValueError(f"{path} is not published: it is {reason}")
     header = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -220,8 +227,8 @@ def _place(path: Path) -> dict[str, str]:
     }
 
 
-def _stale(header: Header, code: str, parameters: Mapping[str, Any] | BaseModel | None) -> str:
-    """Why a run does not count; empty when it does."""
+def stale(header: Header, code: str, parameters: Mapping[str, Any] | BaseModel | None) -> str:
+    """Why a run does not count for this code and these parameters (None: any); empty when it does."""
     if header.code != code:
         return "made by other code"
     if parameters is None:

@@ -1,23 +1,25 @@
-"""Where a number comes from: a hash of the code that made it, the versions, the device.
+"""Where a number comes from: a hash of the code that made it, the versions, the folder of the project.
 
-`results` and the workflow may import it.
+Room: report, on `closure` and `in_memory`, standard library only, so that the pipeline can ask for a hash
+without importing torch.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
-import io
 import json
 import platform
 import re
-import tokenize
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-# Modules that draw, describe or announce numbers but cannot change them.
-NOT_HASHED = frozenset({"plots", "progress", "provenance"})
+from lglib.report import closure, in_memory
+
+STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
 PYTHON_CELLS = frozenset({"%%time", "%%timeit", "%%capture", "%%prun"})  # cell magics over Python
 RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft", "torchjd")
 
@@ -50,129 +52,6 @@ def chapters(root: Path | None = None) -> list[str]:
     return sorted(p.stem for p in folder.glob("*.ipynb") if re.match(r"\d\d", p.name))
 
 
-def code_only(source: str, *, magics: bool = True) -> str:
-    """Python source without comments, docstrings, blank lines and trailing spaces: what can change a number.
-
-    Only a docstring alone on its lines is dropped, and lines within a string stay as they are. In a notebook
-    cell (`magics=True`) a line of IPython magic counts as `pass`, and the line of a cell magic is kept.
-    Raises SyntaxError when `source` is not Python. Made of text, so that it is the same for every Python.
-
-    >>> code_only('def f(x):\\n    "A docstring."\\n    return x  # a comment\\n')
-    'def f(x):\\n    return x'
-    """
-    if magics and source.lstrip().startswith("%%"):
-        first, _, rest = source.lstrip().partition("\n")
-        if first.split()[0] not in PYTHON_CELLS:
-            return source  # another language: every character counts
-        return f"{first.rstrip()}\n{code_only(rest)}"
-    plain = (_without_magics(source) if magics else _unix(source)) + "\n"
-    kept = plain.split("\n")  # not splitlines: that also breaks at characters that Python reads on over
-    drop: set[int] = set()
-    for node in ast.walk(ast.parse(plain)):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            start = body[0]
-            told = start.value if isinstance(start, ast.Expr) else None
-            if isinstance(told, ast.Constant) and isinstance(told.value, str) and _alone(start, kept):
-                drop.update(range(start.lineno - 1, start.end_lineno or start.lineno))
-    inside: set[int] = set()  # lines whose end lies within a string
-    open_at: list[int] = []  # first rows of the f-strings that are open: since 3.12 they are several tokens
-    for token in tokenize.generate_tokens(io.StringIO(plain).readline):
-        row, column = token.start
-        kind = tokenize.tok_name[token.type]
-        if kind == "COMMENT":
-            kept[row - 1] = kept[row - 1][:column]
-        elif kind.endswith("STRING_START"):
-            open_at.append(row)
-        elif kind == "STRING" or kind.endswith("STRING_END"):
-            begun = row if kind == "STRING" else open_at.pop()
-            inside.update(range(begun - 1, token.end[0] - 1))
-    return "\n".join(
-        line if i in inside else line.rstrip()
-        for i, line in enumerate(kept)
-        if i not in drop and (line.strip() or i in inside)
-    )
-
-
-def imported_modules(source: str) -> set[str]:
-    """Names of the lglib modules that Python source imports directly, in a relative way too.
-
-    Raises ValueError for a bare `import lglib`, which does not say which modules it is for.
-
-    >>> sorted(imported_modules("from lglib import theory, plots\\nfrom lglib.stats import Interval"))
-    ['plots', 'stats', 'theory']
-    """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom):
-            package = ".".join(filter(None, ("lglib" if node.level == 1 else "", node.module)))
-            if package == "lglib":
-                found.update(alias.name for alias in node.names)
-            elif package.startswith("lglib."):
-                found.add(package.split(".")[1])
-        elif isinstance(node, ast.Import):
-            if any(a.name == "lglib" for a in node.names):
-                raise ValueError(f"line {node.lineno}: write `from lglib import ...`, not `import lglib`")
-            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("lglib."))
-    return found
-
-
-def code_cells(notebook: str | Path) -> list[str]:
-    """Sources of the code cells of an .ipynb file, in order."""
-    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    return ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-
-
-def library_modules(source: str, root: Path | None = None) -> list[str]:
-    """The lglib modules whose code can change a number of `source`: its imports, followed to the end.
-
-    >>> "plots" in library_modules("from lglib import plots")
-    False
-    """
-    folder = (root or project_root()) / "lglib"
-    waiting, seen = imported_modules(source) - NOT_HASHED, set()
-    while waiting:
-        name = waiting.pop()
-        path = folder / f"{name}.py"
-        if not path.is_file():
-            raise FileNotFoundError(f"the code imports lglib.{name}, and there is no {path}")
-        seen.add(name)
-        waiting |= imported_modules(path.read_text(encoding="utf-8")) - NOT_HASHED - seen
-    return sorted(seen)
-
-
-def code_hash(chapter: str, root: Path | None = None) -> str:
-    """Hash of all code that can change a number of a chapter: its code cells and the lglib behind them.
-
-    Prose, comments, docstrings and `lglib.plots` do not enter, so editing them keeps results current.
-    Raises ValueError for a chapter that does not exist, naming those that do.
-
-    >>> len(code_hash("01_theory"))
-    16
-    """
-    root = root or project_root()
-    path = root / "notebooks" / f"{chapter}.ipynb"
-    if not path.is_file():
-        raise ValueError(f"chapter is {chapter!r}; there is: {', '.join(chapters(root))}")
-    cells = code_cells(path)
-    digest = hashlib.sha256("\n".join(c for c in map(code_only, cells) if c).encode())
-    for text in _sources("\n".join(map(_python_of, cells)), root):
-        digest.update(text.encode())
-    return digest.hexdigest()[:16]
-
-
-def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
-    """Hash of the code of lglib modules and of all that they import: what a tensor made by them depends on.
-
-    >>> library_hash(["theory"]) == library_hash(["theory"]) != library_hash(["stats"])
-    True
-    """
-    if not modules:
-        raise ValueError("modules is empty: name at least one")
-    source = f"from lglib import {', '.join(modules)}"
-    return hashlib.sha256("".join(_sources(source, root or project_root())).encode()).hexdigest()[:16]
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can change a number.
 
@@ -188,30 +67,134 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _sources(source: str, root: Path) -> list[str]:
-    """The code of each lglib module behind Python source, under its name."""
-    found = []
-    for name in library_modules(source, root):
-        text = (root / "lglib" / f"{name}.py").read_text(encoding="utf-8")
-        found.append(f"\n# lglib.{name}\n{code_only(text, magics=False)}")
-    return found
+def code_hash(study: str, root: Path | None = None) -> str:
+    """Hash of all code that can change a number of a study: its own and that of the tools that it imports.
+
+    Prose, comments, docstrings, notebooks and what reports do not enter, and a tool makes stale just the
+    studies that use it. `root` is a project's folder (default: the lglib that runs, also where it is
+    installed). Raises ValueError for a study that does not exist, naming those that do.
+
+    >>> len(code_hash("theory"))
+    16
+    """
+    package = _package(root)
+    return _digest(closure.behind(_modules_of(study, package), package))
 
 
-def _unix(source: str) -> str:
-    return source.replace("\r\n", "\n").replace("\r", "\n")
+def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
+    """Hash of the code of lglib modules and of all that they import: what is made by them depends on it.
+
+    >>> library_hash(["theory.maxima"]) == library_hash(["theory.maxima"]) != library_hash(["theory.stats"])
+    True
+    """
+    if not modules:
+        raise ValueError("modules is empty: name at least one")
+    return _digest(closure.behind([f"lglib.{name}" for name in modules], _package(root)))
 
 
-def _alone(statement: ast.stmt, lines: list[str]) -> bool:
-    """Is there nothing else on the lines of a statement, comments aside? Its columns count UTF-8 bytes."""
-    end = statement.end_lineno or statement.lineno
-    before = lines[statement.lineno - 1].encode()[: statement.col_offset]
-    after = lines[end - 1].encode()[statement.end_col_offset :].strip()
-    return not before.strip() and (not after or after.startswith(b"#"))
+def stamp(study: str) -> str:
+    """`code_hash` of a study that ran in this process, after a check that what ran is what is hashed.
+
+    Raises ValueError when the study was not loaded here, and RuntimeError naming the module when one was
+    loaded from another file, was edited since, or has a function that was replaced.
+    """
+    package = closure.PACKAGE
+    start = _modules_of(study, package)
+    if not sys.modules.keys() & set(start):
+        raise ValueError(f"study {study} did not run in this process, so nothing can be said of its code")
+    sources = closure.behind(start, package)
+    for name, source in sources.items():
+        if (module := sys.modules.get(name)) is None:
+            continue
+        path = closure.file(name, package)
+        if Path(module.__file__ or "").resolve() != path:
+            raise RuntimeError(f"{name} was loaded from {module.__file__}, not from {path}, which is hashed")
+        if wrong := in_memory.differences(module, source):
+            told = f"{name}: {', '.join(wrong)} in memory is not that of {path}"
+            raise RuntimeError(
+                f"{told}; the file was edited since it was loaded, or the function was replaced"
+            )
+    return _digest(sources)
+
+
+@contextlib.contextmanager
+def unchanged(study: str) -> Iterator[str]:
+    """Stamp of a study that is measured in the body. Raises RuntimeError when its code changed meanwhile.
+
+    >>> from lglib.studies import theory
+    >>> with unchanged("theory") as code:
+    ...     code == code_hash("theory")
+    True
+    """
+    before = stamp(study)
+    yield before
+    if stamp(study) != before:
+        raise RuntimeError(f"the code of study {study} was edited while it ran; measure it anew")
+
+
+# Notebooks
+
+
+def code_cells(notebook: str | Path) -> list[str]:
+    """Sources of the code cells of an .ipynb file, in order."""
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    return ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+
+
+def notebook_hash(notebook: str | Path, root: Path | None = None) -> str:
+    """Hash of the code of a notebook and of all of lglib that it imports, figures and tables included."""
+    cells, package = code_cells(notebook), _package(root)
+    start = closure.imported("\n".join(map(_python_of, cells)), package)
+    return _digest(closure.behind(start, package, skip=()), [c for c in map(code_only, cells) if c])
+
+
+def studies_of(notebook: str | Path) -> list[str]:
+    """Studies whose observations a notebook reads: those it imports, and those named to `observed`.
+
+    Raises ValueError for an unknown name, or one that is not written out.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse("\n".join(map(_python_of, code_cells(notebook))))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lglib.studies"):
+            found |= {*(node.module or "").split("."), *(a.name for a in node.names)} & set(STUDIES)
+        elif isinstance(node, ast.Import):
+            found |= {part for a in node.names for part in a.name.split(".")[2:]} & set(STUDIES)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("observed", "gather"):
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if name not in STUDIES and not ast.unparse(node.func).endswith("gather"):
+                told = f"{Path(notebook).name}: {ast.unparse(node)} names no study"
+                raise ValueError(
+                    f"{told}; write one of {', '.join(map(repr, STUDIES))} as its first argument"
+                )
+            found |= {str(name)} & set(STUDIES)
+    return [name for name in STUDIES if name in found]
+
+
+def code_only(cell: str) -> str:
+    """The code of a notebook cell, as `closure.code_only` has it; a line of IPython magic counts as `pass`.
+
+    The line of a cell magic is kept, and all of a cell in another language.
+
+    >>> code_only("%matplotlib inline\\nx = 1  # one")
+    'pass\\nx = 1'
+    """
+    if not cell.lstrip().startswith("%%"):
+        return closure.code_only(_without_magics(cell))
+    first, _, rest = cell.lstrip().partition("\n")
+    return f"{first.rstrip()}\n{code_only(rest)}" if first.split()[0] in PYTHON_CELLS else cell
+
+
+def _python_of(cell: str) -> str:
+    """The Python of a notebook cell; nothing of a cell in another language."""
+    if not cell.lstrip().startswith("%%"):
+        return _without_magics(cell)
+    first, _, rest = cell.lstrip().partition("\n")
+    return _without_magics(rest) if first.split()[0] in PYTHON_CELLS else ""
 
 
 def _without_magics(source: str) -> str:
     """Python that parses: lines of IPython magic, and only lines on which it does not parse, are replaced."""
-    lines = _unix(source).split("\n")
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while True:
         try:
             ast.parse("\n".join(lines))
@@ -227,9 +210,25 @@ def _without_magics(source: str) -> str:
             return "\n".join(lines)
 
 
-def _python_of(cell: str) -> str:
-    """The Python of a notebook cell; nothing of a cell in another language."""
-    if not cell.lstrip().startswith("%%"):
-        return _without_magics(cell)
-    first, _, rest = cell.lstrip().partition("\n")
-    return _without_magics(rest) if first.split()[0] in PYTHON_CELLS else ""
+def _package(root: Path | None) -> Path:
+    return closure.PACKAGE if root is None else (root / "lglib").resolve()
+
+
+def _modules_of(study: str, package: Path) -> list[str]:
+    """The modules of a study: its file, or all files of its folder."""
+    path = package / "studies" / study
+    if study not in STUDIES:
+        raise ValueError(f"study is {study!r}; there is: {', '.join(STUDIES)}")
+    if path.with_suffix(".py").is_file():
+        return [f"lglib.studies.{study}"]
+    if not path.is_dir():
+        raise ValueError(f"study {study} has neither {path}.py nor a folder {path}")
+    files = [p.relative_to(package).with_suffix("").parts for p in sorted(path.rglob("*.py"))]
+    return [".".join(("lglib", *parts)).removesuffix(".__init__") for parts in files]
+
+
+def _digest(sources: Mapping[str, str], first: Sequence[str] = ()) -> str:
+    digest = hashlib.sha256("\n".join(first).encode())
+    for name, source in sources.items():
+        digest.update(f"\n# {name}\n{closure.code_only(source)}".encode())
+    return digest.hexdigest()[:16]
