@@ -30,7 +30,7 @@ from synthetic import matmul_rate, rounded, seconds
 from lglib.geometry.subspace import Subspace
 from lglib.models import loading, lora
 from lglib.report import provenance
-from lglib.search import proposals, tries
+from lglib.search import lora_candidates, proposals
 from lglib.tasks import supervised
 from lglib.tasks.microworld import lexicon, skills
 
@@ -70,9 +70,9 @@ def searching(name: str, device: str, rate: float, n: int, chunks: list[int]) ->
 
         def work(
             method: str, chunk: int, adapter: Any = adapter, lesson: Any = lesson, u: Any = u
-        ) -> tries.Tries:
+        ) -> lora_candidates.Tries:
             asked = dict(norm=1.0, candidates=n, method=method, chunk=chunk)
-            return tries.run(adapter, lesson, u, **asked)
+            return lora_candidates.run(adapter, lesson, u, **asked)
 
         loop = work("loop", 1)
         took = {"loop": seconds(lambda work=work: work("loop", 1), device)}
@@ -103,10 +103,10 @@ def peak_of(n: int, folder: str) -> None:
     adapter = lora.attach(loading.load(folder, device="cpu"), 8, "linear")
     drawn = skills.questions(2, "plural", part="test", key=0)
     lesson = supervised.lesson(adapter.base.tokenizer, drawn)
-    u = tries.everywhere(adapter.space, 0)
-    tries.run(adapter, lesson, u, norm=1.0, candidates=1, chunk=1)
+    u = proposals.everywhere_by_tensor(adapter.space, 0)
+    lora_candidates.run(adapter, lesson, u, norm=1.0, candidates=1, chunk=1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tries.run(adapter, lesson, u, norm=1.0, candidates=n, chunk=8)
+    lora_candidates.run(adapter, lesson, u, norm=1.0, candidates=n, chunk=8)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, adapter.space.d)
 
 

@@ -128,7 +128,7 @@ def sketched(kind: str, m: int) -> Callable[[ParameterSpace, supervised.Lesson],
 
     def work(space: ParameterSpace, lesson: supervised.Lesson) -> Tensor:
         sketch = sketches.Sketch(kind, m=m, d=space.d, seed=0)
-        per_example.visit(space, gram.item_losses, lesson, N, sketch)
+        per_example.per_example_gradients(space, gram.item_losses, lesson, N, sketch)
         return sketch.gram
 
     return work
@@ -243,9 +243,9 @@ def large(device: str, n: int, length: int) -> None:
     lesson = supervised.Lesson(tokens, last, *rest, torch.ones(n, 1, dtype=torch.bool, device=device))
     one = supervised.Lesson(*(x if x is last else x[:1] for x in lesson))
     kept = dict(tokens=length, blocks=found.blocks)
-    planned = memory.gram(space, gram.item_losses, one, n, **kept)
-    full = memory.gram(space, gram.item_losses, one, n, tokens=length)
-    planned.require(memory.memory(found.device))
+    planned = memory.memory_estimate(space, gram.item_losses, one, n, **kept)
+    full = memory.memory_estimate(space, gram.item_losses, one, n, tokens=length)
+    planned.require(memory.free_memory(found.device))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     forget_peak()  # what is left: the weights, and some 0.4 GB of interpreter and libraries
@@ -258,7 +258,7 @@ def large(device: str, n: int, length: int) -> None:
         took_memory = torch.cuda.max_memory_allocated() - planned.parts["weights"]
     else:
         took_memory = peak() * 2**20 - before
-    far = memory.gram(space, gram.item_losses, one, 256, **kept)
+    far = memory.memory_estimate(space, gram.item_losses, one, 256, **kept)
     print(
         json.dumps(
             {

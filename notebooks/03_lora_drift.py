@@ -77,7 +77,7 @@ from lglib.models import function_space, loading, lora
 from lglib.tasks import pairs, supervised
 from lglib.studies import gates
 from lglib.base import seeding
-from lglib.search import pools, proposals, stacked, tries, votes
+from lglib.search import lora_candidates, pools, proposals, votes
 from lglib.studies.lora import forget_and_recover
 from lglib.report.results import Record
 from lglib.geometry.subspace import Subspace
@@ -211,7 +211,7 @@ sets = {
 def gradients_at(name, theta):
     """Gradients of A at a point: a matrix (gradients, d) for each set."""
     with space.at(theta):
-        return [stacked.gradients(adapter, b) for b in sets[name]]
+        return [lora_candidates.gradients(adapter, b) for b in sets[name]]
 
 
 grads = {}
@@ -280,7 +280,7 @@ def bases_before(name):
     a, at_f = grads[name, "theta*"], torch.cat(grads[name, "theta_f"])
     with space.at(p.star):
         b_batches = study.batches([study.pair.b], gradients, "static b")
-        b = stacked.gradients(adapter, b_batches)
+        b = lora_candidates.gradients(adapter, b_batches)
     scaled = [g / g.square().sum(1).mean().sqrt() for g in (a[0], b)]
     batch = study.lesson(study.pair.a, 64, "train", "krylov")
     with space.at(p.forgot):
@@ -505,7 +505,7 @@ for shape in shapes[1:]:
             other = study.recover(p.forgot, o, K, order=1)
             with adapter.space.at(p.star):
                 b = study.batches([study.pair.a, study.pair.b], gradients, "static")
-                g = stacked.gradients(adapter, b)
+                g = lora_candidates.gradients(adapter, b)
             bases = {"static": Subspace.from_gradients(g, K)}
             shaped[shape, name, o] = (
                 measure(run, other, control, bases),
@@ -725,7 +725,7 @@ noise = 0.05 * torch.randn(space.d, generator=dice, dtype=space.dtype).to(device
 strange = stranger.space.flatten() + noise  # B is not zero, as after training
 with stranger.space.at(strange):
     unrelated = {
-        n: [Subspace.from_gradients(stacked.gradients(stranger, b), K) for b in sets[n]]
+        n: [Subspace.from_gradients(lora_candidates.gradients(stranger, b), K) for b in sets[n]]
         for n in chosen
     }
 
@@ -808,7 +808,7 @@ def by_block(name, block):
         for step in paths[name, "AdamW"]
     ]
     with stranger.space.at(strange):
-        g = stacked.gradients(stranger, sets[name][0])
+        g = lora_candidates.gradients(stranger, sets[name][0])
     far = Subspace.from_gradients(g[:, own], K)
     floor = fmean(a.overlap(far) for a in cut[0])
     return min(drift.measure(STEPS, cut, floor).half_life, float(T))
@@ -852,7 +852,7 @@ batch = studies[subject].lesson(chosen[subject].a, items, "test", "gain")
 def pool_at(step):
     """Candidates from six proposals around a point of the recovery."""
     space.load(path[step])
-    local = stacked.gradients(adapter, sets[subject][0])
+    local = lora_candidates.gradients(adapter, sets[subject][0])
     proposed = {
         "prefix": Subspace.prefix(path[step:], K),
         "local": Subspace.from_gradients(local, K),
@@ -945,15 +945,15 @@ def search_in(name):
         whole = b == "whole space"
         density[b] = g.square().sum().item() / d if whole else own[b].density(g)
         u = (
-            tries.everywhere(space, seed)
+            proposals.everywhere_by_tensor(space, seed)
             if whole
             else proposals.within(own[b], seed, f"{name}/{b}")
         )
         for share in norms:
             asked = dict(norm=share * size, label=f"{name}, {b}")
-            every = tries.run(adapter, select, u, candidates=candidates, **asked)
+            every = lora_candidates.run(adapter, select, u, candidates=candidates, **asked)
             first = votes.best_first(every.gains(), VOTERS).tolist()
-            again = tries.run(
+            again = lora_candidates.run(
                 adapter, held, lambda i: u(first[i]), candidates=VOTERS, **asked
             )
             tried[b, share] = every, first, again
@@ -1160,7 +1160,7 @@ def confine(name, m, kind="fresh"):
         if kind == "prefix":
             return Subspace.prefix(others[name, "SGD"].points, K)
         b = small.batches([study.pair.a], FRESH, f"refresh {step}")
-        g = stacked.gradients(adapter, b)
+        g = lora_candidates.gradients(adapter, b)
         if kind == "mean":
             return Subspace.from_vectors(g.mean(0)[None])
         values = spectra.spectrum(g / g.norm(dim=1, keepdim=True)).eigenvalues

@@ -142,9 +142,9 @@ def lesson(items):
 longest = lesson(draw(tasks[0], examples, "plan"))
 first = lesson(draw(tasks[0], 1, "plan"))
 planned = dict(n=examples, tokens=longest.tokens.shape[1])
-whole = memory.gram(space, gram.item_losses, first, **planned)
-lean = memory.gram(space, gram.item_losses, first, blocks=found.blocks, **planned)
-room = memory.memory(found.device)
+whole = memory.memory_estimate(space, gram.item_losses, first, **planned)
+lean = memory.memory_estimate(space, gram.item_losses, first, blocks=found.blocks, **planned)
+room = memory.free_memory(found.device)
 blocks = () if whole.total < room else found.blocks  # blocks: their activations again
 chosen_plan = lean if blocks else whole
 chosen_plan.require(room)

@@ -106,10 +106,16 @@ def make(target: Path) -> Path:
         (target / folder).mkdir(parents=True)
     for folder in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / folder, target / folder, dirs_exist_ok=True)
-    for name in ("_config.yml", "pyproject.toml", "notebooks/jupytext.toml", "book/references.bib", ".gitignore"):
+    for name in (
+        "_config.yml",
+        "pyproject.toml",
+        "notebooks/jupytext.toml",
+        "book/references.bib",
+        ".gitignore",
+    ):
         shutil.copy2(ROOT / name, target / name)
-    names = target / "lglib" / "studies" / "__init__.py"
-    names.write_text(re.sub(r"NAMES = \(.*?\)", 'NAMES = ("one", "two")', names.read_text(), flags=re.DOTALL))
+    names = target / "lglib" / "report" / "provenance.py"
+    names.write_text(re.sub(r"STUDIES = \(.*?\)", 'STUDIES = ("one", "two")', names.read_text(), count=1))
     for profile in ("smoke", "quick", "paper"):
         (target / "config" / f"{profile}.yml").write_text(PROFILE)
     (target / "_toc.yml").write_text(TOC)

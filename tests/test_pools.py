@@ -267,7 +267,7 @@ def test_unknown_families_are_refused_with_those_there_are():
         ({"norms": [0.1, 0.0]}, "every sigma must be finite and above 0"),
         ({"norms": [-1.0]}, "every sigma must be finite and above 0"),
         ({"norms": [1e-30]}, "too small"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": -1}, "seed must be a whole number from 0, got -1"),
         ({"static": Subspace.random(5, 2, seed=0)}, "static"),
         ({"static": Subspace.random(D, 2, seed=0, dtype=torch.float32)}, "static"),
         ({"families": {"odd": Subspace.random(5, 2, seed=0)}}, "odd"),

@@ -15,8 +15,24 @@ SEEDS = [0.7, 0.8, 0.75, 0.82, 0.78]
 
 def test_an_interval_prints_with_its_ends_and_its_n():
     interval = stats.Interval(0.771, 0.7149, 0.83, level=0.95, n=5)
-    assert str(interval) == f"{interval}" == "0.77 [0.71, 0.83] (n=5)"
-    assert f"{interval:.3f}" == "0.771 [0.715, 0.830] (n=5)"
+    assert str(interval) == f"{interval}" == "0.771 [0.715, 0.830] (n=5)"
+    assert f"{interval:.2f}" == "0.77 [0.71, 0.83] (n=5)"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.5, 0.49, 0.51), "0.500 [0.490, 0.510]"),
+        ((0.00012, -0.00001, 0.0003), "0.00012 [-0.00001, 0.00030]"),
+        ((2.34567e-8, 2.3456e-8, 2.3458e-8), "2.34567e-08 [2.34560e-08, 2.34580e-08]"),
+        ((3.2e9, 3.1e9, 3.3e9), "3.20e+09 [3.10e+09, 3.30e+09]"),
+        ((1.0, 1.0, 1.0), "1 [1, 1]"),
+        ((0.0, 0.0, 0.0), "0 [0, 0]"),
+        ((12.0, 4.0, 40.0), "12 [4, 40]"),
+    ],
+)
+def test_a_value_has_the_digits_that_its_interval_warrants(numbers, text):
+    assert stats.with_spread(*numbers) == text
 
 
 def test_an_interval_contains_its_ends_and_cannot_be_changed():

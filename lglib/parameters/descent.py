@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lglib.base import progress
+from lglib.base.checks import count
 from lglib.parameters.space import LossFn, ParameterSpace
 
 OptimizerFactory = Callable[[Sequence[torch.nn.Parameter]], torch.optim.Optimizer]
@@ -45,8 +46,8 @@ class Diverged(RuntimeError):
         self.trajectory = trajectory
 
 
-def optimizer(name: str, lr: float) -> OptimizerFactory:
-    """Return a factory for `descend`: torch's SGD, SGD with momentum 0.9, or Adam, at learning rate lr.
+def optimizer(name: str, rate: float) -> OptimizerFactory:
+    """Return a factory for `descend`: torch's SGD, SGD with momentum 0.9, or Adam, at a learning rate.
 
     Raises ValueError for an unknown name or a rate that is not above 0.
 
@@ -55,9 +56,18 @@ def optimizer(name: str, lr: float) -> OptimizerFactory:
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimiser is {name!r}; there is: {', '.join(OPTIMIZERS)}")
-    if not 0 < lr < float("inf"):
-        raise ValueError(f"lr must be finite and above 0, got {lr!r}")
-    return lambda parameters: OPTIMIZERS[name](parameters, lr=lr)
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"rate must be finite and above 0, got {rate!r}")
+    return lambda parameters: OPTIMIZERS[name](parameters, lr=rate)
+
+
+def require_factory(optimizer: OptimizerFactory) -> None:
+    """Raise ValueError unless an optimiser is given as a function of the parameters."""
+    if not callable(optimizer):
+        raise ValueError(
+            f"optimizer: got {optimizer!r}, want a function that makes a torch optimiser of the parameters, "
+            "such as descent.optimizer('Adam', 1e-3)"
+        )
 
 
 def warm_and_decay(steps: int, warm: int) -> Callable[[int], float]:
@@ -106,8 +116,8 @@ def descend(
     >>> run.points.shape, bool(run.losses[-1] < run.losses[0])
     (torch.Size([6, 4]), True)
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ValueError(f"every must be a whole number from 1, got {every!r}")
+    require_factory(optimizer)
+    every = count("every", every)
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be above 0, got {clip!r}")
     parameters = space.parameters()

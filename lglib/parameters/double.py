@@ -27,7 +27,7 @@ class Throughout(TorchFunctionMode):
     Casts of it to float32 return float64, and softmax, sum, mean, prod and cumsum with `dtype=torch.float32`
     compute in float64. Everything else is left alone. Derivatives of such a pass are in float64 too; what is
     computed *again* on the way back is not, so do not combine it with gradient checkpointing (`blocks` of
-    `leaves.visit`). It does not reach into compiled code or fused kernels: load with attention="eager".
+    `per_example_gradients`). Compiled code and fused kernels are out of reach: load with attention="eager".
 
     >>> x = torch.ones(2, dtype=torch.float64)
     >>> with Throughout():

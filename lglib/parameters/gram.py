@@ -92,7 +92,9 @@ def grams(
         for other in also:
             other(name, row, block)
 
-    losses = per_example.visit(space, item_losses, lesson, n, see, budget=budget, blocks=blocks)
+    losses = per_example.per_example_gradients(
+        space, item_losses, lesson, n, see, budget=budget, blocks=blocks
+    )
     order = [name for name in space.names if name in parts]
     found = Grams({name: parts[name] for name in order}, losses.double().cpu(), space.d)
     _require_signal(found, lesson)

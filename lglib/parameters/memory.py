@@ -20,7 +20,7 @@ SPARE = 1.25  # what allocators and the interpreter take beside what is asked fo
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryEstimate:
     """Bytes of each part of a Gram matrix of n per-example gradients, and its operations."""
 
     parts: dict[str, float]
@@ -36,7 +36,7 @@ class Plan:
 
     def require(self, free: float | None = None) -> None:
         """Raise MemoryError, naming the parts, unless `free` bytes suffice (default: the machine's)."""
-        have = memory("cpu") if free is None else free
+        have = free_memory("cpu") if free is None else free
         need = self.total - SPARE * self.parts["weights"]  # those are loaded already
         if need > have:
             told = ", ".join(f"{name} {size / 1e9:.3g} GB" for name, size in self.parts.items())
@@ -55,10 +55,10 @@ class Plan:
         )
 
 
-def memory(device: torch.device | str) -> float:
+def free_memory(device: torch.device | str) -> float:
     """Bytes that are free on a device: of a GPU, or of the machine.
 
-    >>> memory("cpu") > 0
+    >>> free_memory("cpu") > 0
     True
     """
     if torch.device(device).type == "cuda":
@@ -66,7 +66,7 @@ def memory(device: torch.device | str) -> float:
     return float(psutil.virtual_memory().available)
 
 
-def gram(
+def memory_estimate(
     space: ParameterSpace,
     losses_fn: LossesFn,
     one: Any,
@@ -75,8 +75,8 @@ def gram(
     tokens: int,
     budget: int = per_example.BUDGET,
     blocks: Sequence[nn.Module] = (),
-) -> Plan:
-    """Plan the Gram matrix of n gradients from a batch of `one` example of the greatest length, `tokens`.
+) -> MemoryEstimate:
+    """Estimate the Gram matrix of n gradients from a batch of `one` example of the greatest length, `tokens`.
 
     What one example keeps for the way back is measured in a single pass; the rest follows from n. With
     `blocks`, those keep their input only, and the largest of them is counted once. The operations: 2 a
@@ -93,7 +93,7 @@ def gram(
     }
     again = 2 if blocks else 0  # the blocks' second pass forward
     operations = (6 + again) * space.d * n * tokens + 2.0 * n * n * space.d
-    return Plan(parts, operations, n, space.d, bool(blocks))
+    return MemoryEstimate(parts, operations, n, space.d, bool(blocks))
 
 
 def _kept(

@@ -8,23 +8,26 @@ rows and dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
-from lglib.parameters import checkpointing, per_layer
+from lglib.parameters import per_layer
 from lglib.parameters.per_layer import WIDE, Use
 from lglib.parameters.space import ParameterSpace
 
 LossesFn = Callable[[nn.Module, Any], Tensor]
 Visitor = Callable[[str, int, Tensor], None]
+Within = Callable[[int], AbstractContextManager[None]]
 BUDGET = 2**26  # bytes of one block: large enough for fast products, small beside the activations
 
 
-def visit(
+def per_example_gradients(
     space: ParameterSpace,
     losses_fn: LossesFn,
     batch: Any,
@@ -50,7 +53,7 @@ def visit(
     >>> space = ParameterSpace(nn.Linear(2, 1))
     >>> seen = {}
     >>> see = lambda name, row, block: seen.update({name: block})
-    >>> losses = visit(space, lambda net, x: net(x)[:, 0], torch.eye(2), 2, see)
+    >>> losses = per_example_gradients(space, lambda net, x: net(x)[:, 0], torch.eye(2), 2, see)
     >>> seen["weight"].tolist(), seen["bias"].tolist()
     ([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [1.0]])
     """
@@ -58,7 +61,7 @@ def visit(
     tape = _Tape(space, owners, n, see, budget)
     with ExitStack() as after:
         after.enter_context(_frozen(space.module))
-        after.enter_context(checkpointing.checkpointed(blocks, tape.within))
+        after.enter_context(checkpointed(blocks, tape.within))
         after.enter_context(tape.listening())
         after.enter_context(torch.enable_grad())
         losses = losses_fn(space.module, batch)
@@ -209,14 +212,14 @@ class _Tape:
 
     def require_all(self) -> None:
         """Refuse a parameter that no module has applied: its gradients cannot be told apart by example."""
-        if unused := [name for name, count in self.waiting.items() if not count]:
+        if unused := [name for name, left in self.waiting.items() if not left]:
             raise ValueError(f"where: no module applies {unused[:5]} to the batch; choose other parameters")
 
     def finish(self) -> None:
         """Show what is left; a use that got no gradient counts as nothing."""
         for use in self.ready:
             self._complete(use)
-        for name in [name for name, count in self.waiting.items() if count > 0]:
+        for name in [name for name, left in self.waiting.items() if left > 0]:
             self._show(name)
 
 
@@ -231,3 +234,49 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for p in thawed:
             p.requires_grad_(True)
+
+
+@contextmanager
+def checkpointed(blocks: Sequence[nn.Module], within: Within) -> Iterator[None]:
+    """While the body runs, these blocks keep their inputs only and compute the rest again on the way back.
+
+    Each application of a block has a number, from 1: its computation, the first and the one on the way back,
+    runs inside of `within(number)`.
+
+    >>> from contextlib import contextmanager
+    >>> net, calls = nn.Sequential(nn.Linear(2, 2), nn.Tanh()), []
+    >>> @contextmanager
+    ... def within(number):
+    ...     calls.append(number)
+    ...     yield
+    >>> with checkpointed(list(net), within):
+    ...     net(torch.ones(1, 2)).sum().backward()
+    >>> calls
+    [1, 2, 2, 1]
+    """
+    before = [(b, b.__dict__.get("forward")) for b in blocks]
+    numbers = count(1)
+
+    def lean(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            number = next(numbers)
+
+            def body(*given: Any, **named: Any) -> Any:
+                with within(number):
+                    return forward(*given, **named)
+
+            return checkpoint(body, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+        return run
+
+    try:
+        for block in blocks:
+            block.forward = lean(block.forward)
+        with set_checkpoint_early_stop(False):
+            yield
+    finally:
+        for block, own in before:
+            if own is None:
+                block.__dict__.pop("forward", None)
+            else:
+                block.forward = own

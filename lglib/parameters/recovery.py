@@ -1,18 +1,87 @@
-"""How much of a recovery displacement a subspace captures, and the controls a capture must be read against.
+"""How much of a displacement a subspace captures, and the nulls beside which that is read (S2, S3).
 
-Definitions: PAPER section on recovery, our reading
-(chapter 2).
+Definitions: our reading (notation page, chapter 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from lglib.base.checks import count
 from lglib.geometry.subspace import Subspace
 from lglib.parameters.descent import Trajectory
+from lglib.theory import nulls
+
+
+@dataclass(frozen=True)
+class PrefixCapture:
+    """Capture of theta_T - theta_0 by the first k of T updates, and what it must be read beside.
+
+    `to_come` is the capture of theta_T - theta_k, the updates that the prefix does not hold (nan at k = T);
+    `subspace` the law of a random k-dimensional subspace; `random_walk` what T equally long random steps
+    would give; `energy_share` what random steps of this run's lengths would; `never_learned` the capture in
+    the control run, where there is one.
+    """
+
+    value: float
+    to_come: float
+    k: int
+    steps: int
+    subspace: nulls.Null
+    random_walk: float
+    energy_share: float
+    never_learned: float | None
+
+    def __str__(self) -> str:
+        lines = [f"capture by the first {self.k} of {self.steps} updates  {self.value:.3g}"]
+        if self.k == self.steps:
+            lines[0] += "  (1 by construction: all updates are in the prefix)"
+        chance = self.subspace
+        lines += [
+            f"  of what is still to come  {self.to_come:.3g}",
+            f"  null: random subspace     {chance.mean:.3g} [{chance.low:.2g}, {chance.high:.2g}]",
+            f"  null: random walk         {self.random_walk:.3g}",
+            f"  null: energy share        {self.energy_share:.3g}",
+        ]
+        if self.never_learned is not None:
+            lines.append(f"  control: never learned    {self.never_learned:.3g}")
+        return "\n".join(lines)
+
+
+def prefix_capture(run: Trajectory, k: int, *, never_learned: Trajectory | None = None) -> PrefixCapture:
+    """Capture of a run's displacement by its first k updates, with all its nulls (S3).
+
+    `run` must hold every point (`descend(..., every=1)`); `never_learned` is a run of the same length from a
+    point that never knew the task. Raises ValueError for k outside 1 to T, or below d.
+
+    >>> points = torch.tensor([[0.0, 0, 0], [3, 0, 0], [3, 4, 0]])
+    >>> run = Trajectory(points, torch.zeros(2), torch.arange(3))
+    >>> found = prefix_capture(run, 1)
+    >>> round(found.value, 2), round(found.energy_share, 2), found.never_learned
+    (0.36, 0.36, None)
+    """
+    steps, d = len(run.losses), run.points.shape[1]
+    count("k", k, most=min(steps, d - 1))
+    if never_learned is not None and len(never_learned.losses) != steps:
+        raise ValueError(f"never_learned: has {len(never_learned.losses)} steps, want {steps} as the run")
+    own, control = (
+        None if one is None else captures({"": Subspace.prefix(one.points, k)}, one, [k], [steps])[""].item()
+        for one in (run, never_learned)
+    )
+    return PrefixCapture(
+        value=own or 0.0,
+        to_come=still_to_come(run, [k], [steps]).item(),
+        k=k,
+        steps=steps,
+        subspace=nulls.beta_null(k, d),
+        random_walk=nulls.random_walk_capture(k, steps, d),
+        energy_share=energy_share(run, [k], [steps]).item(),
+        never_learned=control,
+    )
 
 
 def captures(
@@ -64,8 +133,8 @@ def still_to_come(run: Trajectory, ks: Sequence[int], horizons: Sequence[int]) -
 def energy_share(run: Trajectory, ks: Sequence[int], horizons: Sequence[int]) -> np.ndarray:
     """Squared length of the first k updates over that of the first T: the capture, were updates orthogonal.
 
-    Shape (len(ks), len(horizons)). Chapter 1 derives it as the capture of a blind walk. Raises ValueError
-    as `captures` does.
+    Shape (len(ks), len(horizons)). Chapter 1 derives it as the capture of a random walk with these step
+    lengths. Raises ValueError as `captures` does.
 
     >>> run = Trajectory(torch.tensor([[0.0, 0], [3, 0], [3, 4]]), torch.zeros(2), torch.arange(3))
     >>> energy_share(run, ks=[1], horizons=[2])

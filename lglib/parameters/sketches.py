@@ -1,6 +1,6 @@
 """Random sketches of gradients, R^d to R^m: CountSketch and dense (Johnson-Lindenstrauss), and their laws.
 
-A sketch is a visitor of `leaves.visit`: it adds up blocks
+A sketch is a visitor of `per_example_gradients`: it adds up blocks
 of gradients and never holds the (n, d) matrix. Claim L1; the laws are proved in chapter 4.
 """
 
@@ -22,8 +22,8 @@ class Sketch:
     `kind` "countsketch" (Charikar, Chen and Farach-Colton 2002): each coordinate is added, with a random
     sign, to one of m buckets. "dense": S has independent N(0, 1/m) entries. Both keep inner products on
     average. Randomness is keyed by (seed, name of the parameter, row at which a block begins), so another
-    budget of `leaves.visit` gives another sketch. Raises ValueError unless 1 <= m <= d, or for an unknown
-    kind.
+    budget of `per_example_gradients` gives another sketch. Raises ValueError unless 1 <= m <= d, or for an
+    unknown kind.
 
     >>> sketch = Sketch("countsketch", m=2, d=3, seed=0)
     >>> sketch("weight", 0, torch.eye(3))

@@ -1,4 +1,4 @@
-"""Descent confined to a subspace that is made anew every m steps: how long does a basis stay useful?"""
+"""Descent within a subspace that is made anew every m steps: how long does a basis stay useful?"""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lglib.parameters.space import LossFn, ParameterSpace
 
 
 @dataclass(frozen=True)
-class Confined:
-    """A confined run: its trajectory, and what had been paid before each point (T + 1,)."""
+class SubspaceRun:
+    """A run within subspaces: its trajectory, and what had been paid before each point (T + 1,)."""
 
     run: Trajectory
     spent: Tensor
@@ -35,8 +35,8 @@ def descend(
     every: int | None,
     cost: int,
     price: int = 1,
-    label: str = "confined",
-) -> Confined:
+    label: str = "subspace descent",
+) -> SubspaceRun:
     """One step a batch along U z: only the k coordinates z move, in a basis that is refreshed.
 
     `basis(step)` makes the subspace at the present point; it is asked at step 0 and after every `every` steps
@@ -53,6 +53,7 @@ def descend(
     >>> round(fixed.capture(one.run.displacement), 4), one.spent.tolist()
     (1.0, [0, 1, 2, 3, 4, 5])
     """
+    descent.require_factory(optimizer)
     if not len(batches):
         raise ValueError("batches is empty: there is no step to take")
     every = len(batches) if every is None else count("every", every)
@@ -81,7 +82,7 @@ def descend(
         points.append(theta)
         spent.append(spent[-1] + paid + price)
         progress.tell(label, step + 1, len(batches))
-    return Confined(_trajectory(points, losses), torch.tensor(spent))
+    return SubspaceRun(_trajectory(points, losses), torch.tensor(spent))
 
 
 def _trajectory(points: list[Tensor], losses: list[float]) -> Trajectory:

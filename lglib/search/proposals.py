@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lglib.base import seeding
 from lglib.geometry.subspace import Subspace
+from lglib.parameters.space import ParameterSpace
+from lglib.search import random_search
 
 Proposal = Callable[[int], Tensor]  # candidate number -> unit vector (d,)
 
@@ -45,5 +47,22 @@ def everywhere(
     def propose(candidate: int) -> Tensor:
         z = torch.randn(d, generator=seeding.generator(seed, name, candidate), dtype=dtype)
         return (z / torch.linalg.vector_norm(z, dtype=torch.float64).to(z)).to(device)
+
+    return propose
+
+
+def everywhere_by_tensor(space: ParameterSpace, seed: int) -> Proposal:
+    """Proposal uniform on the unit sphere of R^d, its noise keyed by (seed, candidate, name of the tensor).
+
+    Two tensors of one shape never share it: see the tied noise of chapter 1.
+
+    >>> propose = everywhere_by_tensor(ParameterSpace(torch.nn.Linear(5, 5)), seed=0)
+    >>> round(propose(3).norm().item(), 5)
+    1.0
+    """
+
+    def propose(candidate: int) -> Tensor:
+        z = random_search.noise(space, seed, candidate)
+        return z / torch.linalg.vector_norm(z, dtype=torch.float64).to(z)
 
     return propose

@@ -15,17 +15,31 @@ from lglib.base.checks import count, level_of, numpy_generator, sample
 Alternative = Literal["two-sided", "less", "greater"]
 
 
+def with_spread(value: float, low: float, high: float) -> str:
+    """Write a value and its interval with the digits that the interval warrants: two of its half-width.
+
+    >>> with_spread(0.7712, 0.7154, 0.8301), with_spread(1240.4, 1100, 1400), with_spread(2e-12, 0, 9e-12)
+    ('0.771 [0.715, 0.830]', '1240 [1100, 1400]', '2.0e-12 [0.0e+00, 9.0e-12]')
+    """
+    half, size = (high - low) / 2, max(abs(value), abs(low), abs(high))
+    decimals = 1 - int(np.floor(np.log10(half))) if half > 0 else 0
+    spec = f".{max(decimals, 0)}f" if half > 0 else ".4g"
+    if half > 0 and (decimals > 6 or size >= 1e7):
+        spec = f".{max(int(np.floor(np.log10(size))) + decimals, 1)}e"
+    return f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate from n values with its confidence interval [low, high] at the given level.
 
     A skewed bootstrap may leave the estimate outside [low, high]; that is kept. Raises ValueError on numbers
     that are not finite, low > high, a level outside (0, 1) or n < 1. A format spec applies to all three
-    numbers (default .2f).
+    numbers (default: as many digits as `with_spread` gives).
 
     >>> interval = Interval(0.77, 0.71, 0.83, level=0.95, n=5)
     >>> print(interval), interval.contains(0.8)
-    0.77 [0.71, 0.83] (n=5)
+    0.770 [0.710, 0.830] (n=5)
     (None, True)
     """
 
@@ -48,11 +62,12 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         """Format as ``estimate [low, high] (n=...)``."""
-        spec = spec or ".2f"
+        if not spec:
+            return f"{with_spread(self.estimate, self.low, self.high)} (n={self.n})"
         return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}] (n={self.n})"
 
     def __str__(self) -> str:
-        """Format with two decimals."""
+        """Format with two digits of the half-width."""
         return format(self, "")
 
     def contains(self, x: float) -> bool:
@@ -67,7 +82,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     Raises ValueError on fewer values, values that are not finite or a level outside (0, 1).
 
     >>> print(mean_interval([0.7, 0.8, 0.75, 0.82, 0.78]))
-    0.77 [0.71, 0.83] (n=5)
+    0.770 [0.712, 0.828] (n=5)
     """
     x, level = sample("values", values), level_of(level)
     mean = float(x.mean())
@@ -90,7 +105,7 @@ def bootstrap_interval(
     one value out, such as the median of mostly equal values), and on bad values, seed, level or resamples.
 
     >>> print(bootstrap_interval([0.7, 0.8, 0.75, 0.82, 0.78], seed=0))
-    0.77 [0.73, 0.80] (n=5)
+    0.770 [0.726, 0.802] (n=5)
     """
     x, level, rng = sample("values", values), level_of(level), numpy_generator(seed)
     options = {"n_resamples": count("resamples", resamples), "method": "BCa", "rng": rng}

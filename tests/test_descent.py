@@ -303,7 +303,7 @@ def test_an_unknown_optimiser_names_those_there_are(name):
 
 @pytest.mark.parametrize("lr", [0, 0.0, -0.1, math.inf, math.nan])
 def test_a_learning_rate_that_is_not_above_zero_is_refused(lr):
-    with pytest.raises(ValueError, match="lr must be finite and above 0, got"):
+    with pytest.raises(ValueError, match="rate must be finite and above 0, got"):
         descent.optimizer("SGD", lr)
 
 

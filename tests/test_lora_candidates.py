@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from lglib.models import loading, lora
-from lglib.search import stacked, tries
+from lglib.parameters.space import ParameterSpace
+from lglib.search import lora_candidates, proposals
 from lglib.tasks import supervised
 from lglib.tasks.items import YES_NO, Item
 
@@ -85,9 +86,9 @@ def unchanged(adapter, before):
 
 
 def search(adapter, direction=None, **more):
-    direction = direction or tries.everywhere(adapter.space, seed=0)
+    direction = direction or proposals.everywhere_by_tensor(adapter.space, seed=0)
     own = dict(norm=NORM, candidates=CANDIDATES) | more
-    return tries.run(adapter, lesson(adapter), direction, **own)
+    return lora_candidates.run(adapter, lesson(adapter), direction, **own)
 
 
 def unit(space, candidate, seed=1):
@@ -112,7 +113,7 @@ def agree(one, other):
 def test_a_stack_says_what_each_candidate_says_alone(attach, family, targets):
     adapter = attach(family, targets=targets, alpha=3)
     known, thetas = lesson(adapter), draw(adapter.space, 3, seed=1)
-    found, want = stacked.logits(adapter, thetas, known), one_by_one(adapter, thetas, known)
+    found, want = lora_candidates.logits(adapter, thetas, known), one_by_one(adapter, thetas, known)
     assert found.shape == (3, *known.targets.shape, 644)
     assert min((want[i] - want[j]).abs().max() for i, j in ((0, 1), (0, 2), (1, 2))) > 0.1
     torch.testing.assert_close(found, want, rtol=0, atol=1e-4)
@@ -123,7 +124,7 @@ def test_a_stack_says_what_each_candidate_says_alone(attach, family, targets):
 def test_in_double_precision_they_agree_further(attach, family):
     adapter = attach(family, 4, "linear", "float64")
     known, thetas = lesson(adapter), draw(adapter.space, 3, seed=1)
-    found = stacked.logits(adapter, thetas, known)
+    found = lora_candidates.logits(adapter, thetas, known)
     assert found.dtype == torch.float64
     # norms and softmax of most families compute in single precision, whatever the weights are
     atol = 1e-12 if family == "gpt2" else 1e-5
@@ -134,7 +135,7 @@ def test_in_double_precision_they_agree_further(attach, family):
 def test_with_bfloat16_weights_they_agree_to_its_rounding(attach, family):
     adapter = attach(family, targets="linear", dtype="bfloat16")
     known, thetas = lesson(adapter), draw(adapter.space, 3, seed=1)
-    found, want = (f(adapter, thetas, known) for f in (stacked.logits, one_by_one))
+    found, want = (f(adapter, thetas, known) for f in (lora_candidates.logits, one_by_one))
     assert found.dtype == want.dtype == torch.bfloat16
     assert (found.float() - want.float()).norm() < 0.03 * want.float().norm()
     assert (want[0].float() - want[1].float()).norm() > 0.3 * want.float().norm()
@@ -143,7 +144,7 @@ def test_with_bfloat16_weights_they_agree_to_its_rounding(attach, family):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_stack_may_have_any_height(adapter, known, count):
     thetas = draw(adapter.space, 5, seed=2)
-    found = stacked.logits(adapter, thetas[:count], known)
+    found = lora_candidates.logits(adapter, thetas[:count], known)
     torch.testing.assert_close(found, one_by_one(adapter, thetas, known)[:count], rtol=0, atol=1e-4)
 
 
@@ -152,31 +153,33 @@ def test_a_head_that_sees_only_some_positions_may_be_adapted(folders):
     adapter = lora.attach(loading.load(str(folders["llama"]), device="cpu"), 2, ["lm_head", "o_proj"])
     thetas = draw(adapter.space, 3, seed=1)
     want = one_by_one(adapter, thetas, lesson(adapter))
-    torch.testing.assert_close(stacked.logits(adapter, thetas, lesson(adapter)), want, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        lora_candidates.logits(adapter, thetas, lesson(adapter)), want, rtol=0, atol=1e-4
+    )
 
 
 def test_the_theta_in_the_model_does_not_matter(adapter, known):
     thetas = draw(adapter.space, 2, seed=1)
-    want = stacked.logits(adapter, thetas, known)
+    want = lora_candidates.logits(adapter, thetas, known)
     adapter.space.load(draw(adapter.space, 1, seed=5)[0])
-    assert torch.equal(stacked.logits(adapter, thetas, known), want)
+    assert torch.equal(lora_candidates.logits(adapter, thetas, known), want)
 
 
 def test_candidates_do_not_see_each_other(adapter, known):
     thetas = draw(adapter.space, 4, seed=1)
-    want = stacked.logits(adapter, thetas, known)
+    want = lora_candidates.logits(adapter, thetas, known)
     spoiled = thetas.clone()
     spoiled[1], spoiled[2] = torch.nan, 1e30
-    found = stacked.logits(adapter, spoiled, known)
+    found = lora_candidates.logits(adapter, spoiled, known)
     torch.testing.assert_close(found[[0, 3]], want[[0, 3]], rtol=1e-5, atol=1e-5)
     assert found[1].isnan().all()
-    turned = stacked.logits(adapter, thetas.flip(0), known).flip(0)
+    turned = lora_candidates.logits(adapter, thetas.flip(0), known).flip(0)
     torch.testing.assert_close(turned, want, rtol=1e-5, atol=1e-5)
 
 
 def test_a_stack_leaves_no_trace(adapter, known):
     before = state(adapter)
-    stacked.logits(adapter, draw(adapter.space, 3, seed=1), known)
+    lora_candidates.logits(adapter, draw(adapter.space, 3, seed=1), known)
     unchanged(adapter, before)
     assert all(value.requires_grad for value in adapter.space.parameters())
 
@@ -185,7 +188,7 @@ def test_who_listened_before_listens_afterwards(adapter, known):
     heard = []
     hook = adapter.layers[0].module.register_forward_hook(lambda *_: heard.append(1))
     before = state(adapter)
-    stacked.logits(adapter, draw(adapter.space, 3, seed=1), known)
+    lora_candidates.logits(adapter, draw(adapter.space, 3, seed=1), known)
     unchanged(adapter, before)
     assert heard == [1]
     hook.remove()
@@ -193,17 +196,17 @@ def test_who_listened_before_listens_afterwards(adapter, known):
 
 def test_an_adapter_that_was_off_stays_off(adapter, known):
     thetas = draw(adapter.space, 2, seed=1)
-    want = stacked.logits(adapter, thetas, known)
+    want = lora_candidates.logits(adapter, thetas, known)
     with adapter.model.disable_adapter():
         before = state(adapter)
-        assert torch.equal(stacked.logits(adapter, thetas, known), want)
+        assert torch.equal(lora_candidates.logits(adapter, thetas, known), want)
         unchanged(adapter, before)
 
 
 def test_adapters_that_were_frozen_stay_frozen(adapter, known):
     first = adapter.space.parameters()[0].requires_grad_(False)
     before = state(adapter)
-    stacked.logits(adapter, draw(adapter.space, 2, seed=1), known)
+    lora_candidates.logits(adapter, draw(adapter.space, 2, seed=1), known)
     assert not first.requires_grad
     unchanged(adapter, before)
 
@@ -220,12 +223,12 @@ def test_an_error_inside_the_forward_pass_leaves_no_trace(adapter, known, monkey
     with monkeypatch.context() as patch:
         patch.setattr(part, "forward", fails)
         with pytest.raises(error, match="out of memory"):
-            stacked.logits(adapter, thetas, known)
+            lora_candidates.logits(adapter, thetas, known)
     unchanged(adapter, before)
     assert torch.equal(tiny.logits(adapter.model), want)
     assert all(value.requires_grad for value in adapter.space.parameters())
     want = one_by_one(adapter, thetas, known)
-    torch.testing.assert_close(stacked.logits(adapter, thetas, known), want, rtol=0, atol=1e-4)
+    torch.testing.assert_close(lora_candidates.logits(adapter, thetas, known), want, rtol=0, atol=1e-4)
 
 
 def test_what_is_no_stack_of_thetas_is_refused(adapter, known):
@@ -240,7 +243,7 @@ def test_what_is_no_stack_of_thetas_is_refused(adapter, known):
         (thetas.to("meta"), "thetas must be torch.float32 on cpu, got torch.float32 on meta"),
     ]:
         with pytest.raises(ValueError, match=told):
-            stacked.logits(adapter, wrong, known)
+            lora_candidates.logits(adapter, wrong, known)
     unchanged(adapter, before)
 
 
@@ -291,8 +294,13 @@ def test_an_answer_that_a_candidate_gets_right_is_counted(adapter):
     first = supervised.lesson(adapter.base.tokenizer, [Item(item.prompt, (" yes",), 0) for item in ITEMS])
     first.targets[:, 0] = torch.tensor([found.predicted[i, j, 0] for i, j in ((1, 0), (4, 1), (4, 2))])
     for method in ("loop", "stacked"):
-        again = tries.run(
-            adapter, first, tries.everywhere(adapter.space, 0), norm=NORM, candidates=6, method=method
+        again = lora_candidates.run(
+            adapter,
+            first,
+            proposals.everywhere_by_tensor(adapter.space, 0),
+            norm=NORM,
+            candidates=6,
+            method=method,
         )
         assert again.right[1, 0]
         assert again.right[4, 1:].all()
@@ -405,7 +413,7 @@ def test_a_number_is_one_candidate_whatever_else_is_tried(adapter, method):
         asked.append(i)
         return everywhere(i)
 
-    everywhere = tries.everywhere(adapter.space, 0)
+    everywhere = proposals.everywhere_by_tensor(adapter.space, 0)
     whole = search(adapter, direction, candidates=9, chunk=4, method=method)
     assert asked == list(range(9))
     for candidates, chunk in [(1, 1), (5, 2), (8, 8)]:
@@ -415,14 +423,14 @@ def test_a_number_is_one_candidate_whatever_else_is_tried(adapter, method):
 
 
 def test_the_points_tried_are_norm_away_in_the_direction_of_their_number(adapter, monkeypatch):
-    seen, plain = [], stacked.logits
+    seen, plain = [], lora_candidates.logits
 
     def logits(own, thetas, known):
         seen.append(thetas.clone())
         return plain(own, thetas, known)
 
-    monkeypatch.setattr(stacked, "logits", logits)
-    theta, propose = adapter.space.flatten(), tries.everywhere(adapter.space, 3)
+    monkeypatch.setattr(lora_candidates, "logits", logits)
+    theta, propose = adapter.space.flatten(), proposals.everywhere_by_tensor(adapter.space, 3)
     for candidates, chunk, heights in [(7, 3, [3, 3, 1]), (4, 8, [4]), (4, 2, [2, 2])]:
         seen.clear()
         search(adapter, propose, candidates=candidates, chunk=chunk)
@@ -432,21 +440,21 @@ def test_the_points_tried_are_norm_away_in_the_direction_of_their_number(adapter
 
 
 def test_directions_are_unit_vectors_by_seed_and_number(adapter):
-    propose = tries.everywhere(adapter.space, 0)
+    propose = proposals.everywhere_by_tensor(adapter.space, 0)
     torch.manual_seed(0)
     before = torch.get_rng_state()
     drawn = torch.stack([propose(i) for i in range(20)])
     assert torch.equal(torch.get_rng_state(), before)
     assert (drawn.norm(dim=1) - 1).abs().max() < 1e-6
-    again = tries.everywhere(adapter.space, 0)
+    again = proposals.everywhere_by_tensor(adapter.space, 0)
     assert torch.equal(torch.stack([again(i) for i in reversed(range(20))]).flip(0), drawn)
-    other = torch.stack([tries.everywhere(adapter.space, 1)(i) for i in range(20)])
+    other = torch.stack([proposals.everywhere_by_tensor(adapter.space, 1)(i) for i in range(20)])
     cosines = torch.cat([drawn, other]) @ torch.cat([drawn, other]).T - torch.eye(40)
     assert cosines.abs().max() < 5 / adapter.space.d**0.5
 
 
 def test_a_direction_is_uniform_on_the_sphere(adapter):
-    propose, d = tries.everywhere(adapter.space, 0), adapter.space.d
+    propose, d = proposals.everywhere_by_tensor(adapter.space, 0), adapter.space.d
     z = torch.stack([propose(i) for i in range(50)]).double() * d**0.5
     assert abs(z.mean()) < 4 / z.numel() ** 0.5
     assert z.pow(4).mean().item() == pytest.approx(3, abs=4 * (96 / z.numel()) ** 0.5)
@@ -459,11 +467,11 @@ def test_a_direction_is_uniform_on_the_sphere(adapter):
 def test_tensors_of_one_shape_do_not_share_their_noise(attach, space):
     if space == "plain":
         net = nn.Sequential(*(nn.Linear(40, 40, bias=False) for _ in range(4)))
-        own = tries.ParameterSpace(net)
+        own = ParameterSpace(net)
     else:
         own = attach("qwen2", 4, "linear").space
     for candidate in (0, 1, 17):
-        parts = own.split(tries.everywhere(own, 0)(candidate))
+        parts = own.split(proposals.everywhere_by_tensor(own, 0)(candidate))
         names = list(parts)
         pairs = 0
         for i, one in enumerate(names):
@@ -502,7 +510,7 @@ def numbers_held():
 def test_memory_does_not_grow_with_the_candidates(adapter, method, monkeypatch, fresh):
     total, chunk, d = 24, 4, adapter.space.d
     directions, stacks, most, held = [], [], [], {}
-    plain = stacked.logits
+    plain = lora_candidates.logits
 
     def direction(i):
         most.append(sum(ref() is not None for ref in directions))
@@ -518,7 +526,7 @@ def test_memory_does_not_grow_with_the_candidates(adapter, method, monkeypatch, 
         assert sum(ref() is not None for ref in stacks) <= 2
         return plain(own, thetas, known)
 
-    monkeypatch.setattr(stacked, "logits", logits)
+    monkeypatch.setattr(lora_candidates, "logits", logits)
     found = search(adapter, direction, candidates=total, chunk=chunk, method=method)
     assert len(directions) == total
     assert max(most) <= chunk + 1
@@ -606,7 +614,7 @@ def test_gradients_in_one_pass_are_those_one_by_one(tmp_path, family, targets):
     before, lessons = space.flatten(), lessons_of(adapter.base)
     want = space.gradient_matrix(supervised.loss, lessons)
     for chunk in (1, 2, 16):
-        got = stacked.gradients(adapter, lessons, chunk=chunk)
+        got = lora_candidates.gradients(adapter, lessons, chunk=chunk)
         assert (got - want).norm() <= 1e-4 * want.norm()
     assert torch.equal(space.flatten(), before)
     assert all(p.grad is None and p.requires_grad for p in space.parameters())
@@ -616,13 +624,13 @@ def test_gradients_want_lessons_of_one_size_and_a_finite_loss(tmp_path):
     tiny.save(tmp_path)
     adapter = lora.attach(loading.load(str(tmp_path)), 2)
     with pytest.raises(ValueError, match=r"same number of items, got \[2, 3\]"):
-        stacked.gradients(adapter, lessons_of(adapter.base, (3, 2)))
+        lora_candidates.gradients(adapter, lessons_of(adapter.base, (3, 2)))
     with pytest.raises(ValueError, match="got none"):
-        stacked.gradients(adapter, [])
+        lora_candidates.gradients(adapter, [])
     with torch.no_grad():
         adapter.space.parameters()[1].fill_(float("nan"))
     with pytest.raises(ValueError, match="the loss is not finite"):
-        stacked.gradients(adapter, lessons_of(adapter.base))
+        lora_candidates.gradients(adapter, lessons_of(adapter.base))
 
 
 def test_joined_lessons_have_the_losses_of_their_parts(tmp_path):

@@ -33,7 +33,9 @@ def blocks_of(family):
 
 def planned(family="gpt2", n=8, **more):
     one = lesson(1)
-    return memory.gram(space_of(family), gram.item_losses, one, n, tokens=one.tokens.shape[1], **more)
+    return memory.memory_estimate(
+        space_of(family), gram.item_losses, one, n, tokens=one.tokens.shape[1], **more
+    )
 
 
 def kept(space, losses_fn, batch):
@@ -65,7 +67,7 @@ def test_the_activations_are_what_autograd_keeps_for_all_examples(family):
 
 def test_the_activations_of_plain_layers_are_their_inputs_to_the_byte():
     net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
-    found = memory.gram(
+    found = memory.memory_estimate(
         ParameterSpace(net), lambda net, x: net(x).sum((1, 2)), torch.ones(1, 5, 4), 10, tokens=5
     )
     assert found.parts["activations"] == 10 * 4 * 5 * (
@@ -86,7 +88,7 @@ def test_an_entry_of_a_block_is_kept_and_the_largest_block_once():
     blocks = [nn.Sequential(nn.Linear(4, k), nn.Tanh(), nn.Linear(k, 4)) for k in (8, 16)]
     net = nn.Sequential(nn.Linear(4, 4), *blocks)
     given = (ParameterSpace(net), lambda net, x: net(x).sum(1), torch.ones(1, 4), 2)
-    found = memory.gram(*given, tokens=1, blocks=blocks).parts["activations"] / 2
+    found = memory.memory_estimate(*given, tokens=1, blocks=blocks).parts["activations"] / 2
     entries, outside, largest = 2 * 4, 4, 16
     assert 4 * (entries + outside + largest) <= found <= 4 * (entries + outside + largest + 2 * 4)
 
@@ -171,7 +173,7 @@ def test_planning_leaves_no_trace_also_after_an_error(fails):
 
     before = hooks()
     try:
-        memory.gram(space, losses, lesson(1), 8, tokens=9, blocks=blocks_of("gpt2"))
+        memory.memory_estimate(space, losses, lesson(1), 8, tokens=9, blocks=blocks_of("gpt2"))
     except RuntimeError:
         assert fails
     assert hooks() == before

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from lglib.models import families
-from lglib.parameters import gram, per_example
+from lglib.parameters import gram
+from lglib.parameters.per_example import per_example_gradients
 from lglib.parameters.space import ParameterSpace
 from lglib.tasks import supervised
 from lglib.tasks.items import YES_NO, Item
@@ -56,7 +57,7 @@ def collected(space, losses_fn, batch, n, **more):
         rows[:, start : start + flat.shape[1]] = flat
         times[start : start + flat.shape[1]] += 1
 
-    per_example.visit(space, losses_fn, batch, n, see, **more)
+    per_example_gradients(space, losses_fn, batch, n, see, **more)
     assert times.max() <= 1
     return rows
 
@@ -144,13 +145,15 @@ def test_a_padding_token_gets_no_gradient_through_the_embedding(family):
 def test_gradients_of_narrow_weights_are_multiplied_in_float32(dtype):
     net, kinds = tiny.model("gpt2").to(dtype), set()
     space = ParameterSpace(net)
-    per_example.visit(space, gram.item_losses, lesson(), 3, lambda name, row, block: kinds.add(block.dtype))
+    per_example_gradients(
+        space, gram.item_losses, lesson(), 3, lambda name, row, block: kinds.add(block.dtype)
+    )
     assert kinds == {torch.float32}
 
 
 def test_the_losses_are_returned_without_a_graph():
     space = ParameterSpace(net_of("gpt2"))
-    found = per_example.visit(space, gram.item_losses, lesson(), 3, lambda *_: None)
+    found = per_example_gradients(space, gram.item_losses, lesson(), 3, lambda *_: None)
     assert not found.requires_grad
     torch.testing.assert_close(found, gram.item_losses(space.module, lesson()).detach())
 
@@ -162,7 +165,7 @@ def test_blocks_stay_near_the_budget_and_cover_every_row_once():
         sizes[name] = max(sizes.get(name, 0), block.numel() * 4)
         rows.setdefault(name, []).append((row, block.shape[1]))
 
-    per_example.visit(space, gram.item_losses, lesson(), 3, see, budget=20_000)
+    per_example_gradients(space, gram.item_losses, lesson(), 3, see, budget=20_000)
     matrices = [name for name in space.names if "ln_" not in name]
     assert max(sizes[name] for name in matrices) <= 20_000
     for name in space.names:
@@ -354,7 +357,7 @@ def test_losses_without_any_graph_show_nothing():
     def losses(net, x):
         return net(x).detach().flatten(1).sum(1)
 
-    found = per_example.visit(space, losses, gaussian(*X), 3, lambda *a: seen.append(a))
+    found = per_example_gradients(space, losses, gaussian(*X), 3, lambda *a: seen.append(a))
     assert found.shape == (3,)
     assert not seen
 
@@ -442,7 +445,7 @@ def test_hooks_requires_grad_and_forward_are_as_before_also_after_an_error(where
     losses, see = (stop if where == "losses" else summed), (stop if where == "visitor" else lambda *_: None)
 
     def run():
-        per_example.visit(ParameterSpace(net), losses, gaussian(*X), 3, see, blocks=list(net.blocks))
+        per_example_gradients(ParameterSpace(net), losses, gaussian(*X), 3, see, blocks=list(net.blocks))
 
     if where == "nowhere":
         run()
@@ -460,7 +463,7 @@ def test_gradients_that_were_there_stay_as_they_are():
     net = linear()
     summed(net, gaussian(*X)).sum().backward()
     before = [p.grad.clone() for p in net.parameters()]
-    per_example.visit(ParameterSpace(net), summed, gaussian(*X), 3, lambda *_: None)
+    per_example_gradients(ParameterSpace(net), summed, gaussian(*X), 3, lambda *_: None)
     assert all(torch.equal(p.grad, old) for p, old in zip(net.parameters(), before, strict=True))
 
 
@@ -473,7 +476,7 @@ def test_a_visitor_may_run_the_model_itself():
         net(x)
         rows[name, row] = block
 
-    per_example.visit(space, summed, x, 3, see)
+    per_example_gradients(space, summed, x, 3, see)
     found = torch.cat([rows[name, 0].reshape(3, -1) for name in space.names], dim=1)
     torch.testing.assert_close(found, expected)
 
