@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,45 @@ def gains(
         progress.tell("candidates", row // len(sigmas) + 1, candidates)
     gained = np.where(np.isfinite(found), np.array(base) - found, -np.inf)
     return gained.reshape(candidates, len(sigmas), len(batches))
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best of n candidates: its point theta (d,), its gain, its held-out gain, and all gains (n,)."""
+
+    theta: torch.Tensor
+    gain: float
+    held_out: float | None
+    gains: np.ndarray
+
+
+def random_search(
+    space: ParameterSpace,
+    loss_fn: Callable[[torch.nn.Module, Any], torch.Tensor],
+    batch: Any,
+    *,
+    sigma: float,
+    n: int,
+    seed: int,
+    held_out: Any = None,
+) -> SearchResult:
+    """Draw n candidates theta + sigma eps and return the one with the lowest loss on a batch (Theorem 1).
+
+    Its gain on `held_out`, a batch that it was not selected on, is the one to report. The model is left as it
+    was; `space.load(result.theta)` puts it there. Raises ValueError as `gains` does.
+
+    >>> space = ParameterSpace(torch.nn.Linear(2, 1))
+    >>> loss = lambda net, x: net(x).square().mean()
+    >>> found = random_search(space, loss, torch.ones(4, 2), sigma=0.1, n=16, seed=0, held_out=torch.eye(2))
+    >>> found.gain == found.gains.max(), found.theta.shape
+    (True, torch.Size([3]))
+    """
+    batches = [batch] if held_out is None else [batch, held_out]
+    table = gains(space, loss_fn, batches, sigmas=[sigma], candidates=n, seed=seed)[:, 0]  # (n, batches)
+    best = int(table[:, 0].argmax())
+    theta = torch.add(space.flatten(), noise(space, seed, best), alpha=sigma)
+    other = None if held_out is None else float(table[best, 1])
+    return SearchResult(theta, float(table[best, 0]), other, table[:, 0])
 
 
 def block_maxima(gains: np.ndarray, n: int) -> np.ndarray:
