@@ -1,4 +1,4 @@
-"""A small project for tests of the pipeline: two fake studies that take no time, two notebooks, a one-page book."""
+"""A small project for tests of the pipeline: two fake studies that take no time, two notebooks, one page."""
 
 from __future__ import annotations
 

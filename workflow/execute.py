@@ -60,9 +60,9 @@ def execute(chapter: str, profile: str, root: Path) -> None:
     state = plan.State(profile, root)
     notebook, target, label = state.source(chapter), state.executed(chapter), f"[{chapter}]"
     target.parent.mkdir(parents=True, exist_ok=True)
-    live, log, failed = (target.with_name(f"{chapter}.{end}") for end in ("live", "log", "failed.ipynb"))
+    live, failed = target.with_name(f".{chapter}.live.ipynb"), target.with_name(f"{chapter}.failed.ipynb")
+    log, progress = target.with_suffix(".log"), target.with_name(f".{chapter}.progress")
     failed.unlink(missing_ok=True)
-    progress = target.with_suffix(".progress")
     os.environ.update(terminal.ENVIRONMENT, LG_PROGRESS=str(progress))
     stamp = state.chapter_stamp(chapter)
     with log.open("w", encoding="utf-8") as stream, terminal.following(progress, label):

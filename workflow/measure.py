@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lglib import studies
-from lglib.report.provenance import project_root
+from lglib.report import provenance
 from lglib.studies import profiles
 from workflow import request, terminal
 
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", default="", help="default: the first that the profile names")
     parser.add_argument("--seed", default="0")
     asked = parser.parse_args(argv)
-    root = project_root()
+    root = provenance.project_root()
     try:
         model, seed = _checked(asked, root)
     except profiles.ProfileError as error:
@@ -69,7 +69,8 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> Path:
 
     module = studies.study(study)
     parameters = studies.parameters(study, profile, model=model)
-    found = module.measure(parameters, seed)
+    with provenance.unchanged(study):
+        found = module.measure(parameters, seed)
     header = observations.Header.made_now(
         study,
         profile=profile,

@@ -9,6 +9,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lglib.report import provenance
 from lglib.studies import profiles
 from lglib.studies.base import Parameters
 from lglib.studies.profiles import ProfileError, filed
@@ -16,7 +17,7 @@ from lglib.studies.profiles import ProfileError, filed
 if TYPE_CHECKING:
     from lglib.report.observations import Measured
 
-NAMES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
+NAMES = provenance.STUDIES  # in the order of the book
 
 __all__ = ["NAMES", "Parameters", "ProfileError", "filed", "observed", "parameters", "plan", "study"]
 
