@@ -394,7 +394,7 @@ def test_models_and_columns_that_only_some_have_stay_apart(project):
     assert list(found.columns[:3]) == ["model", "claim", "measure"]
 
 
-# --- selecting and comparing
+# --- selecting
 
 
 def test_rows_are_selected_by_value_list_emptiness_and_extreme():
@@ -414,26 +414,6 @@ def test_no_such_row_names_the_values_there_are():
         obs.rows(frame, measure="capture", k=7)
     with pytest.raises(KeyError, match="no column layer; there is: claim"):
         obs.rows(frame, layer=1)
-
-
-def test_a_comparison_names_cells_that_differ_and_rows_that_are_in_one_table_only():
-    old, new = measured().frame(), measured().frame()
-    assert not len(obs.compare(old, new))
-    new.loc[0, "value"] += 0.05
-    new.loc[0, "high"] += 0.0000001
-    new.loc[1, "null_means"] = "other"
-    found = obs.compare(old, new.drop(index=5))
-    assert found["field"].tolist() == ["row", "value", "null_means"]
-    assert found["difference"].tolist()[1] == pytest.approx(0.05)
-    assert (found.iloc[0]["old"], found.iloc[0]["new"]) == (True, False)
-    assert found.iloc[1][["pair", "k"]].tolist() == ["cipher", 1]
-
-
-def test_a_comparison_takes_a_new_column_for_new_rows():
-    old = measured().frame()
-    new = old.assign(layer=1)
-    assert set(obs.compare(old, new)["field"]) == {"row"}
-    assert len(obs.compare(old, new)) == 2 * len(old)
 
 
 def test_the_stamp_of_a_header_comes_from_the_process(monkeypatch):

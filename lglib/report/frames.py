@@ -1,4 +1,4 @@
-"""Tables of measured values, one row a value: checked, selected, taken over seeds, compared.
+"""Tables of measured values, one row a value: checked, selected, taken over seeds.
 
 Room: report, on `theory.stats`; knows no file and no model. A table has the columns of LEFT, then one column
 for each thing that was varied (pair, optimiser, k, ...; empty where it means nothing), then those of RIGHT.
@@ -155,39 +155,6 @@ def _check_alike(frame: pd.DataFrame, groups: Any, keys: list[str]) -> None:
         if found.any():
             row = frame[found].iloc[0]
             raise ValueError(f"{describe(row)} of {row['model']} {what}")
-
-
-def compare(
-    old: pd.DataFrame, new: pd.DataFrame, *, relative: float = 1e-3, absolute: float = 1e-6
-) -> pd.DataFrame:
-    """Cells of two tables that differ by more than absolute + relative |old|: one row a cell.
-
-    Rows are matched by claim, measure, what was varied, and model and seed where both have them. `field`
-    names the cell, or is "row" where a row is in one table only; then follow `old`, `new` and `difference`.
-
-    >>> old = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
-    >>> compare(old, old.assign(value=[0.2, 0.7]))[["k", "field", "old", "new"]].values.tolist()
-    [[10, 'value', 0.6, 0.7]]
-    """
-    keys = [name for name in RUN if name in old.columns and name in new.columns] + list(LEFT)
-    keys += list(dict.fromkeys([*varied(old), *varied(new)]))
-    sides = [side.reindex(columns=[*keys, *[c for c in RIGHT if c in side.columns]]) for side in (old, new)]
-    both = pd.merge(*sides, on=keys, how="outer", suffixes=(" old", " new"), indicator="side", sort=False)
-    alone = both["side"] != "both"
-    lone = both[alone]
-    parts = [
-        lone[keys].assign(field="row", old=lone["side"] == "left_only", new=lone["side"] == "right_only")
-    ]
-    for name in [c for c in RIGHT if c in old.columns and c in new.columns]:
-        left, right = both[f"{name} old"], both[f"{name} new"]
-        if name in NUMBERS:
-            differ = ~np.isclose(right, left, rtol=relative, atol=absolute, equal_nan=True)
-        else:
-            differ = (left != right).to_numpy()
-        found = both[differ & ~alone]
-        part = found[keys].assign(field=name, old=found[f"{name} old"], new=found[f"{name} new"])
-        parts.append(part.assign(difference=part["new"] - part["old"]) if name in NUMBERS else part)
-    return pd.concat([p.astype({"old": object, "new": object}) for p in parts if len(p)] or parts[:1])
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

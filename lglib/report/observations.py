@@ -13,11 +13,11 @@ import pandas as pd
 
 from lglib.report import frames
 from lglib.report.filing import FRESH, PUBLISHED, Filed, Header, Measured, gather, publish, read, write
-from lglib.report.frames import compare, over_seeds, rows
+from lglib.report.frames import over_seeds, rows
 from lglib.theory.stats import Interval
 
 __all__ = ["FRESH", "PUBLISHED", "Filed", "Header", "Measured", "Observations"]
-__all__ += ["compare", "gather", "over_seeds", "publish", "read", "rows", "write"]
+__all__ += ["gather", "over_seeds", "publish", "read", "rows", "write"]
 
 DIGITS = 6  # significant digits of a filed number: enough to print, few enough to repeat elsewhere
 

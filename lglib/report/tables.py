@@ -1,0 +1,85 @@
+"""Tables of the page: numbers in words, values with their intervals, verdicts with their bars.
+
+Room: report, on `frames`; knows no model. It cannot change a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import pandas as pd
+
+from lglib.theory.stats import with_spread
+
+VALUE, RULE = "value [95 %] (n)", "rule, and why"  # columns made of several
+
+
+def show(frame: pd.DataFrame, columns: Sequence[str] | Mapping[str, str], digits: int = 3) -> pd.DataFrame:
+    """A table for the page: these columns, or these under other headings, the first as its index.
+
+    Numbers have `digits` significant digits, an empty cell is empty. The column VALUE is made of value, low,
+    high and n. Raises KeyError that names the columns there are.
+
+    >>> frame = pd.DataFrame({"k": [10], "value": [0.6123], "low": [0.55], "high": [0.67], "n": [5]})
+    >>> show(frame, ["k", VALUE]).iloc[0, 0]
+    '0.612 [0.550, 0.670] (5)'
+    """
+    headings = columns if isinstance(columns, Mapping) else {name: name for name in columns}
+    if VALUE in headings:
+        frame = frame.assign(**{VALUE: [in_words(row) for row in frame.to_dict("records")]})
+    if missing := [name for name in headings if name not in frame.columns]:
+        raise KeyError(f"no column {', '.join(missing)}; there is: {', '.join(map(str, frame.columns))}")
+    shown = frame[list(headings)].astype(object).map(lambda cell: _cell(cell, digits))
+    first, *rest = headings.values()
+    table = shown.set_axis([first, *rest], axis=1).set_index(first)
+    return table.rename_axis(
+        index=None, columns=first
+    )  # the index's name in the head, not in a line of its own
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """A row's value with its interval and n; the value alone where it is a single number without spread.
+
+    >>> in_words({"value": 0.61, "low": 0.61, "high": 0.61, "n": 1})
+    '0.61'
+    """
+    if row["n"] == 1 and row["low"] == row["high"]:
+        return f"{row['value']:.4g}"
+    return f"{with_spread(row['value'], row['low'], row['high'])} ({row['n']:.0f})"
+
+
+def wide(frame: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
+    """Values with their intervals, one line for each value of one column, one column for each of another.
+
+    Raises ValueError when two rows fall into one cell.
+
+    >>> frame = pd.DataFrame({"pair": ["a", "a"], "k": [1, 2], "value": [0.2, 0.4], "low": [0.2, 0.4]})
+    >>> wide(frame.assign(high=frame["low"], n=1), "pair", "k").loc["a"].tolist()
+    ['0.2', '0.4']
+    """
+    if frame.duplicated([index, columns]).any():
+        raise ValueError(f"{index} and {columns} do not tell all rows apart; select with rows(...) first")
+    texts = frame.assign(**{VALUE: [in_words(row) for row in frame.to_dict("records")]})
+    lines, across = (texts[name].drop_duplicates().tolist() for name in (index, columns))
+    table = texts.pivot(index=index, columns=columns, values=VALUE).reindex(index=lines, columns=across)
+    return table.fillna("").rename_axis(index=None, columns=f"{index}, by {columns}")
+
+
+def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
+    """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why."""
+    null = [f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
+    rule = [f"{row.rule}: {row.why}" for row in judged.itertuples()]
+    named = {name: name for name in ("claim", "what", "verdict", VALUE, "null", "predicted", RULE)}
+    return show(judged.assign(**{"null": null, RULE: rule}), named, digits=4)
+
+
+def _cell(cell: Any, digits: int) -> str:
+    if isinstance(cell, str):
+        return cell
+    if pd.isna(cell):
+        return ""
+    if isinstance(cell, Integral) or not isinstance(cell, Real):
+        return str(cell)
+    return f"{cell:.{digits}g}"
