@@ -8,12 +8,11 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import sys
 from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any
 
-HAS_DOCSTRING = 0x4000000  # a flag of code since Python 3.13
+HAS_DOCSTRING: int = getattr(inspect, "CO_HAS_DOCSTRING", 0)  # a flag of code since Python 3.14
 
 
 def differences(module: ModuleType, source: str) -> list[str]:
@@ -87,9 +86,8 @@ def _code(found: Any, decorated: bool) -> CodeType | None:
 def _essence(code: CodeType) -> Any:
     """What a function does: its code without docstring, names of files and numbers of lines."""
     constants = code.co_consts
-    told = (
-        sys.version_info < (3, 13) or code.co_flags & HAS_DOCSTRING
-    )  # before, it is always the first constant
+    # before Python 3.14 the first constant is the docstring, or None
+    told = not HAS_DOCSTRING or code.co_flags & HAS_DOCSTRING
     if told and constants and isinstance(constants[0], str) and code.co_flags & inspect.CO_OPTIMIZED:
         constants = (None, *constants[1:])  # the docstring
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
