@@ -121,23 +121,23 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     _check_alike(frame, groups, keys)
     found = groups.agg(
         value=("value", "mean"),
-        spread=("value", "sem"),
-        width=("value", np.ptp),
+        _spread=("value", "sem"),
+        _range=("value", np.ptp),
         low=("low", "first"),
         high=("high", "first"),
-        seeds=("seed", "nunique"),
+        _seeds=("seed", "nunique"),
         n=("n", "first"),
         unit=("unit", "first"),
         null=("null", "mean"),
         null_means=("null_means", "first"),
         predicted=("predicted", "mean"),
     ).reset_index()
-    many = found["seeds"] > 1
-    t = scipy_stats.t.ppf((1 + LEVEL) / 2, found["seeds"].where(many, 2) - 1)
-    half = (found["spread"] * t).where(found["width"] > 0, 0.0)
+    many = found["_seeds"] > 1
+    t = scipy_stats.t.ppf((1 + LEVEL) / 2, found["_seeds"].where(many, 2) - 1)
+    half = (found["_spread"] * t).where(found["_range"] > 0, 0.0)
     found["low"] = found["low"].where(~many, found["value"] - half)
     found["high"] = found["high"].where(~many, found["value"] + half)
-    found["n"] = found["n"].where(~many, found["seeds"])
+    found["n"] = found["n"].where(~many, found["_seeds"])
     found["over"] = np.where(many, "seeds", "draws")
     return found[[*keys, *RIGHT, "over"]]
 
