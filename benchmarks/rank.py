@@ -30,12 +30,12 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib.activations import directions
 from lglib.geometry import spectra
 from lglib.models import loading
 from lglib.parameters import double, gram, memory, per_example, sketches
 from lglib.parameters.space import ParameterSpace
 from lglib.report import provenance
+from lglib.studies.rank import directions
 from lglib.tasks import data, supervised
 from lglib.tasks.microworld import lexicon
 

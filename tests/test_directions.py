@@ -8,10 +8,10 @@ import tiny
 import torch
 from torch import nn
 
-from lglib.activations import directions
 from lglib.models import loading, lora
 from lglib.parameters import double
 from lglib.parameters.space import ParameterSpace
+from lglib.studies.rank import directions
 from lglib.tasks import supervised
 from lglib.tasks.items import YES_NO, Item
 
@@ -227,7 +227,7 @@ def test_layers_that_are_not_there_are_refused(load, layers):
 @pytest.mark.parametrize("layer", [1, 2])
 def test_what_is_read_is_the_hidden_state_at_the_last_token_of_the_prompt(load, family, layer):
     found = load(family)
-    read = directions.reading(found, lesson(found), layer)
+    read = directions.at_prompt(found, lesson(found), layer)
     assert read.shape == (4, found.width)
     assert read.requires_grad
     for i, item in enumerate(ITEMS):
@@ -238,7 +238,7 @@ def test_what_is_read_is_the_hidden_state_at_the_last_token_of_the_prompt(load, 
 
 
 def contrast(found, told, layer):
-    h = directions.reading(found, told, layer).detach()
+    h = directions.at_prompt(found, told, layer).detach()
     chosen = torch.tensor(LABELS) == 0
     return h[chosen].mean(0) - h[~chosen].mean(0), h
 
@@ -251,11 +251,11 @@ def test_a_steering_step_moves_the_stream_along_the_contrast_as_its_gradient_say
     with double.Throughout():
         u = directions.steering(found, space, told, layer, LABELS)
         v, before = contrast(found, told, layer)
-        g = space.gradient(lambda m, b: (directions.reading(found, b, layer) @ v).mean(), told)
+        g = space.gradient(lambda m, b: (directions.at_prompt(found, b, layer) @ v).mean(), told)
         along = []
         for sign in (1, -1):
             with space.at(theta + sign * s * u), torch.no_grad():
-                along.append((directions.reading(found, told, layer) @ v).mean().item())
+                along.append((directions.at_prompt(found, told, layer) @ v).mean().item())
     assert u.norm().item() == pytest.approx(1)
     assert along[0] > (before @ v).mean().item() > along[1]
     assert (along[0] - along[1]) / (2 * s) == pytest.approx(
@@ -302,6 +302,6 @@ def test_a_layer_that_is_not_there_is_refused_and_no_hook_stays(load, layer):
     found = load("gpt2")
     before = [list(block._forward_hooks) for block in found.blocks]  # transformers has some of its own
     with pytest.raises(ValueError, match="layer must be a whole number from 1 to 3"):
-        directions.reading(found, lesson(found), layer)
-    directions.reading(found, lesson(found), 1)
+        directions.at_prompt(found, lesson(found), layer)
+    directions.at_prompt(found, lesson(found), 1)
     assert [list(block._forward_hooks) for block in found.blocks] == before

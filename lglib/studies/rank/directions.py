@@ -17,7 +17,6 @@ from lglib.base import seeding
 from lglib.base.checks import count
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
-from lglib.tasks import supervised
 from lglib.tasks.supervised import Lesson
 
 
@@ -55,14 +54,14 @@ def lora(space: ParameterSpace, gradient: Tensor, layers: Sequence[str], r: int,
     """Direction of the merged weights' change in the first gradient step of fresh LoRA adapters of rank r.
 
     With B = 0 only B moves, by -G A^T for the gradient G of a matrix, so the matrix moves by -G A^T A: the
-    gradient, seen through a random r-dimensional space of inputs. `layers` are names of linear layers, as a
-    model of the door has them; other parameters stay. The sign is that of the gradient. Raises ValueError if
+    gradient, seen through a random r-dimensional space of inputs. `layers` are names of linear layers, as
+    `models.load` has them; other parameters stay. The sign is that of the gradient. Raises ValueError if
     no parameter belongs to a layer, or r < 1.
 
     >>> from lglib.models import loading
-    >>> found = loading.load("micro-gpt2")
-    >>> space = ParameterSpace(found.model)
-    >>> round(lora(space, torch.ones(space.d), found.attention, 4, 0).norm().item(), 4)
+    >>> model = loading.load("micro-gpt2")
+    >>> space = ParameterSpace(model.model)
+    >>> round(lora(space, torch.ones(space.d), model.attention, 4, 0).norm().item(), 4)
     1.0
     """
     r, moved = count("r", r), torch.zeros_like(gradient)
@@ -84,35 +83,33 @@ def lora(space: ParameterSpace, gradient: Tensor, layers: Sequence[str], r: int,
     return unit(moved)
 
 
-def reading(found: LanguageModel, lesson: Lesson, layer: int) -> Tensor:
+def at_prompt(model: LanguageModel, lesson: Lesson, layer: int) -> Tensor:
     """h_l (n, width) at the last token of each prompt of a lesson, with its graph.
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
-    >>> found = loading.load("micro-gpt2")
-    >>> reading(found, supervised.lesson(found.tokenizer, data.micro(3, "claim")), 4).shape
+    >>> model = loading.load("micro-gpt2")
+    >>> at_prompt(model, supervised.lesson(model.tokenizer, data.micro(3, "claim")), 4).shape
     torch.Size([3, 128])
     """
-    with residual.watch(found, [layer]) as seen:
-        supervised.logits(found.model, lesson)
-    rows = torch.arange(len(lesson.tokens), device=lesson.tokens.device)
-    return seen[layer][rows, lesson.kept[lesson.place[:, 0]]]
+    read = residual.Reading(lesson.tokens, lesson.kept[lesson.place[:, 0]])
+    return residual.hidden(model, read, [layer])[:, 0]
 
 
-def steering(found: LanguageModel, space: ParameterSpace, lesson: Lesson, layer: int, labels: Any) -> Tensor:
-    """Weight direction that moves h_l along the contrast of two classes: the gradient of mean v.h_l, v fixed.
+def steering(model: LanguageModel, space: ParameterSpace, lesson: Lesson, layer: int, labels: Any) -> Tensor:
+    """Weight direction that moves h_l along the difference v of two classes: the gradient of mean v.h_l.
 
-    v is mean h_l over items with label 0 less that over the others, at the last token of the prompt. Raises
-    ValueError unless there are items of both.
+    v, held fixed, is mean h_l over items with label 0 less that over the others, at the last token of the
+    prompt. Raises ValueError unless there are items of both.
     """
     first = torch.as_tensor([label == 0 for label in labels])
     if not first.any() or first.all() or len(first) != len(lesson.tokens):
         raise ValueError(f"labels must be one an item and of two kinds, got {list(labels)}")
     with torch.no_grad():
-        h = reading(found, lesson, layer)
+        h = at_prompt(model, lesson, layer)
         v = h[first].mean(0) - h[~first].mean(0)
 
     def along(_: Any, batch: Lesson) -> Tensor:
-        return (reading(found, batch, layer) @ v).mean()
+        return (at_prompt(model, batch, layer) @ v).mean()
 
     return unit(space.gradient(along, lesson))
