@@ -92,8 +92,7 @@ def at_prompt(model: LanguageModel, lesson: Lesson, layer: int) -> Tensor:
     >>> at_prompt(model, supervised.lesson(model.tokenizer, data.micro(3, "claim")), 4).shape
     torch.Size([3, 128])
     """
-    read = residual.Reading(lesson.tokens, lesson.kept[lesson.place[:, 0]])
-    return residual.hidden(model, read, [layer])[:, 0]
+    return residual.hidden(model, residual.of_lesson(lesson), [layer])[:, 0]
 
 
 def steering(model: LanguageModel, space: ParameterSpace, lesson: Lesson, layer: int, labels: Any) -> Tensor:

@@ -10,7 +10,8 @@ from lglib.studies.base import Parameters as Base
 from lglib.studies.base import different, parameter, rising
 
 Kind = Literal[
-    "boolq", "yes-no", "claim", "open", "sort", "reverse", "count", "plural", "opposite", "capital", "add", "take"
+    "boolq", "yes-no", "claim", "open", "sort", "reverse",
+    "count", "plural", "opposite", "capital", "add", "take",
 ]  # fmt: skip
 Width = Annotated[int, Field(ge=8, le=8192, multiple_of=4)]
 Answers = Annotated[int, Field(ge=2, le=64)]
