@@ -161,7 +161,8 @@ def observations(project: Path, profile: str = "quick") -> dict[str, int]:
 
 def executed(project: Path, profile: str = "quick") -> dict[str, int]:
     """When each chapter was executed."""
-    return {p.stem: p.stat().st_mtime_ns for p in (project / "runs" / profile / "chapters").glob("*.ipynb")}
+    folder = project / "runs" / profile / "chapters"
+    return {p.stem: p.stat().st_mtime_ns for p in folder.glob("[0-9]*.ipynb")}
 
 
 def page(project: Path, name: str) -> str:

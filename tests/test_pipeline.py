@@ -2,356 +2,410 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import mini
 import pytest
-from conftest import copy_project, make_book
+from mini import drive, executed, observations, page
 
-from workflow import execute, pairs
+from lglib import studies
+from lglib.report import provenance
+from workflow import execute, plan, request, terminal
 
 pytestmark = pytest.mark.slow
 
-CHAPTER = """# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
 
-# %% [markdown]
-# # {title}
-#
-# Some prose.
-
-# %% tags=["parameters"]
-profile = "quick"
-seed = 0
-
-# %%
-from lglib import across, results
-from lglib.results import Record
-
-{work}
-
-# %%
-record = Record("T1", "{title}", value, value - 1, value + 1, 3, "1", 0.0, "nothing")
-path = results.write(
-    [record], chapter="{name}", profile=profile, model="mini", seed=seed, parameters={{}}, device="cpu"
-)
-print(across.seeds(path))
-"""
-TOC = """format: jb-book
-root: book/intro
-chapters:
-  - file: book/chapters/01_one
-  - file: book/chapters/02_two
-"""
-
-
-def write_chapter(project: Path, name: str, work: str = "value = float(seed)") -> None:
-    """A notebook pair of one measured value."""
-    text = CHAPTER.format(title=name.split("_")[1].title(), name=name, work=work)
-    (project / "notebooks" / f"{name}.py").write_text(text)
-    (project / "notebooks" / f"{name}.ipynb").unlink(missing_ok=True)
-    pairs.sync(project)
-
-
-def make_mini(target: Path) -> Path:
-    """The project with two tiny chapters and a one-page book instead of its own."""
-    project = copy_project(target)
-    for path in [*(project / "notebooks").glob("0*"), *(project / "book").rglob("*.md")]:
-        path.unlink()
-    for path in [*(project / "book" / "chapters").iterdir(), *(project / "results").rglob("*.json")]:
-        path.unlink()
-    for profile in ("smoke", "quick", "paper", "schema"):
-        (project / "config" / f"{profile}.yml").write_text("{}\n")
-    (project / "_toc.yml").write_text(TOC)
-    (project / "book" / "intro.md").write_text("# Mini\n")
-    write_chapter(project, "01_one")
-    write_chapter(project, "02_two")
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project with its book, which no test may change."""
+    project = mini.make(tmp_path_factory.mktemp("built") / "mini")
+    made = drive(project, "book")
+    assert made.returncode == 0, made.stderr
+    assert "The book stands" in made.stdout
+    assert "[01_one]  cell   1 of" in made.stderr  # progress: chapter, cell of how many
+    assert "one on mini: nothing current is filed; measuring it" in made.stderr
     return project
 
 
 @pytest.fixture
-def mini(tmp_path: Path) -> Path:
-    return make_mini(tmp_path / "mini")
+def project(built: Path, tmp_path: Path) -> Path:
+    """A copy of it: all stands, nothing is to be made."""
+    shutil.copytree(built, tmp_path / "mini", symlinks=True)
+    return tmp_path / "mini"
 
 
-def runs(project: Path) -> dict[str, int]:
-    """When each raw run was made."""
-    return {
-        str(p.relative_to(project)): p.stat().st_mtime_ns for p in (project / "runs").glob("*/seed*/*.ipynb")
-    }
+@pytest.fixture
+def look(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], plan.State]:
+    """Look at the copy from this process, which has loaded the studies of the real project."""
+    monkeypatch.setattr(provenance, "STUDIES", ("one", "two"))
+    monkeypatch.setattr(studies, "NAMES", ("one", "two"))
+    fake = type("Fake", (studies.Parameters,), {"__annotations__": {"steps": int}, "steps": 3})
+    monkeypatch.setattr(studies, "parameters", lambda name, profile: fake(model="mini"))
+    return lambda: plan.State("quick", project)
 
 
-def chapter(project: Path, name: str) -> Path:
-    return project / "book" / "chapters" / f"{name}.ipynb"
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
-def page(project: Path, name: str) -> str:
-    return (project / "_build" / "html" / "book" / "chapters" / f"{name}.html").read_text()
+def stands(made: subprocess.CompletedProcess[str]) -> bool:
+    """Whether make book said so, and meant it."""
+    assert ("The book stands" in made.stdout) == (made.returncode == 0), made.stderr
+    return made.returncode == 0
 
 
-def test_a_book_is_made_once_and_remade_only_where_something_changed(mini):
-    made = make_book(mini)
+def wait_for(there, process: subprocess.Popen[str]) -> None:
+    """Until something is there, while the process lives."""
+    deadline = time.monotonic() + 60
+    while not there():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it did not come this far"
+        time.sleep(0.05)
+
+
+def test_a_book_is_made_once_and_remade_only_where_something_changed(project):
+    measured, first = observations(project), executed(project)
+    merged = project / "_build" / "quick" / "site" / "book" / "chapters" / "02_two.ipynb"
+    shown = merged.read_bytes()
+    again = drive(project, "book")
+    assert stands(again)
+    assert again.stderr == ""  # nothing was measured, executed or built
+
+    edit(project / "notebooks" / "01_one.py", "Some prose.", "Better prose.")
+    assert stands(drive(project, "book"))
+    assert executed(project) == first  # a prose edit executes nothing
+    assert "Better prose" in page(project, "01_one")
+
+    edit(project / "notebooks" / "01_one.py", "1 + 1", "1 + 2")
+    (project / "runs" / "quick" / "chapters" / "02_two.ipynb").unlink()
+    assert stands(drive(project, "book"))
+    assert executed(project)["01_one"] != first["01_one"]
+    assert observations(project) == measured  # no notebook measures
+    assert merged.read_bytes() == shown  # a second execution shows the same bytes
+
+
+def test_a_change_of_prose_or_figure_never_makes_an_observation_stale(project, look):
+    figures, study = project / "lglib" / "report" / "frames.py", project / "lglib" / "studies" / "one.py"
+    figures.write_text(figures.read_text() + "\n\nLABEL = 'another label'\n")
+    edit(study, '"""Measure it."""', '"""Measure it, said better."""  # and a comment')
+    edit(project / "notebooks" / "02_two.ipynb", "1 + 1", "1 + 2")
+    state = look()
+    assert state.missing(request.runs("quick", project)) == []
+    assert not state.chapter_stands("01_one")  # a page shows the new figure
+
+
+def test_a_change_in_a_tool_makes_stale_just_the_studies_that_use_it(project):
+    before = observations(project)
+    tool = project / "lglib" / "theory" / "maxima.py"  # imported by study one only
+    tool.write_text(tool.read_text() + "\n\nNEW = 1\n")
+    made = drive(project, "measure")
     assert made.returncode == 0, made.stderr
-    assert "The book stands" in made.stdout
-    assert "[01_one seed 0]  cell   1 of" in made.stderr  # progress: chapter, cell of how many
-    assert "Some prose" in page(mini, "01_one")
-    first, published = runs(mini), chapter(mini, "01_one").read_bytes()
-
-    again = make_book(mini)
-    assert again.returncode == 0
-    assert "cell" not in again.stderr
-    assert "building" not in again.stderr  # nothing to do: nothing was built
-
-    script = mini / "notebooks" / "01_one.py"
-    script.write_text(script.read_text().replace("Some prose.", "Better prose."))
-    assert make_book(mini).returncode == 0
-    assert runs(mini) == first  # a prose edit executes nothing
-    assert "Better prose" in page(mini, "01_one")
-
-    script.write_text(script.read_text().replace("float(seed)", "float(seed) + 1"))
-    assert make_book(mini).returncode == 0
-    after = runs(mini)
-    changed = {name for name in first if after[name] != first[name]}
-    assert changed == {"runs/quick/seed0/01_one.ipynb"}  # a code edit executes its own chapter only
-    assert chapter(mini, "01_one").read_bytes() != published
+    assert "2 of 3 runs are to be measured" in made.stderr
+    changed = {name for name, when in observations(project).items() if when != before[name]}
+    assert changed == {"mini/seed0/one.csv", "mini/seed1/one.csv"}
 
 
-def test_two_runs_from_nothing_publish_the_same_bytes(mini):
-    assert "02_two: not executed yet" in make_book(mini, "--chapters", "01").stderr
-    first = chapter(mini, "01_one").read_bytes()
-    (mini / "runs" / "quick" / "seed0" / "01_one.ipynb").unlink()
-    chapter(mini, "01_one").unlink()
-    make_book(mini, "--chapters", "01")
-    assert chapter(mini, "01_one").read_bytes() == first
+def test_a_changed_parameter_makes_its_study_stale_and_the_page_names_what_it_left_out(project):
+    edit(project / "config" / "quick.yml", "parameters: {}\ntwo", "parameters: {steps: 2}\ntwo")
+    assert drive(project, "measure", "--seeds", "0", "--studies", "one").returncode == 0
+    assert stands(drive(project, "book"))  # a study of which something is current is not measured
+    text = page(project, "01_one")
+    assert "mini: seeds 0" in text
+    assert re.search(r"seed1/one\.csv: made with other parameters \(steps\)", text)
 
 
-def test_other_seeds_come_first_and_seed_zero_shows_them(mini):
-    make_book(mini, "--chapters", "02", "--seeds", "1 2")
-    stored = sorted(p.parent.name for p in (mini / "results" / "quick" / "mini").glob("seed*/02_two.json"))
-    assert stored == ["seed0", "seed1", "seed2"]
-    assert "3 seeds (0, 1, 2)" in chapter(mini, "02_two").read_text()
-    before = runs(mini)
-    make_book(mini, "--chapters", "02")
-    assert runs(mini) == before  # asking for fewer seeds is no reason to run seed 0 again
-
-    write_chapter(mini, "02_two", work="value = float(seed) + 5")  # now seeds 1 and 2 are stale
-    make_book(mini, "--chapters", "02")
-    text = chapter(mini, "02_two").read_text()
-    assert "1 seed (0)" in text
-    assert "seed 1 left out: made by other code" in text
+def test_a_book_from_a_clean_clone_leaves_git_status_clean(project):
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-C", str(project)]
+    assert drive(project, "publish").returncode == 0
+    shutil.rmtree(project / "runs")
+    shutil.rmtree(project / "_build")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    made = drive(project, "book")
+    assert stands(made)
+    assert "measuring" not in made.stderr  # what is published is not measured again
+    done = subprocess.run([*git, "status", "--porcelain"], check=True, capture_output=True, text=True)
+    assert done.stdout == ""
 
 
-def test_a_seed_that_fails_in_one_chapter_does_not_keep_the_others_from_the_book(mini):
-    write_chapter(mini, "01_one", work="value = 1.0 / (1 - seed)")
-    failed = make_book(mini, "--seeds", "1")
-    assert failed.returncode != 0
-    assert "ZeroDivisionError" in failed.stderr
-    assert "2 seeds (0, 1)" in chapter(mini, "02_two").read_text()
+@pytest.mark.parametrize("how", ["deleted", "cut off", "its stamp is gone", "made from other code"])
+def test_an_executed_chapter_that_is_not_whole_or_not_current_does_not_stand(project, look, how):
+    path = project / "runs" / "quick" / "chapters" / "02_two.ipynb"
+    assert look().chapter_stands("02_two")
+    if how == "deleted":
+        path.unlink()
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "its stamp is gone":
+        path.with_suffix(".json").write_text("{")
+    else:
+        edit(project / "notebooks" / "02_two.ipynb", "1 + 1", "1 + 2")
+    state = look()
+    assert not state.chapter_stands("02_two")
+    assert state.chapter_stands("01_one")
+    assert not state.book_stands(state.chapters)
 
 
-def test_a_failing_notebook_is_named_with_cell_error_and_log_and_hurts_nothing_else(mini):
-    assert make_book(mini).returncode == 0
-    before = chapter(mini, "02_two").read_bytes()
-    html = page(mini, "01_one")
-    write_chapter(mini, "01_one", work="value = float(seed) + 3")
-    write_chapter(mini, "02_two", work="raise RuntimeError('the roof fell in')")
-    failed = make_book(mini)
-    assert failed.returncode != 0
-    for told in (
-        "FAILED: notebooks/02_two.ipynb",
-        "cell   3 of 4",
-        "RuntimeError: the roof fell in",
-        "log    runs/quick/seed0/02_two.log",
-    ):
-        assert told in failed.stderr
-    assert "the roof fell in" in (mini / "runs" / "quick" / "seed0" / "02_two.log").read_text()
-    assert "seed) + 3" in chapter(mini, "01_one").read_text()  # the other chapter was run and published
-    assert chapter(mini, "02_two").read_bytes() == before  # no traceback took the chapter's place
-    assert page(mini, "01_one") == html  # the book that stood still stands
-    assert not list(mini.rglob("*.tmp"))
+def test_a_book_of_which_a_page_was_deleted_or_cut_off_does_not_stand(project, look):
+    assert look().book_stands(["01_one", "02_two"])
+    path = project / "_build" / "html" / "book" / "chapters" / "01_one.html"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert not look().book_stands(["01_one", "02_two"])
+    path.unlink()
+    assert not look().book_stands(["01_one", "02_two"])
 
 
-def test_a_build_that_is_killed_leaves_no_half_file_and_is_taken_up_again(mini):
-    write_chapter(
-        mini,
-        "02_two",
-        work="import time\ntime.sleep(600 if not __import__('os').path.exists('go') else 0)\nvalue = 1.0",
+def test_a_corrupt_published_chapter_is_not_shown_and_is_replaced_when_published(project):
+    published = project / "book" / "chapters" / "01_one.ipynb"
+    published.write_text("{ no notebook")
+    assert stands(drive(project, "book"))
+    shutil.move(project / "runs" / "quick" / "chapters" / "01_one.ipynb", project / "away.ipynb")
+    refused = drive(project, "book", "--chapters", "02")
+    assert not stands(refused)
+    assert (
+        "01_one: book/chapters/01_one.ipynb is no whole notebook; run: make book CHAPTERS=01"
+        in refused.stderr
     )
-    started = subprocess.Popen(
-        [sys.executable, "-m", "workflow.book", "--cores", "2"],  # one after the other, in either order, else
-        cwd=mini,
-        env={**os.environ, "PYTHONPATH": str(mini)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    live = mini / "runs" / "quick" / "seed0" / ".02_two.live.ipynb"
-    deadline = time.monotonic() + 90
-    try:
-        while not (live.exists() and chapter(mini, "01_one").exists()):  # published, so its run is on record
-            assert time.monotonic() < deadline, "the run did not come this far"
-            time.sleep(0.2)
-    finally:
-        os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
-    assert not (mini / "runs" / "quick" / "seed0" / "02_two.ipynb").exists()
-    assert not chapter(mini, "02_two").exists()
-    for path in (mini / "results").rglob("*.json"):
-        json.loads(path.read_text())  # whole
-    done = runs(mini)["runs/quick/seed0/01_one.ipynb"]
-
-    (mini / "go").touch()
-    resumed = make_book(mini)
-    assert resumed.returncode == 0, resumed.stderr
-    assert runs(mini)["runs/quick/seed0/01_one.ipynb"] == done  # what was finished was not done again
-    assert "Some prose" in page(mini, "02_two")
+    assert not stands(drive(project, "book", "--chapters", "02"))  # nor the next time
+    assert stands(drive(project, "book"))
+    assert drive(project, "publish").returncode == 0
+    assert "Some prose" in published.read_text()
 
 
-def test_a_second_build_in_the_same_folder_waits_its_turn(mini):
-    import fcntl
+def test_after_a_failed_build_the_next_one_fails_too_and_the_old_pages_stay(project):
+    edit(project / "book" / "intro.md", "# Mini\n", "# Mini\n\n{doc}`nowhere`\n")
+    for _ in range(2):
+        failed = drive(project, "book")
+        assert not stands(failed)
+        assert "strict build failed" in failed.stderr
+        assert "nowhere" in failed.stderr
+        assert (project / "_build" / "html" / "book" / "intro.html").exists()
+    edit(project / "book" / "intro.md", "\n{doc}`nowhere`\n", "")
+    assert stands(drive(project, "book"))
 
-    (mini / "runs").mkdir()
-    with (mini / "runs" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        refused = make_book(mini)
+
+def test_a_failing_notebook_is_named_with_cell_error_and_log_and_hurts_nothing_else(project):
+    html = page(project, "01_one")
+    mini.write_chapter(project, "01_one", work="object()")  # shows an address of this machine
+    mini.write_chapter(project, "02_two", work="raise RuntimeError('the roof fell in')")
+    for _ in range(2):
+        failed = drive(project, "book")
+        assert not stands(failed)
+        for told in (
+            "FAILED: notebooks/02_two.ipynb",
+            "cell   3 of 4",
+            "RuntimeError: the roof fell in",
+            "log    runs/quick/chapters/02_two.log",
+        ):
+            assert told in failed.stderr
+    assert "the roof fell in" in (project / "runs" / "quick" / "chapters" / "02_two.log").read_text()
+    assert "[01_one]" not in failed.stderr  # executed the first time, and it stands
+    assert page(project, "01_one") == html  # the book that stood still stands
+    assert not list(project.rglob("*.tmp"))
+    mini.write_chapter(project, "02_two")
+    for _ in range(2):  # a chapter that may not be shown is refused, and the next time too
+        refused = drive(project, "book")
+        assert not stands(refused)
+        assert "01_one, code cell 2 ('from lglib.studies import one, observed')" in refused.stderr
+        assert "its output holds a path or address of this machine" in refused.stderr
+
+
+def test_a_termination_during_the_build_leaves_the_old_pages_and_the_next_book_builds(project):
+    edit(project / "book" / "intro.md", "# Mini\n", "# Mini\n\nNew words.\n")
+    process = mini.started(project, "book")
+    log = project / "runs" / "quick" / "book.log"
+    log.unlink()
+    wait_for(log.exists, process)
+    process.terminate()  # the driver alone; it passes it on
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    assert "The book stands" not in told
+    assert "New words" not in (project / "_build" / "html" / "book" / "intro.html").read_text()
+    assert stands(drive(project, "book"))
+    assert "New words" in (project / "_build" / "html" / "book" / "intro.html").read_text()
+
+
+def test_a_kill_of_all_leaves_no_half_file_and_the_work_is_taken_up_again(project):
+    first = executed(project)
+    pause = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)"
+    mini.write_chapter(project, "02_two", work=pause)
+    process = mini.started(project, "book")
+    wait_for((project / "runs" / "quick" / "chapters" / ".02_two.live.ipynb").exists, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    for child in children(project):
+        os.kill(child, signal.SIGKILL)
+    process.wait()
+    assert executed(project) == first
+    (project / "go").touch()
+    assert stands(drive(project, "book"))
+    assert executed(project)["01_one"] == first["01_one"]  # what was finished was not done again
+
+
+def test_a_driver_killed_alone_keeps_the_lock_as_long_as_its_children_live(project):
+    pause = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)"
+    mini.write_chapter(project, "02_two", work=pause)
+    process = mini.started(project, "book")
+    live = project / "runs" / "quick" / "chapters" / ".02_two.live.ipynb"
+    wait_for(live.exists, process)
+    process.kill()
+    process.wait()
+    refused = drive(project, "book")
     assert refused.returncode == 2
-    assert "another `make book` is running" in refused.stderr
+    assert "another run is at work in this folder" in refused.stderr
+    (project / "go").touch()
+    deadline = time.monotonic() + 60
+    while (made := drive(project, "book")).returncode == 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert stands(made)
+    assert not live.exists()
+
+
+def children(project: Path) -> list[int]:
+    """Processes that work in a project, kernels aside: those end with their parent."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                Path(os.readlink(folder / "cwd")) == project
+                and b"workflow" in (folder / "cmdline").read_bytes()
+            ):
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it has ended, or is not ours
+    return found
+
+
+def test_a_second_run_in_the_same_folder_waits_its_turn(project):
+    with terminal.alone(project):
+        for action in ("book", "measure", "publish", "verify"):
+            refused = drive(project, action)
+            assert refused.returncode == 2
+            assert "another run is at work" in refused.stderr
+    with terminal.at_work(project), pytest.raises(terminal.Busy), terminal.alone(project):
+        pass
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--profile", "quik"], "PROFILE is 'quik'; there is: paper, quick, smoke"),
+        (["--profile", "quik"], "profile is 'quik'; there is: paper, quick, smoke"),
         (["--chapters", "09"], "CHAPTERS has '09'; there is: 01_one, 02_two"),
         (["--seeds", "0 x"], "SEEDS has 'x'; a seed is a whole number"),
+        (["--studies", "three"], "STUDIES has 'three'; there is: one, two"),
+        (["--models", "../x"], "MODELS has '../x'; a model is"),
+        (["--models", "other"], "MODELS has 'other', which is not in the plan of quick; name STUDIES too"),
         (["--cores", "0"], "CORES is '0'; it is a whole number from 1"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(mini, arguments, told):
-    refused = make_book(mini, *arguments)
+def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(project, arguments, told):
+    shutil.rmtree(project / "runs")
+    refused = drive(project, "book", *arguments)
     assert refused.returncode == 2
     assert told in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert not (mini / "runs").exists()
+    assert not (project / "runs").exists()
 
 
-def test_a_page_with_a_broken_link_is_not_built_and_the_old_book_stands(mini):
-    assert make_book(mini).returncode == 0
-    (mini / "book" / "intro.md").write_text("# Mini\n\n{doc}`nowhere`\n")
-    failed = make_book(mini)
-    assert failed.returncode != 0
-    assert "strict build failed" in failed.stderr
-    assert "nowhere" in failed.stderr
-    assert (mini / "_build" / "html" / "book" / "intro.html").exists()
-
-
-def test_another_profile_leaves_the_committed_chapters_and_results_alone(mini):
-    assert make_book(mini).returncode == 0
-    kept = {
-        p: p.read_bytes()
-        for folder in ("book/chapters", "results/quick")
-        for p in (mini / folder).rglob("*.*")
-    }
-    made = make_book(mini, "--profile", "smoke")
-    assert made.returncode == 0, made.stderr
-    assert {p: p.read_bytes() for p in kept} == kept
-    assert (mini / "_build" / "smoke" / "html" / "book" / "chapters" / "01_one.html").exists()
-
-
-def test_a_notebook_that_records_nothing_or_twice_is_refused(mini, monkeypatch):
-    monkeypatch.setenv("LG_RESULTS", "")
-    script = mini / "notebooks" / "01_one.py"
-    script.write_text(script.read_text().replace("path = results.write(", "path = (lambda *a, **k: None)("))
-    script.write_text(script.read_text().replace("print(across.seeds(path))", "print(1)"))
-    pairs.sync(mini)
-    monkeypatch.chdir(mini)
-    with pytest.raises(SystemExit, match=r"must call results\.write once, it wrote 0 files"):
-        execute.execute("01_one", profile="quick", seed=0, root=mini)
+def test_another_profile_in_a_folder_with_a_space_touches_no_other_book(project):
+    project = project.rename(project.with_name("my own 'mini' $book"))  # what stood still stands
+    html, measured = page(project, "01_one"), observations(project)
+    made = drive(project, "book", "--profile", "smoke")
+    assert stands(made)
+    assert sorted(observations(project, "smoke")) == [
+        "mini/seed0/one.csv",
+        "mini/seed0/two.csv",
+        "mini/seed1/one.csv",
+    ]
+    assert (project / "_build" / "smoke" / "html" / "book" / "chapters" / "01_one.html").exists()
+    assert (page(project, "01_one"), observations(project)) == (html, measured)
+    assert drive(project, "publish", "--profile", "smoke").returncode == 2  # quick alone is published
 
 
 @pytest.mark.parametrize(
     ("work", "told"),
     [
-        ("import sys\nvalue = 1.0\nsys.exit(0)", [r"cell   3 of 4", r"SystemExit: 0 ended the run"]),
+        ("import sys\nsys.exit(0)", [r"cell   3 of 4", r"SystemExit: 0 ended the run"]),
         ("import os\nos._exit(1)", [r"cell   3 of 4", r"error  .*[Kk]ernel died"]),
-        ("seed, value = 7, 1.0", [r"filed seed 7, it was run for 0"]),
-        ("if (n := globals().get('n', 0) + 1) > 1:\n    raise RuntimeError\nvalue = 1.0", [r"cell   4 of 5"]),
+        ("print(observed('one', 'smoke'))", [r"no observation of study one in profile smoke counts"]),
     ],
-    ids=["sys.exit(0)", "dead kernel", "another seed", "the second of two equal cells"],
+    ids=["sys.exit(0)", "dead kernel", "no observations"],
 )
-def test_a_run_that_did_not_do_what_was_asked_files_nothing_and_says_where_it_stopped(
-    mini, monkeypatch, work, told
+def test_a_chapter_that_did_not_run_to_its_end_is_not_kept_and_says_where_it_stopped(
+    project, monkeypatch, work, told
 ):
-    monkeypatch.setenv("LG_RESULTS", "")
-    monkeypatch.chdir(mini)
-    write_chapter(mini, "01_one", work=work)
-    if "n :=" in work:
-        path = mini / "notebooks" / "01_one.ipynb"
-        notebook = json.loads(path.read_text())
-        notebook["cells"].insert(3, notebook["cells"][2] | {"id": "twin"})
-        path.write_text(json.dumps(notebook))
-    with pytest.raises(SystemExit) as caught:
-        execute.execute("01_one", profile="quick", seed=0, root=mini)
-    assert "FAILED: notebooks/01_one.ipynb" in str(caught.value)
+    monkeypatch.chdir(project)
+    mini.write_chapter(project, "01_one", work=work)
+    before = executed(project)
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow.execute", "01"],
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "FAILED: notebooks/01_one.ipynb" in done.stderr
     for line in told:
-        assert re.search(line, str(caught.value))
-    assert not list((mini / "results").rglob("*.json"))
-    assert not (mini / "runs" / "quick" / "seed0" / "01_one.ipynb").exists()
+        assert re.search(line, done.stderr)
+    after = executed(project)
+    assert after.pop("01_one.failed")
+    assert after == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [
-        (["01_one", "--profile", "quik"], "execute: PROFILE is 'quik'"),
-        (["09_none"], "execute: chapter is '09_none'; there is: 01_one, 02_two"),
-        (["01_one", "--seed", "-1"], "a seed is a whole number from 0"),
-        (["01_one", "--seed", ""], "seed is ''"),
-    ],
+    [(["01", "--profile", "quik"], "execute: profile is 'quik'"), (["09"], "execute: CHAPTERS has '09'")],
 )
-def test_execute_by_hand_refuses_what_makes_no_sense_in_one_line(mini, monkeypatch, capsys, arguments, told):
-    monkeypatch.chdir(mini)
-    argv = [f"--seed={arguments[2]}", arguments[0]] if "--seed" in arguments else arguments
-    assert execute.main(argv) == 2
+def test_execute_by_hand_refuses_what_makes_no_sense_in_one_line(root, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(root)
+    assert execute.main(arguments) == 2
     said = capsys.readouterr().err
     assert told in said
     assert said.count("\n") == 1
 
 
-def test_a_project_folder_with_a_space_in_its_name_works(tmp_path):
-    project = make_mini(tmp_path / "my own 'mini' $book")
-    made = make_book(project)
-    assert made.returncode == 0, made.stderr
-    assert "Some prose" in page(project, "01_one")
-
-
 def test_progress_within_a_cell_reaches_the_terminal_and_leaves_no_file(tmp_path, capsys):
     path = tmp_path / ".progress"
-    with execute.following(path, "[x seed 0]", pause=0.01), path.open("a") as file:
+    with terminal.following(path, "[x seed 0]", pause=0.01), path.open("a") as file:
         file.write("base model: 10 of 500\n")
     assert capsys.readouterr().err == "[x seed 0]    base model: 10 of 500\n"
     assert not path.exists()
 
 
-def test_papermill_and_jupyter_book_work_by_hand(mini):
-    environment = {**os.environ, "PYTHONPATH": str(mini), "LG_RESULTS": ""}
+def test_papermill_and_jupyter_book_work_by_hand(project):
+    environment = {**os.environ, "PYTHONPATH": str(project)}
     tools = Path(sys.executable).parent
     for name in ("01_one", "02_two"):
         command = [tools / "papermill", "-k", "python3", "--no-progress-bar", f"notebooks/{name}.ipynb"]
         done = subprocess.run(
-            [*command, f"book/chapters/{name}.ipynb"], cwd=mini, env=environment, check=False
+            [*command, f"book/chapters/{name}.ipynb"], cwd=project, env=environment, check=False
         )
         assert done.returncode == 0
-    built = subprocess.run([tools / "jupyter-book", "build", "."], cwd=mini, env=environment, check=False)
+    shutil.rmtree(project / "_build")
+    built = subprocess.run([tools / "jupyter-book", "build", "."], cwd=project, env=environment, check=False)
     assert built.returncode == 0
-    assert "Some prose" in page(mini, "01_one")
+    assert "Some prose" in page(project, "01_one")
+
+
+def test_the_stamp_of_a_book_holds_every_kind_of_source(project, look):
+    chapters = ["01_one", "02_two"]
+    before = look().book_stamp(chapters)
+    sources = ("_toc.yml", "book/intro.md", "book/_static/custom.css", "lglib/theory/stats.py")
+    for name in (*sources, "notebooks/02_two.ipynb", "runs/quick/chapters/02_two.ipynb"):
+        path = project / name
+        whole = path.read_bytes()
+        path.write_bytes(whole + b"\n")
+        assert look().book_stamp(chapters) != before, name
+        path.write_bytes(whole)
+    assert look().book_stamp(chapters) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -81,12 +82,8 @@ def _book(chapters: list[str], asked: argparse.Namespace, cores: int, lock: int,
         state = plan.State(asked.profile, root)
     seconds = time.monotonic() - started
     if status or not state.book_stands(chapters):
-        logs = sorted((root / ".snakemake" / "log").glob("*.log"))
-        print(
-            f"make book: not finished ({seconds:.0f} s). What failed is named above; all else stands.\n"
-            f"The workflow's own log: {logs[-1].relative_to(root) if logs else 'none'}",
-            file=sys.stderr,
-        )
+        told = f"make book: not finished ({seconds:.0f} s). What failed is named above; all else stands."
+        print(f"{told}\nThe workflow's own log: {_log(root)}", file=sys.stderr)
         return status or 1
     page = state.html / "index.html"
     print(f"The book stands ({seconds:.0f} s): open {page}, or type: make serve")
@@ -98,15 +95,26 @@ def _first(runs: list[request.Run]) -> list[request.Run]:
     return list({run.study: run for run in reversed(runs)}.values())[::-1]
 
 
+def _log(root: Path) -> str:
+    """Snakemake's newest log, and its first lines where they are an error of the graph itself."""
+    logs = sorted((root / ".snakemake" / "log").glob("*.log"))
+    if not logs:
+        return "none"
+    first = logs[-1].read_text(encoding="utf-8").splitlines()[:3]
+    return "\n  ".join([str(logs[-1].relative_to(root)), *(first if "Error" in "".join(first[:1]) else [])])
+
+
 def _snakemake(target: str, asked: argparse.Namespace, cores: int, lock: int, root: Path) -> int:
     """Have Snakemake make a target. It inherits the lock, so that the lock lives as long as it does."""
     shutil.rmtree(root / plan.FLAGS, ignore_errors=True)  # of a run that was killed
+    config = (
+        root / "runs" / ".asked.json"
+    )  # a file, because on its command line Snakemake reads 02 as a number
+    config.write_text(json.dumps(vars(asked)), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock"),
         *("--cores", str(cores), "--keep-going", "--resources", "gpu=1", "--quiet", "all"),
-        *("--rerun-triggers", "mtime", "--config", f"profile={asked.profile}"),
-        *(f"{name}={getattr(asked, name)}" for name in ("studies", "models", "seeds", "chapters")),
-        *("--", target),
+        *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root)), "--", target),
     ]
     got: list[int] = []
     with subprocess.Popen(command, cwd=root, pass_fds=(lock,), process_group=0) as process:
