@@ -1,0 +1,216 @@
+"""Measure the synthetic transformer: the steps of the study in order, each value with its null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from lglib.report.observations import Observations
+from lglib.search.pools import Pool
+from lglib.studies.synthetic import basis_drift, candidates, captures, gradients, schedules, setups, trained
+from lglib.studies.synthetic.basis_drift import FOLLOWED, BasisDrift
+from lglib.studies.synthetic.captures import STATIC, Recovery
+from lglib.studies.synthetic.parameters import K, Parameters
+from lglib.studies.synthetic.setups import SETUPS, Outcome
+from lglib.studies.synthetic.trained import RATES, RECOVERED, SCORED, Trained
+from lglib.theory import stats
+
+SPAN = ("short", "middle", "long")  # the three horizons, whatever their steps
+SEARCHED = "Adam"  # the optimiser whose recovery is searched around
+Run = tuple[str, str]  # task and optimiser of a recovery
+Told = dict[str, Any]  # what was varied, or what the null is
+
+
+def measure(parameters: Parameters, seed: int) -> Observations:
+    """Measure all that the chapter says of claims S1 to S8."""
+    o, model = Observations(), trained.train(parameters, seed)
+    add_knowledge(o, model)
+    for task in RECOVERED:
+        for point in trained.POINTS:
+            add_ranks(o, model, task, point)
+    planes, floor = captures.static_planes(model), basis_drift.overlap_of_strangers(model)
+    recoveries: dict[Run, Recovery] = {}
+    for task in RECOVERED:
+        beforehand = captures.bases_beforehand(model, task, planes)
+        for optimiser in RATES:
+            recoveries[task, optimiser] = captures.recover_and_capture(model, task, optimiser, beforehand)
+    for run, found in recoveries.items():
+        add_captures(o, model, run, found)
+    add_largest(o, model, recoveries)
+    for optimiser in RATES:
+        add_from_scratch(o, model, optimiser)
+        path = recoveries[FOLLOWED, optimiser].path
+        add_drift(o, optimiser, basis_drift.follow_basis(model, path, floor))
+    path = recoveries[FOLLOWED, SEARCHED].path
+    for point, step in {"theta_f": 0, "halfway": parameters.horizon // 2}.items():
+        add_pool(o, point, candidates.pool_at(model, path, step, planes))
+    outcomes = {(n, s): setups.train_by(model, n, s) for n in schedules.SCHEDULES for s in SETUPS}
+    for (schedule, setup), outcome in outcomes.items():
+        add_outcome(o, model, schedule, setup, outcome)
+    add_means(o, model, outcomes)
+    return o
+
+
+def verify(parameters: Parameters, seed: int) -> Observations:
+    """Measure a part of it by the same steps: one task, one optimiser, one point, one schedule."""
+    o, model = Observations(), trained.train(parameters, seed)
+    add_knowledge(o, model)
+    add_ranks(o, model, FOLLOWED, "theta_f")
+    planes = captures.static_planes(model)
+    beforehand = captures.bases_beforehand(model, FOLLOWED, planes)
+    found = captures.recover_and_capture(model, FOLLOWED, SEARCHED, beforehand)
+    add_captures(o, model, (FOLLOWED, SEARCHED), found)
+    floor = basis_drift.overlap_of_strangers(model)
+    add_drift(o, SEARCHED, basis_drift.follow_basis(model, found.path, floor))
+    add_pool(o, "theta_f", candidates.pool_at(model, found.path, 0, planes))
+    schedule, setup = "PCGrad-lite", "sort + reverse, base"
+    add_outcome(o, model, schedule, setup, setups.train_by(model, schedule, setup))
+    return o
+
+
+def add_knowledge(o: Observations, model: Trained) -> None:
+    """Add what the model knows at each point."""
+    for point, theta in model.points.items():
+        for task, score in model.scores(theta).items():
+            o.add("context", "exact match", _share(score), point=point, task=task, **_guess(model))
+
+
+def add_ranks(o: Observations, model: Trained, task: str, point: str) -> None:
+    """Add the ranks of one task's gradients at one point, and the share of their mean (S1)."""
+    sets = gradients.gradient_sets(model, task, point)
+    for kind in gradients.SPECTRA:
+        for name, ratio in gradients.relative_ranks(sets, kind, model.seed).items():
+            told: Told = {"task": task, "spectrum": kind, "point": point}
+            o.add("S1", name, ratio, null=1.0, null_means="random directions of equal norms", **told)
+    null = 1 / model.parameters.gradients
+    share = gradients.share_of_mean(sets)
+    told = {"task": task, "point": point}
+    o.add("S1", "share of the mean", share, null=null, null_means="noise without a mean", **told)
+
+
+def add_captures(o: Observations, model: Trained, run: Run, found: Recovery) -> None:
+    """Add the captures of one recovery, and by how much its prefix beats its controls (S2, S3)."""
+    p = model.parameters
+    told: Told = dict(zip(("task", "optimiser"), run, strict=True))
+    for basis, table in found.captured.items():
+        claim = "S2" if basis in STATIC else "S3"
+        _add_table(o, model, claim, "capture", table, basis=basis, **told)
+    _add_table(o, model, "S3", "energy share", found.energy_share, **told)
+    _add_table(o, model, "S3", "capture to come", found.to_come, **told)
+    cell = p.ks.index(K), 1
+    controls = {"other order": found.captured["other order"], "energy share": found.energy_share}
+    controls["local"] = found.captured["local"]
+    for control, table in controls.items():
+        gap = found.captured["prefix"][cell] - table[cell]
+        where: Told = {"control": control, **told, "k": K, "T": p.horizon}
+        o.add("S3", "prefix less control", gap, null=0.0, null_means="no difference", **where)
+    for T, score in found.exact_match.items():
+        o.add("context", "exact match after recovery", _share(score), **told, T=T, **_guess(model))
+
+
+def add_largest(o: Observations, model: Trained, recoveries: Mapping[Run, Recovery]) -> None:
+    """Add the largest capture of all recoveries, at ten dimensions and the middle horizon (S2, S3)."""
+    p = model.parameters
+    cell = p.ks.index(K), 1
+    told: Told = {"k": K, "T": p.horizon, **_random(model, K)}
+    for basis in STATIC:
+        largest = max(found.captured[basis][cell] for found in recoveries.values())
+        o.add("S2", "largest capture", largest, basis=basis, **told)
+    largest = max(found.to_come[cell] for found in recoveries.values())
+    o.add("S3", "largest capture to come", largest, **told)
+
+
+def add_from_scratch(o: Observations, model: Trained, optimiser: str) -> None:
+    """Add the capture by the prefix of a run in which nothing is recovered (S3)."""
+    found = captures.capture_from_scratch(model, FOLLOWED, optimiser)
+    told: Told = {"task": FOLLOWED, "optimiser": optimiser, "k": K, "T": model.parameters.horizon}
+    o.add("S3", "capture from scratch", found, basis="prefix", **told, **_random(model, K))
+
+
+def add_drift(o: Observations, optimiser: str, found: BasisDrift) -> None:
+    """Add the drift of the gradient basis along one recovery (S4)."""
+    d = found.drift
+    told: Told = {"task": FOLLOWED, "optimiser": optimiser}
+    strangers: Told = {"null": d.floor, "null_means": "bases of two unrelated networks"}
+    for step, overlap, ceiling in zip(d.steps, d.overlap, d.ceiling, strict=True):
+        o.add("S4", "overlap", overlap, step=int(step), **told, **strangers)
+        o.add("S4", "same-step overlap", ceiling, step=int(step), **told, **strangers)
+    for step, relative in zip(d.steps[1:], found.relative, strict=True):
+        stays: Told = {"null": 1.0, "null_means": "a basis that stays"}
+        o.add("S4", "relative overlap", relative, step=int(step), **told, **stays)
+    last = float(d.steps[-1])
+    never: Told = {"null": last, "null_means": "no drift: the run's length"}
+    o.add("S4", "half-life", found.half_life, unit="steps", **told, **never)
+
+
+def add_pool(o: Observations, point: str, pool: Pool) -> None:
+    """Add what the gains of the candidates at one point correlate with (S5, S6), and their ranking (S7)."""
+    zero: Told = {"null": 0.0, "null_means": "unrelated"}
+    for c in candidates.correlations(pool):
+        told: Told = {"point": point, "pool": c.pool, "norm": c.norm}
+        o.add(c.claim, "correlation", c.found, predicted=c.law, **told, **zero)
+        o.add(c.claim, "correlation between families", c.between, **told, **zero)
+    n = candidates.candidates_of(pool)
+    everywhere = pool.density["whole space"]
+    for (family, density), gains in zip(pool.density.items(), candidates.best_of(pool), strict=True):
+        told = {"point": point, "family": family}
+        curved, flat = (float(pool.curvature[pool.family == f].mean()) for f in (family, "whole space"))
+        space: Told = {"null_means": "directions of the whole space"}
+        o.add("S7", "density", density, unit="nats^2", null=everywhere, **space, **told)
+        o.add("S7", "mean curvature", curved, unit="nats", null=flat, **space, **told)
+        for share, norm, gain in zip(candidates.SHARES, pool.norms, gains, strict=True):
+            law, null = (candidates.best_by_law(each, norm, n) for each in (density, everywhere))
+            told |= {"norm": share, "best_of": n}
+            means = "the linear law in the whole space"
+            o.add("S7", "best gain", gain, unit="nats", predicted=law, null=null, null_means=means, **told)
+    for share, rank in zip(candidates.SHARES, candidates.rank_by_density(pool), strict=True):
+        told = {"point": point, "norm": share, "best_of": n}
+        o.add("S7", "rank correlation", rank, null=0.0, null_means="unrelated ranking", **told)
+
+
+def add_outcome(o: Observations, model: Trained, schedule: str, setup: str, found: Outcome) -> None:
+    """Add what one schedule reached in one set-up (S8)."""
+    told: Told = {"schedule": schedule, "setup": setup}
+    o.add("S8", "worst-task exact match", _share(found.worst), **told, **_guess(model))
+    for when, scores in {"end": found.end, "switch": found.switch or ()}.items():
+        for task, score in zip(SETUPS[setup][0], scores, strict=False):
+            o.add("S8", "exact match", _share(score), task=task, when=when, **told, **_guess(model))
+
+
+def add_means(o: Observations, model: Trained, outcomes: Mapping[tuple[str, str], Outcome]) -> None:
+    """Add the mean over the set-ups, and the gap between two schedules that are the same mathematics (S8)."""
+    for schedule in schedules.SCHEDULES:
+        mean = fmean(outcomes[schedule, setup].worst for setup in SETUPS)
+        o.add("S8", "mean worst-task exact match", mean, schedule=schedule, **_guess(model))
+    alike = ("joint mixed", "raw gradient sum")
+    gaps = {s: outcomes[alike[0], s].worst - outcomes[alike[1], s].worst for s in SETUPS}
+    same: Told = {"null": 0.0, "null_means": "no noise"}
+    for setup, gap in gaps.items():
+        o.add("S8", "noise floor", abs(gap), setup=setup, **same)
+    o.add("S8", "mean noise floor", abs(fmean(gaps.values())), **same)
+
+
+def _add_table(
+    o: Observations, model: Trained, claim: str, name: str, table: np.ndarray, **told: Any
+) -> None:
+    """Add a table (ks, horizons); "horizon" says which of the three it is, whatever its steps."""
+    p = model.parameters
+    for i, j in np.ndindex(table.shape):
+        if np.isfinite(table[i, j]):
+            where: Told = {"k": p.ks[i], "T": p.horizons[j], "horizon": SPAN[j]}
+            o.add(claim, name, float(table[i, j]), **told, **where, **_random(model, p.ks[i]))
+
+
+def _random(model: Trained, k: int) -> Told:
+    return {"null": k / model.space.d, "null_means": "random k-dimensional subspace"}
+
+
+def _guess(model: Trained) -> Told:
+    return {"null": 10.0**-model.parameters.length, "null_means": "guessing every digit"}
+
+
+def _share(score: float) -> stats.Interval:
+    return stats.proportion_interval(round(score * SCORED), SCORED)
