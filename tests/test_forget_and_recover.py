@@ -1,4 +1,4 @@
-"""A study learns, forgets and recovers: what its points can do, decoded by hand, and what it trains on."""
+"""An experiment learns, forgets and recovers: what its points can do, decoded by hand, and what it trains on."""
 
 import math
 import re
@@ -11,8 +11,7 @@ import torch
 from lglib.models import loading, lora
 from lglib.parameters.descent import Diverged
 from lglib.studies import gates
-from lglib.studies.lora import forget_and_recover
-from lglib.studies.lora.forget_and_recover import Study
+from lglib.studies.lora.forget_and_recover import Experiment
 from lglib.tasks import pairs
 from lglib.tasks.items import Item
 from lglib.tasks.microworld import skills
@@ -49,9 +48,9 @@ def small(tmp_path_factory):
     return str(folder)
 
 
-def study(name, pair, seed=0, **more):
-    """A study in a fresh adapter of rank 2 on a model that is loaded anew."""
-    return Study(lora.attach(loading.load(name, device="cpu"), r=2), pair, seed, **more)
+def experiment(name, pair, seed=0, **more):
+    """An experiment in a fresh adapter of rank 2 on a model that is loaded anew."""
+    return Experiment(lora.attach(loading.load(name, device="cpu"), r=2), pair, seed, **more)
 
 
 def decoded(adapter, theta, item):
@@ -81,11 +80,11 @@ def by_hand(net, tokenizer, items):
 
 @pytest.fixture(scope="module")
 def first():
-    """The study of `first` on the shipped model, prepared, and what it was trained on."""
+    """The experiment with `first` on the shipped model, prepared, and what it was trained on."""
     noted = Recorder(pairs.pair("first"))
-    own = Study(lora.attach(loading.load("micro-gpt2", device="cpu"), r=4), noted.pair, seed=0, size=8)
+    own = Experiment(lora.attach(loading.load("micro-gpt2", device="cpu"), r=4), noted.pair, seed=0, size=8)
     fresh = own.adapter.space.flatten()
-    points = own.prepare(bar=0.9, lost=0.05)
+    points = own.learn_and_forget(bar=0.9, lost=0.05)
     after = own.adapter.space.flatten()
     return own, points, fresh, after, list(noted.calls)
 
@@ -124,7 +123,7 @@ def test_the_initial_point_is_the_fresh_adapter_and_it_is_left_there(first):
     assert torch.equal(after, fresh)
 
 
-def test_a_study_trains_on_training_items_and_looks_at_validation_items_only(first):
+def test_an_experiment_trains_on_training_items_and_looks_at_validation_items_only(first):
     *_, calls = first
     assert {part for _, part, _, _ in calls} == {"train", "validation"}
     keys = [(task, key) for task, part, key, _ in calls if part == "train"]
@@ -220,7 +219,7 @@ def test_a_longer_recovery_begins_as_a_shorter_one(first):
 def test_a_recovery_with_sgd_is_gradient_descent_on_the_answers_by_hand(family, tmp_path):
     tiny.save(tmp_path, family)
     noted = Recorder(pairs.pair("order"))  # answers of several tokens
-    own = study(str(tmp_path), noted.pair, size=3, rates={"AdamW": 1e-3, "SGD": 0.25})
+    own = experiment(str(tmp_path), noted.pair, size=3, rates={"AdamW": 1e-3, "SGD": 0.25})
     space = own.adapter.space
     run = own.recover(space.flatten() + 0.05, "SGD", 3)
     batches = noted.drawn("a")
@@ -235,7 +234,7 @@ def test_a_recovery_with_sgd_is_gradient_descent_on_the_answers_by_hand(family, 
 
 
 def test_a_recovery_with_adamw_begins_with_a_step_of_its_rate(small):
-    own = study(small, pairs.pair("first"), size=2, rates={"AdamW": 0.01, "SGD": 1.0})
+    own = experiment(small, pairs.pair("first"), size=2, rates={"AdamW": 0.01, "SGD": 1.0})
     run = own.recover(own.adapter.space.flatten(), "AdamW", 1)
     moved = run.displacement.abs()
     assert moved.max().item() == pytest.approx(0.01, rel=0.01)
@@ -243,9 +242,9 @@ def test_a_recovery_with_adamw_begins_with_a_step_of_its_rate(small):
 
 
 def quick(small, pair="first", seed=0, size=2, **how):
-    """All points of a study whose gates let everything pass, and the start of a recovery."""
-    own = study(small, pairs.pair(pair), seed, size=size)
-    points = own.prepare(**(dict(bar=0.0, lost=1.0, limit=1) | how))
+    """All points of an experiment whose gates let everything pass, and the start of a recovery."""
+    own = experiment(small, pairs.pair(pair), seed, size=size)
+    points = own.learn_and_forget(**(dict(bar=0.0, lost=1.0, limit=1) | how))
     return points, own.recover(points.forgot, "AdamW", 3)
 
 
@@ -253,24 +252,24 @@ def vectors(points, run):
     return [points.initial, points.star, points.forgot, points.never, run.points]
 
 
-def test_a_seed_fixes_a_study_bit_by_bit(small):
+def test_a_seed_fixes_an_experiment_bit_by_bit(small):
     one, same = (vectors(*quick(small)) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(one, same, strict=True))
 
 
-def test_another_seed_gives_another_study_from_the_same_adapter(small):
+def test_another_seed_gives_another_experiment_from_the_same_adapter(small):
     one, other = (vectors(*quick(small, seed=seed)) for seed in (0, 1))
     assert torch.equal(one[0], other[0])
     assert not any(torch.equal(x, y) for x, y in zip(one[1:], other[1:], strict=True))
 
 
-def test_a_study_neither_uses_nor_moves_the_global_generator(small):
+def test_an_experiment_neither_uses_nor_moves_the_global_generator(small):
     runs = []
     for seed in (7, 8):
-        own = study(small, pairs.pair("first"), size=2)
+        own = experiment(small, pairs.pair("first"), size=2)
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        points = own.prepare(bar=0.0, lost=1.0, limit=1)
+        points = own.learn_and_forget(bar=0.0, lost=1.0, limit=1)
         runs.append(vectors(points, own.recover(points.forgot, "AdamW", 2)))
         assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(x, y) for x, y in zip(*runs, strict=True))
@@ -290,7 +289,7 @@ def steps_taken(noted):
 @pytest.mark.parametrize(("limit", "learned", "forgot"), [(600, 50, 50), (30, 30, 30)])
 def test_after_the_round_that_passes_comes_one_more_within_the_limit(small, limit, learned, forgot):
     noted = Recorder(pairs.pair("last"))
-    points = study(small, noted.pair, size=2).prepare(bar=0.0, lost=1.0, limit=limit)
+    points = experiment(small, noted.pair, size=2).learn_and_forget(bar=0.0, lost=1.0, limit=limit)
     assert (points.learned_in, points.forgot_in) == (learned, forgot)
     assert steps_taken(noted) == {"a": learned, "b": 2 * learned, "forget": 2 * forgot}
     assert len(noted.drawn("a", "validation")) == 2, "one look after learning, one after forgetting"
@@ -299,7 +298,7 @@ def test_after_the_round_that_passes_comes_one_more_within_the_limit(small, limi
 @pytest.mark.parametrize("limit", [1, 25, 50])
 def test_no_more_steps_are_taken_than_the_limit(small, limit):
     noted = Recorder(pairs.pair("first"))
-    points = study(small, noted.pair, size=2).prepare(bar=0.0, lost=1.0, limit=limit)
+    points = experiment(small, noted.pair, size=2).learn_and_forget(bar=0.0, lost=1.0, limit=limit)
     assert max(points.learned_in, points.forgot_in) <= limit
     assert steps_taken(noted)["a"] <= limit
 
@@ -307,9 +306,9 @@ def test_no_more_steps_are_taken_than_the_limit(small, limit):
 @pytest.mark.parametrize(("limit", "looks"), [(1, 1), (25, 1), (40, 2)])
 def test_what_is_never_learned_stops_at_the_limit_with_the_figures(small, limit, looks):
     noted = Recorder(pairs.pair("first"))
-    own = study(small, noted.pair, size=2)
+    own = experiment(small, noted.pair, size=2)
     with pytest.raises(gates.GateError, match=r"never reached the bar of 1: ") as caught:
-        own.prepare(bar=1.0, lost=0.5, limit=limit)
+        own.learn_and_forget(bar=1.0, lost=0.5, limit=limit)
     assert re.search(r"first, A [01]\.\d+, first, B [01]\.\d+", str(caught.value))
     assert steps_taken(noted) == {"a": limit, "b": limit, "forget": 0}
     assert len(noted.drawn("a", "validation")) == looks
@@ -322,9 +321,9 @@ def skill(name):
 
 def test_what_is_never_forgotten_stops_at_the_limit_with_the_figures():
     noted = Recorder(Pair("known", skill("plural"), skill("capital"), skill("plural"), "", "B alone", True))
-    own = study("micro-gpt2", noted.pair)
+    own = experiment("micro-gpt2", noted.pair)
     with pytest.raises(gates.GateError, match=r"known, A was not forgotten, the bar is 0: ") as caught:
-        own.prepare(bar=0.9, lost=0.0, limit=2)
+        own.learn_and_forget(bar=0.9, lost=0.0, limit=2)
     assert re.search(r"known, A (0\.9|1\.0)\d+\. ", str(caught.value))
     assert "known, B" not in str(caught.value)
     assert steps_taken(noted)["forget"] == 2
@@ -335,39 +334,39 @@ def test_one_task_that_is_not_learned_is_enough_to_stop(task):
     strange = lambda n, part, key: [Item("Add: one one. Answer:", (" river",), 0)] * n  # noqa: E731
     pair = Pair("half", skill("plural"), skill("capital"), skill("plural"), "", "B alone", True)
     with pytest.raises(gates.GateError, match=rf"^half, {task.upper()} never reached") as caught:
-        study("micro-gpt2", replace(pair, **{task: strange})).prepare(bar=0.9, lost=0.5, limit=1)
+        experiment("micro-gpt2", replace(pair, **{task: strange})).learn_and_forget(bar=0.9, lost=0.5, limit=1)
     assert f"half, {task.upper()} 0.00000" in str(caught.value)
 
 
-def test_a_study_that_failed_can_be_tried_again_from_the_fresh_adapter(small):
-    own = study(small, pairs.pair("first"), size=2)
+def test_an_experiment_that_failed_can_be_tried_again_from_the_fresh_adapter(small):
+    own = experiment(small, pairs.pair("first"), size=2)
     fresh = own.adapter.space.flatten()
     with pytest.raises(gates.GateError):
-        own.prepare(bar=1.0, lost=0.5, limit=1)
-    assert torch.equal(own.prepare(bar=0.0, lost=1.0, limit=1).initial, fresh)
+        own.learn_and_forget(bar=1.0, lost=0.5, limit=1)
+    assert torch.equal(own.learn_and_forget(bar=0.0, lost=1.0, limit=1).initial, fresh)
 
 
 @pytest.mark.parametrize("limit", [0, -5, 1.0, True, None])
 def test_a_limit_is_a_whole_number_of_steps(small, limit):
     with pytest.raises(ValueError, match="limit must be a whole number from 1"):
-        study(small, pairs.pair("first")).prepare(bar=0.9, lost=0.1, limit=limit)
+        experiment(small, pairs.pair("first")).learn_and_forget(bar=0.9, lost=0.1, limit=limit)
 
 
 @pytest.mark.parametrize(("bar", "lost"), [(1.5, 0.1), (math.nan, 0.1), (0.0, -0.1), (0.0, math.nan)])
 def test_a_bar_is_a_share(small, bar, lost):
     with pytest.raises(ValueError, match=r"(bar|lost) must lie in \[0, 1\]"):
-        study(small, pairs.pair("first"), size=2).prepare(bar=bar, lost=lost, limit=1)
+        experiment(small, pairs.pair("first"), size=2).learn_and_forget(bar=bar, lost=lost, limit=1)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2.0, True])
 def test_a_recovery_takes_at_least_one_step(small, steps):
-    own = study(small, pairs.pair("first"))
+    own = experiment(small, pairs.pair("first"))
     with pytest.raises(ValueError, match="steps must be a whole number from 1"):
         own.recover(own.adapter.space.flatten(), "SGD", steps)
 
 
 def test_a_recovery_by_an_unknown_optimiser_says_which_there_are(small):
-    own = study(small, pairs.pair("first"))
+    own = experiment(small, pairs.pair("first"))
     with pytest.raises(ValueError, match="optimiser is 'Adam'; there is: AdamW, SGD"):
         own.recover(own.adapter.space.flatten(), "Adam", 1)
 
@@ -375,35 +374,35 @@ def test_a_recovery_by_an_unknown_optimiser_says_which_there_are(small):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda own, start: own.prepare(bar=0.0, lost=1.0, limit=1),
+        lambda own, start: own.learn_and_forget(bar=0.0, lost=1.0, limit=1),
         lambda own, start: own.recover(start, "SGD", 1),
         lambda own, start: own.scores(start),
     ],
-    ids=["prepare", "recover", "scores"],
+    ids=["learn_and_forget", "recover", "scores"],
 )
 def test_a_context_that_is_too_short_is_named_with_what_it_would_take(call, tmp_path):
     tiny.save(tmp_path, "gpt2", n_positions=8)  # <|end|> First : a b c . Answer : a
-    own = study(str(tmp_path), pairs.pair("first"))
+    own = experiment(str(tmp_path), pairs.pair("first"))
     start = own.adapter.space.flatten()
     with pytest.raises(ValueError, match=r"has 1[0-2] tokens, the context holds 8"):
         call(own, start)
     assert torch.equal(own.adapter.space.flatten(), start)
 
 
-def test_a_loss_that_is_no_number_stops_a_study(small):
-    own = study(small, pairs.pair("first"), size=2)
+def test_a_loss_that_is_no_number_stops_an_experiment(small):
+    own = experiment(small, pairs.pair("first"), size=2)
     with torch.no_grad():
         own.adapter.base.model.get_input_embeddings().weight.fill_(math.nan)
     start = own.adapter.space.flatten()
     with pytest.raises(Diverged, match="loss is nan at step 0 with AdamW"):
-        own.prepare(bar=0.0, lost=1.0, limit=1)
+        own.learn_and_forget(bar=0.0, lost=1.0, limit=1)
     with pytest.raises(Diverged, match="loss is nan at step 0 with SGD") as caught:
         own.recover(start, "SGD", 3)
     assert torch.equal(caught.value.trajectory.points, start[None])
 
 
 def test_a_recovery_at_far_too_large_a_rate_keeps_what_was_recorded(small):
-    own = study(small, pairs.pair("first"), size=2, rates={"AdamW": 1e25, "SGD": 1.0})
+    own = experiment(small, pairs.pair("first"), size=2, rates={"AdamW": 1e25, "SGD": 1.0})
     with pytest.raises(Diverged) as caught:
         own.recover(own.adapter.space.flatten(), "AdamW", 5)
     kept = caught.value.trajectory
@@ -415,33 +414,8 @@ def test_the_rate_of_a_pair_is_that_of_its_forgetting_alone(small):
     slow = pairs.pair("last")
     runs = []
     for rate in (slow.rate, slow.rate / 3):
-        own = study(small, replace(slow, rate=rate), size=2)
-        runs.append(own.prepare(bar=0.0, lost=1.0, limit=1))
+        own = experiment(small, replace(slow, rate=rate), size=2)
+        runs.append(own.learn_and_forget(bar=0.0, lost=1.0, limit=1))
     assert torch.equal(runs[0].star, runs[1].star)
     far, near = ((one.forgot - one.star).abs().max().item() for one in runs)
     assert far == pytest.approx(3 * near, rel=0.3)
-
-
-@pytest.mark.parametrize(("name", "kind"), [("AdamW", torch.optim.AdamW), ("SGD", torch.optim.SGD)])
-def test_an_optimiser_is_torchs_own_at_its_rate_and_nothing_else(name, kind):
-    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
-    twin = torch.nn.Parameter(weight.detach().clone())
-    made, plain = forget_and_recover.optimizer(name, 0.3)([weight]), kind([twin], lr=0.3)
-    assert type(made) is kind
-    for step in range(3):
-        weight.grad = twin.grad = torch.tensor([1.0, 0.5]) * (step + 1)
-        made.step()
-        plain.step()
-    assert torch.equal(weight, twin)
-
-
-@pytest.mark.parametrize("name", ["Adam", "adamw", "", "momentum", None])
-def test_an_unknown_optimiser_is_refused_with_those_there_are(name):
-    with pytest.raises(ValueError, match="there is: AdamW, SGD"):
-        forget_and_recover.optimizer(name, 0.1)
-
-
-@pytest.mark.parametrize("lr", [0, -0.1, math.inf, math.nan])
-def test_a_rate_is_finite_and_above_zero(lr):
-    with pytest.raises(ValueError, match="lr must be finite and above 0"):
-        forget_and_recover.optimizer("SGD", lr)

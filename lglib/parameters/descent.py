@@ -18,6 +18,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "SGD": torch.optim.SGD,
     "momentum": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9),
     "Adam": lambda p, lr: torch.optim.Adam(p, lr=lr, fused=True),  # one pass a tensor, on CPU too
+    "AdamW": lambda p, lr: torch.optim.AdamW(p, lr=lr, fused=True),
 }
 
 
@@ -47,7 +48,7 @@ class Diverged(RuntimeError):
 
 
 def optimizer(name: str, rate: float) -> OptimizerFactory:
-    """Return a factory for `descend`: torch's SGD, SGD with momentum 0.9, or Adam, at a learning rate.
+    """Return a factory for `descend`: torch's SGD, SGD with momentum 0.9, Adam or AdamW, at a rate.
 
     Raises ValueError for an unknown name or a rate that is not above 0.
 

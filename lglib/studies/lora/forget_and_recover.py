@@ -1,8 +1,7 @@
-"""An adapter learns a pair of tasks, forgets A, and recovers it: three points of a study, behind gates."""
+"""An adapter learns a pair of tasks, forgets A, and recovers it: points of an experiment, behind gates."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from lglib.base.checks import count
 from lglib.models.lora import Adapter
 from lglib.parameters import descent
-from lglib.parameters.descent import OptimizerFactory, Trajectory
+from lglib.parameters.descent import Trajectory
 from lglib.studies import gates
 from lglib.tasks import supervised
 from lglib.tasks.pairs import Draw, Pair
@@ -21,26 +20,9 @@ from lglib.tasks.supervised import Lesson
 ROUND = 25  # steps between two looks at the scores
 
 
-def optimizer(name: str, lr: float) -> OptimizerFactory:
-    """Return a factory for `train.descend`: torch's AdamW or SGD at a rate. ValueError for another name.
-
-    >>> optimizer("AdamW", 1e-3)([torch.nn.Parameter(torch.zeros(1))]).defaults["lr"]
-    0.001
-    """
-    made: dict[str, Callable[..., torch.optim.Optimizer]] = {
-        "AdamW": lambda p, lr: torch.optim.AdamW(p, lr=lr, fused=True),  # one pass a tensor, on CPU too
-        "SGD": torch.optim.SGD,
-    }
-    if name not in made:
-        raise ValueError(f"optimiser is {name!r}; there is: {', '.join(made)}")
-    if not 0 < lr < float("inf"):
-        raise ValueError(f"lr must be finite and above 0, got {lr!r}")
-    return lambda parameters: made[name](parameters, lr=lr)
-
-
 @dataclass(frozen=True)
 class Points:
-    """Where a study has been, each theta (d,), with the steps taken.
+    """Where an experiment has been, each theta (d,), with the steps taken.
 
     `initial` is the fresh adapter, `star` knows A and B, `forgot` lost A. `never` has the history of `forgot`
     without A: it was trained on B, then on what makes forget, each for as many steps.
@@ -55,7 +37,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Study:
+class Experiment:
     """One pair of tasks in one adapter: how its batches are drawn, at which rates it learns.
 
     `rates` are learning rates by optimiser, that of AdamW also for learning and forgetting; `size` is the
@@ -93,7 +75,7 @@ class Study:
                 for name, draw in tasks.items()
             }
 
-    def prepare(self, *, bar: float, lost: float, limit: int = 600) -> Points:
+    def learn_and_forget(self, *, bar: float, lost: float, limit: int = 600) -> Points:
         """Learn A and B together, then forget A: until the validation scores say so, and one round more.
 
         A round is 25 steps; `limit` cuts the last one short. The adapter is
@@ -107,11 +89,11 @@ class Study:
                 raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
         initial = self.adapter.space.flatten()
         try:
-            return self._prepared(initial, bar, lost, limit)
+            return self._points(initial, bar, lost, limit)
         finally:
             self.adapter.space.load(initial)
 
-    def _prepared(self, initial: Tensor, bar: float, lost: float, limit: int) -> Points:
+    def _points(self, initial: Tensor, bar: float, lost: float, limit: int) -> Points:
         pair = self.pair
 
         def learned(scores: Mapping[str, float]) -> None:
@@ -132,8 +114,13 @@ class Study:
         return Points(initial, star, forgot, never, learned_in, forgot_in)
 
     def recover(self, start: Tensor, optimiser: str, steps: int, order: int = 0) -> Trajectory:
-        """Train on A alone from a point, recording every one; `order` numbers the stream of minibatches."""
-        step = optimizer(optimiser, self.rates.get(optimiser, math.nan))
+        """Train on A alone from a point, recording every one; `order` numbers the stream of minibatches.
+
+        Raises ValueError for an optimiser that has no rate, Diverged when a loss or a point is not finite.
+        """
+        if optimiser not in self.rates:
+            raise ValueError(f"optimiser is {optimiser!r}; there is: {', '.join(self.rates)}")
+        step = descent.optimizer(optimiser, self.rates[optimiser])
         batches = self.batches([self.pair.a], steps, f"recover {order}")
         self.adapter.space.load(start)
         label = f"{self.pair.name}, {optimiser}"
@@ -170,7 +157,7 @@ class Study:
         self._descend(stepper, draws, steps, f"never {key}", how.get("clip"))
 
     def _stepper(self, scale: float) -> torch.optim.Optimizer:
-        return optimizer("AdamW", scale * self.rates["AdamW"])(self.adapter.space.parameters())
+        return descent.optimizer("AdamW", scale * self.rates["AdamW"])(self.adapter.space.parameters())
 
     def _descend(
         self,
