@@ -287,6 +287,7 @@ def test_a_run_that_diverges_at_once_keeps_the_start():
         ("SGD", torch.optim.SGD, {"lr": 0.3, "momentum": 0}),
         ("momentum", torch.optim.SGD, {"lr": 0.3, "momentum": 0.9}),
         ("Adam", torch.optim.Adam, {"lr": 0.3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+        ("AdamW", torch.optim.AdamW, {"lr": 0.3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}),
     ],
 )
 def test_an_optimiser_is_torchs_own_with_its_usual_settings(name, kind, settings):
