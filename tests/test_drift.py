@@ -9,7 +9,6 @@ import torch
 from lglib.geometry import drift
 from lglib.geometry.drift import Drift
 from lglib.geometry.subspace import Subspace
-from lglib.parameters.space import ParameterSpace
 
 STEPS = [0, 1, 3, 10, 30]
 
@@ -204,27 +203,7 @@ def test_a_reading_that_is_not_finite_is_not_turned_into_nan_in_silence():
         drift.jackknife([0, 1, 2], estimates, 0.0, lambda one: one.half_life)
 
 
-# --- bases of a model
-
-
-def test_bases_are_the_top_gradient_directions_of_each_set_of_batches():
-    net = torch.nn.Linear(6, 1, bias=False).double()
-    space = ParameterSpace(net)
-    sets = [list(gaussian(5, 6, seed=s)) for s in range(2)]
-    found = drift.bases(space, lambda m, x: m(x).sum(), sets, k=2)  # the gradient of x is x
-    assert [b.k for b in found] == [2, 2]
-    for basis, batches in zip(found, sets, strict=True):
-        expected = np.linalg.svd(torch.stack(batches).numpy())[2][:2]
-        np.testing.assert_allclose(np.abs(expected @ basis.basis.numpy()), np.eye(2), atol=1e-10)
-
-
 # --- refusals
-
-
-def test_a_set_with_fewer_batches_than_k_is_refused_with_its_size():
-    net = torch.nn.Linear(6, 1, bias=False).double()
-    with pytest.raises(ValueError, match=r"sets must hold at least k = 3 batches each, got \[2\]"):
-        drift.bases(ParameterSpace(net), lambda m, x: m(x).sum(), [list(gaussian(n, 6)) for n in (4, 2)], k=3)
 
 
 @pytest.mark.parametrize("steps", [[1, 2], [0, 2, 1], [0, 1, 1], [0], []])

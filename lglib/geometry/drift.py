@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lglib.geometry.subspace import Subspace
-from lglib.parameters.space import LossFn, ParameterSpace
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,6 @@ class Drift:
             return 0.0
         x, y = np.log1p(self.steps[i - 1 : i + 1]), self.relative[i - 1 : i + 1]
         return float(np.expm1(x[0] + (y[0] - 0.5) / (y[0] - y[1]) * (x[1] - x[0])))
-
-
-def bases(space: ParameterSpace, loss_fn: LossFn, sets: Sequence[Sequence[Any]], k: int) -> list[Subspace]:
-    """Top-k gradient basis at the present theta from each set of batches: independent estimates of one thing.
-
-    Raises ValueError if a set has fewer batches than k.
-    """
-    if short := [len(s) for s in sets if len(s) < k]:
-        raise ValueError(f"sets must hold at least k = {k} batches each, got {short}")
-    return [Subspace.from_gradients(space.gradient_matrix(loss_fn, batches), k) for batches in sets]
 
 
 def measure(steps: Sequence[int], estimates: Sequence[Sequence[Subspace]], floor: float) -> Drift:

@@ -19,8 +19,8 @@ SPECTRA = {  # gradients (n, d) -> their Gram matrix (n, n)
     "unit norm": lambda vectors: spectra.unit(spectra.gram_matrix(vectors)),
 }
 READINGS = {
-    "relative participation ratio": lambda spectrum: spectrum.participation_ratio,
-    "relative rank at 90 %": lambda spectrum: float(spectrum.rank(0.9)),
+    "participation ratio / null": lambda spectrum: spectrum.participation_ratio,
+    "rank at 90 % / null": lambda spectrum: float(spectrum.rank(0.9)),
 }
 
 
