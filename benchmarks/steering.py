@@ -29,10 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lora import gpt2
 from synthetic import matmul_rate, rounded, seconds
 
-from lglib.activations import caa, pushforward, reading, residual
-from lglib.models import loading, splits
+from lglib.activations import pushforward, residual, steering
+from lglib.models import loading
 from lglib.report import provenance
 from lglib.search import random_search
+from lglib.tasks import splits
 from lglib.tasks.items import Item
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,12 +43,12 @@ BATCH = 16
 @torch.no_grad()
 def usual(found: loading.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
     """The CAA vector of a layer as public libraries make it: everything recorded, then the mean."""
-    positive, negative = caa.HOW[how](items)
+    positive, negative = steering.CAA_TEXTS[how](items)
     layers = list(range(1, len(found.blocks) + 1))
     kept: list[tuple[dict[int, torch.Tensor], torch.Tensor, int]] = []
     for start in range(0, len(positive), BATCH):
         for sign, texts in ((1, positive), (-1, negative)):
-            read = reading.encode(found, texts[start : start + BATCH])
+            read = residual.encode(found, texts[start : start + BATCH])
             with residual.watch(found, layers) as seen:
                 found.model(input_ids=read.tokens, use_cache=False)
             kept.append((dict(seen), read.at, sign))
@@ -57,7 +58,7 @@ def usual(found: loading.LanguageModel, items: list[Item], layer: int, how: str)
 
 def ours(found: loading.LanguageModel, items: list[Item], layer: int, how: str) -> torch.Tensor:
     """The CAA vector of a layer as the chapter makes it, with as many texts at a time."""
-    return caa.extract(found, items, [layer], how, batch=2 * BATCH).mean[0]
+    return steering.caa(found, items, [layer], how, batch=2 * BATCH).mean[0]
 
 
 def questions(found: loading.LanguageModel, n: int) -> list[Item]:
@@ -113,7 +114,7 @@ def products(name: str) -> dict[str, Any]:
     found = loading.load(name, device="cpu")
     space = pushforward.of_blocks(found)
     texts = [item.prompt for item in questions(found, 24)]
-    h = pushforward.Pushforward(found, space, reading.encode(found, texts), (len(found.blocks),))
+    h = pushforward.Pushforward(found, space, residual.encode(found, texts), (len(found.blocks),))
     u = random_search.noise(space, 0, 0)
     v = torch.ones_like(h.values())
     pull = h.pull()

@@ -59,22 +59,13 @@ import torch
 from IPython.display import display
 
 from lglib.theory import nulls
-from lglib.activations import (
-    alignment,
-    caa,
-    imitation,
-    outcomes,
-    pushforward,
-    reading,
-    side_costs,
-    steering,
-    steering_losses,
-)
+from lglib.activations import alignment, effects, imitation, pushforward, residual, steering, steering_losses
 from lglib.search import antithetic, random_search
 from lglib.report import crossed, figures, provenance, results, verdicts
 from lglib.tasks import data, supervised
 from lglib.base import seeding
-from lglib.models import loading, lora, splits
+from lglib.models import loading, lora
+from lglib.tasks import splits
 from lglib.tasks.microworld import skills
 from lglib.theory import stats
 from lglib.parameters import descent
@@ -145,7 +136,7 @@ for template, own in parts.items():
                 "an example": f"{example.prompt[-160:]}{example.answer}",
             }
         )
-        base = outcomes.ask(found, asked)
+        base = effects.ask(found, asked)
         rows[-1] |= {"accuracy": base.accuracy, "mean P(yes)": base.p_yes}
 print(f"{found.name}: {found.parameters:,} parameters, {blocks} blocks")
 figures.table(rows, index="template", digits=2)
@@ -160,7 +151,7 @@ theta = space.flatten()
 
 def prompts(items):
     """Prompts of items, read at their last token."""
-    return reading.encode(found, [item.prompt for item in items])
+    return residual.encode(found, [item.prompt for item in items])
 
 
 def lesson(items):
@@ -348,9 +339,9 @@ def shifts_of(template):
 
 shifts = {t: shifts_of(t) for t in templates}
 caa = {
-    (t, how): caa.extract(found, halves[t][1], layers, how)
+    (t, how): steering.caa(found, halves[t][1], layers, how)
     for t in templates
-    for how in caa.HOW
+    for how in steering.CAA_TEXTS
 }
 noises = [
     random_search.noise(space, seed, -1 - i) / space.d**0.5 for i in range(random_steps)
@@ -423,7 +414,7 @@ for (t, k, how, layer), a in agree.items():
         "the largest of the random weight steps",
     )
 for k in SHIFTS:
-    for how in caa.HOW:
+    for how in steering.CAA_TEXTS:
         for layer in layers:
             cells = [agree[t, k, how, layer] for t in templates]
             value, bound = (
@@ -459,7 +450,7 @@ for (t, how, layer), value in stable.items():
 direction_bound = nulls.random_direction(found.width)
 for t in templates:
     rows = []
-    for how in caa.HOW:
+    for how in steering.CAA_TEXTS:
         for layer in layers:
             row = {"CAA": how, "depth": layer / blocks, "halves": stable[t, how, layer]}
             for k in SHIFTS:
@@ -477,7 +468,7 @@ rows = [
     {"CAA": how, "template": t}
     | {k: agree[t, k, how, layers[-1]]["projection"] for k in SHIFTS}
     for t in templates
-    for how in caa.HOW
+    for how in steering.CAA_TEXTS
 ]
 print(
     f"{depth_of[layers[-1]]}: projection of CAA on the shift, by its bound of permuted labels"
@@ -487,7 +478,7 @@ display(figures.table(rows, index="CAA", digits=2))
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; this run, the first template. Dots: 95 % jackknife intervals over the pairs of questions. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Ticks bound absolute cosines. Only true - false vectors meet the shift, from half of the depth on, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, the dots of the logit difference and the class difference lie above their grey ticks from depth one half on, the others about or below theirs; in the other two all dots lie below their ticks."}}
 figure, axes = figures.panels(3, height=3.0)
 x = np.array(layers) / blocks
-for panel, how in zip(axes, caa.HOW, strict=True):
+for panel, how in zip(axes, steering.CAA_TEXTS, strict=True):
     for i, k in enumerate(SHIFTS):
         row = [agree[TEMPLATE, k, how, layer] for layer in layers]
         place = x + 0.03 * (i - 1.5)
@@ -549,10 +540,10 @@ figures.legend_below(axes[-1])
 
 # %%
 home = maps[TEMPLATE]
-stream = reading.activations(found, prompts(target["extract"]), layers)
+stream = residual.activations(found, prompts(target["extract"]), layers)
 unit = {layer: steering.centred_norm(stream[:, i]) for i, layer in enumerate(layers)}
 evaluate = target["evaluate"]
-plain = outcomes.ask(found, evaluate)
+plain = effects.ask(found, evaluate)
 kinds = ("true - false", "answer token", "text after")
 vectors = {f"CAA, {how}": caa[TEMPLATE, how].mean for how in kinds}
 vectors |= {f"shift, {k}": shifts[TEMPLATE][k].mean(0) for k in SHIFTS}
@@ -571,7 +562,7 @@ def at_layer(name, layer, source=None):
 def steered(vector, multiplier):
     """Answers to the evaluation questions under steering."""
     with steer(found, vector, multiplier, unit=unit[vector.layer]):
-        return outcomes.ask(found, evaluate)
+        return effects.ask(found, evaluate)
 
 
 # %% [markdown]
@@ -611,17 +602,17 @@ figures.table(rows, index="vector", digits=2)
 # %%
 tales = skills.stories(stories, part="test", key=f"{seed}/bridge")
 other = {skill: data.micro(stories, skill, key=f"{seed}/bridge") for skill in skills}
-elsewhere = side_costs.prepare(found, other, tales)
-free = side_costs.skills_and_text(found, elsewhere)
+elsewhere = effects.prepare(found, other, tales)
+free = effects.skills_and_text(found, elsewhere)
 
 
 def priced(vector, multiplier):
     """Target and side costs of one vector with one multiplier."""
     with steer(found, vector, multiplier, unit=unit[vector.layer]):
-        out = outcomes.ask(found, evaluate)
-        cost = side_costs.skills_and_text(found, elsewhere)
-        wrote = side_costs.write(found, elsewhere.stories, elsewhere.length)
-    harm = side_costs.damaged(found, wrote, elsewhere.bar)
+        out = effects.ask(found, evaluate)
+        cost = effects.skills_and_text(found, elsewhere)
+        wrote = effects.write(found, elsewhere.stories, elsewhere.length)
+    harm = effects.damaged(found, wrote, elsewhere.bar)
     lost = np.mean([free[s] - cost[s] for s in skills])
     told = dict(p=out.p_yes, accuracy=out.accuracy, damaged=harm, skills=100 * lost)
     return told | {"text": cost["plain text"] - free["plain text"]}
@@ -1118,7 +1109,7 @@ figures.table(rows, index="vector", digits=2)
 # %%
 SHIFT = "shift, logit difference"
 learn = prompts(halves[TEMPLATE][0][: max(8, questions // 3)])
-PLACES = {"LoRA": learn, "LoRA, 3 places": reading.elsewhere(learn, 2, seed)}
+PLACES = {"LoRA": learn, "LoRA, 3 places": residual.elsewhere(learn, 2, seed)}
 
 
 def imitate(kind, layer, m):
@@ -1140,16 +1131,16 @@ def judge(where, delta, vector, m):
     lot = random_search.noise(where, seed, -7)
     found_here = {}
     with steer(found, vector, m, unit=unit[vector.layer]):
-        found_here["steered"] = outcomes.ask(found, evaluate), costs()
+        found_here["steered"] = effects.ask(found, evaluate), costs()
     for name, u in (("edited", delta), ("random", lot * (delta.norm() / lot.norm()))):
         with where.at(where.flatten() + u):
-            found_here[name] = outcomes.ask(found, evaluate), costs()
+            found_here[name] = effects.ask(found, evaluate), costs()
     return found_here
 
 
 def costs():
     """Skills lost in points, and nats more on plain text, of the model as it is now."""
-    now = side_costs.skills_and_text(found, elsewhere)
+    now = effects.skills_and_text(found, elsewhere)
     lost = 100 * np.mean([free[s] - now[s] for s in skills])
     return {"skills": lost, "text": now["plain text"] - free["plain text"]}
 
@@ -1286,7 +1277,7 @@ figures.legend_below(axes)
 # %% tags=["hide-input"]
 for m in models_there:
     rows = []
-    for how in caa.HOW:
+    for how in steering.CAA_TEXTS:
         for layer in layers:
             row = {"CAA": how, "depth": layer / blocks}
             row["halves"] = over.record(
@@ -1633,9 +1624,9 @@ any_vector = torch.randn(gpt.width, generator=seeding.generator("any vector", se
 edit = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
 before_edit = edit.flatten()
 with steer(gpt, SteeringVector(3, any_vector, 1, "any"), 2.0):
-    by_steering = outcomes.ask(gpt, evaluate).log_p
+    by_steering = effects.ask(gpt, evaluate).log_p
 with edit.at(before_edit + 2.0 * any_vector):
-    by_editing = outcomes.ask(gpt, evaluate).log_p
+    by_editing = effects.ask(gpt, evaluate).log_p
 print(
     f"largest difference of a log-probability: {(by_steering - by_editing).abs().max():.1e}"
 )

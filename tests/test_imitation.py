@@ -4,17 +4,18 @@ import pytest
 import torch
 import toy
 
-from lglib.activations import imitation, outcomes, pushforward, reading
+from lglib.activations import effects, imitation, pushforward, residual
 from lglib.activations.pushforward import Pushforward
 from lglib.activations.steering import SteeringVector, steer
-from lglib.models import loading, lora, splits
+from lglib.models import loading, lora
+from lglib.tasks import splits
 
 
 def test_on_a_linear_model_one_round_does_it():
     own = toy.model()
     space = pushforward.of_blocks(own, 1)
     before = space.flatten()
-    h = Pushforward(own, space, reading.encode(own, ["Anna", "Anna is in the park."]), (1,))
+    h = Pushforward(own, space, residual.encode(own, ["Anna", "Anna is in the park."]), (1,))
     v = torch.arange(toy.WIDTH).double()
     made = imitation.imitate(h, v, iterations=60, rounds=1)
     assert made.left[0] < 1e-6
@@ -29,7 +30,7 @@ def test_a_second_round_mends_what_curvature_spoiled(name):
     found = loading.load(name, device="cpu")
     asked = splits.draw(found, "yes-no", size=4, seed=0)
     adapter = lora.attach(found, 4, "linear")
-    read = reading.encode(found, [item.prompt for item in asked["extract"]])
+    read = residual.encode(found, [item.prompt for item in asked["extract"]])
     h = Pushforward(found, adapter.space, read, (4,))
     length = 0.5 * h.values()[:, 0].std(0).norm()
     v = torch.randn(found.width, generator=torch.Generator().manual_seed(0))
@@ -37,10 +38,10 @@ def test_a_second_round_mends_what_curvature_spoiled(name):
     made = imitation.imitate(h, v, iterations=12)
     assert made.left[1] < made.left[0] < 0.5
     with steer(found, SteeringVector(4, v, 1, "by lot")):
-        wanted = outcomes.ask(found, asked["extract"])
-    plain = outcomes.ask(found, asked["extract"])
+        wanted = effects.ask(found, asked["extract"])
+    plain = effects.ask(found, asked["extract"])
     with adapter.space.at(adapter.space.flatten() + made.delta):
-        got = outcomes.ask(found, asked["extract"])
+        got = effects.ask(found, asked["extract"])
     assert wanted.divergence(got) < 0.5 * wanted.divergence(plain)
     lora.detach(adapter)
 
@@ -62,7 +63,7 @@ def test_a_failing_round_leaves_the_model_as_it_was():
     own = toy.model()
     space = pushforward.of_blocks(own)
     before = space.flatten()
-    h = Pushforward(own, space, reading.encode(own, ["Anna"]), (2,))
+    h = Pushforward(own, space, residual.encode(own, ["Anna"]), (2,))
     with pytest.raises(ValueError, match="target must be finite and not zero"):
         imitation.imitate(h, torch.zeros(toy.WIDTH))
     assert torch.equal(space.flatten(), before)
@@ -70,7 +71,7 @@ def test_a_failing_round_leaves_the_model_as_it_was():
 
 def test_bad_input_is_refused():
     own = toy.model()
-    h = Pushforward(own, pushforward.of_blocks(own), reading.encode(own, ["Anna"]), (1, 2))
+    h = Pushforward(own, pushforward.of_blocks(own), residual.encode(own, ["Anna"]), (1, 2))
     with pytest.raises(ValueError, match=r"h must read one layer and vector be \(6,\)"):
         imitation.imitate(h, torch.ones(toy.WIDTH))
     one = Pushforward(own, h.space, h.read, (1,))

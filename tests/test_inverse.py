@@ -4,7 +4,7 @@ import pytest
 import torch
 import toy
 
-from lglib.activations import inverse, pushforward, reading
+from lglib.activations import imitation, pushforward, residual
 from lglib.activations.pushforward import Pushforward
 
 
@@ -13,7 +13,7 @@ def gaussian(*shape, seed=0):
 
 
 def solve(j, b, **more):
-    return inverse.smallest(lambda u: j @ u, lambda v: j.T @ v, b, j.shape[1], **more)
+    return imitation.smallest_step(lambda u: j @ u, lambda v: j.T @ v, b, j.shape[1], **more)
 
 
 def test_the_step_is_that_of_the_pseudo_inverse():
@@ -48,9 +48,9 @@ def test_every_iterate_lies_in_the_row_space_so_that_nothing_idle_moves():
 def test_on_a_linear_model_the_smallest_weight_step_moves_activations_by_the_vector():
     own = toy.model()
     space = pushforward.of_blocks(own, 1)
-    h = Pushforward(own, space, reading.encode(own, ["Anna", "Anna is in the park."]), (1,))
+    h = Pushforward(own, space, residual.encode(own, ["Anna", "Anna is in the park."]), (1,))
     v = gaussian(toy.WIDTH).expand(2, 1, toy.WIDTH)
-    step = inverse.smallest(h.push, h.pull(), v, space.d, iterations=100, tolerance=1e-13)
+    step = imitation.smallest_step(h.push, h.pull(), v, space.d, iterations=100, tolerance=1e-13)
     e = own.model.embed(h.read.tokens)[torch.arange(2), h.read.at]
     ones = torch.cat([e, torch.ones(2, 1, dtype=torch.float64)], 1)  # (2, width + 1), bias last
     by_hand = torch.linalg.pinv(ones) @ v[:, 0]  # (width + 1, width)
@@ -81,6 +81,6 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="iterations must be a whole number from 1"):
         solve(j, b, iterations=0)
     with pytest.raises(ValueError, match=r"push must give \(3,\)"):
-        inverse.smallest(lambda u: u, lambda v: j.T @ v, b, 4)
+        imitation.smallest_step(lambda u: u, lambda v: j.T @ v, b, 4)
     with pytest.raises(ValueError, match=r"pull must give \(4,\)"):
-        inverse.smallest(lambda u: j @ u, lambda v: v, b, 4)
+        imitation.smallest_step(lambda u: j @ u, lambda v: v, b, 4)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from lglib.models import adapter_files, families, loading, lora
+from lglib.models import families, loading, lora
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 some_families = pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gemma2"])
@@ -494,16 +494,16 @@ def test_what_was_saved_is_read_bit_for_bit(attached, load, tmp_path, family, ta
     adapter = attached(family, r, targets)
     theta = draw(adapter.space)
     with adapter.space.at(theta):
-        adapter_files.save(adapter, tmp_path / "adapter")
+        lora.save(adapter, tmp_path / "adapter")
         assert torch.equal(adapter.space.flatten(), theta)
     other = lora.attach(load(family), r, targets, seed=1)
     before = other.space.flatten()
-    assert torch.equal(adapter_files.read(other, tmp_path / "adapter"), theta)
+    assert torch.equal(lora.read(other, tmp_path / "adapter"), theta)
     assert torch.equal(other.space.flatten(), before)  # it is read, not loaded
 
 
 def test_nothing_is_pickled(load, tmp_path):
-    adapter_files.save(lora.attach(load(), 2, "linear"), tmp_path)
+    lora.save(lora.attach(load(), 2, "linear"), tmp_path)
     held = {path.name for path in tmp_path.iterdir()}
     assert held >= {"adapter_model.safetensors", "adapter_config.json", "base.json"}
     assert {path.suffix for path in tmp_path.iterdir()} <= {".safetensors", ".json", ".md"}
@@ -513,8 +513,8 @@ def test_nothing_is_pickled(load, tmp_path):
 def test_other_precisions_are_read_bit_for_bit(load, tmp_path, dtype):
     adapter = lora.attach(load(dtype=dtype), 2)
     adapter.space.load(draw(adapter.space))
-    adapter_files.save(adapter, str(tmp_path))
-    read = adapter_files.read(adapter, str(tmp_path))
+    lora.save(adapter, str(tmp_path))
+    read = lora.read(adapter, str(tmp_path))
     assert read.dtype == adapter.space.dtype
     assert torch.equal(read, adapter.space.flatten())
 
@@ -523,8 +523,8 @@ def test_the_last_saved_is_what_is_read(load, tmp_path):
     adapter = lora.attach(load(), 2)
     for seed in (0, 1):
         adapter.space.load(draw(adapter.space, seed))
-        adapter_files.save(adapter, tmp_path)
-    assert torch.equal(adapter_files.read(adapter, tmp_path), draw(adapter.space, 1))
+        lora.save(adapter, tmp_path)
+    assert torch.equal(lora.read(adapter, tmp_path), draw(adapter.space, 1))
 
 
 @some_families
@@ -532,7 +532,7 @@ def test_the_last_saved_is_what_is_read(load, tmp_path):
 def test_peft_itself_reads_the_folder(load, tmp_path, family):
     adapter = lora.attach(load(family), 2, "linear", alpha=3)
     adapter.space.load(draw(adapter.space))
-    adapter_files.save(adapter, tmp_path)
+    lora.save(adapter, tmp_path)
     net = peft.PeftModel.from_pretrained(load(family).model, str(tmp_path)).eval()
     assert torch.equal(tiny.logits(net), tiny.logits(adapter.model))
 
@@ -542,18 +542,18 @@ def test_saving_and_reading_say_nothing(load, tmp_path, capfd):
     capfd.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        adapter_files.save(adapter, tmp_path)
-        adapter_files.read(adapter, tmp_path)
+        lora.save(adapter, tmp_path)
+        lora.read(adapter, tmp_path)
     assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_an_adapter_of_another_base_is_refused_with_both_named(load, tmp_path):
     adapter = lora.attach(load(), 2)
-    adapter_files.save(adapter, tmp_path / "adapter")
+    lora.save(adapter, tmp_path / "adapter")
     tiny.save(tmp_path / "other", seed=1)
     other = loading.load(str(tmp_path / "other"), device="cpu")
     with pytest.raises(lora.AdapterError) as told:
-        adapter_files.read(lora.attach(other, 2), tmp_path / "adapter")
+        lora.read(lora.attach(other, 2), tmp_path / "adapter")
     for part in (adapter.base.name, other.name, adapter.base.sha256[:12], other.sha256[:12]):
         assert part in str(told.value)
 
@@ -561,26 +561,26 @@ def test_an_adapter_of_another_base_is_refused_with_both_named(load, tmp_path):
 def test_the_same_weights_in_another_folder_are_the_same_base(load, tmp_path):
     adapter = lora.attach(load(), 2)
     adapter.space.load(draw(adapter.space))
-    adapter_files.save(adapter, tmp_path / "adapter")
+    lora.save(adapter, tmp_path / "adapter")
     tiny.save(tmp_path / "twin")
     twin = lora.attach(loading.load(str(tmp_path / "twin"), device="cpu"), 2)
-    assert torch.equal(adapter_files.read(twin, tmp_path / "adapter"), adapter.space.flatten())
+    assert torch.equal(lora.read(twin, tmp_path / "adapter"), adapter.space.flatten())
 
 
 def test_an_untrained_twin_is_another_base(load, tmp_path):
-    adapter_files.save(lora.attach(load(trained=False), 2), tmp_path)
+    lora.save(lora.attach(load(trained=False), 2), tmp_path)
     with pytest.raises(lora.AdapterError, match="was saved for the base"):
-        adapter_files.read(lora.attach(load(), 2), tmp_path)
+        lora.read(lora.attach(load(), 2), tmp_path)
 
 
 def test_an_untrained_twin_of_another_seed_is_another_base(load, tmp_path):
-    adapter_files.save(lora.attach(load(trained=False, seed=0), 2), tmp_path)
+    lora.save(lora.attach(load(trained=False, seed=0), 2), tmp_path)
     with pytest.raises(lora.AdapterError, match="was saved for the base"):
-        adapter_files.read(lora.attach(load(trained=False, seed=1), 2), tmp_path)
+        lora.read(lora.attach(load(trained=False, seed=1), 2), tmp_path)
 
 
 def test_an_adapter_of_another_rank_or_of_other_layers_is_refused(load, tmp_path):
-    adapter_files.save(lora.attach(load("qwen3"), 2), tmp_path)
+    lora.save(lora.attach(load("qwen3"), 2), tmp_path)
     for r, targets, told in [
         (3, "attention", "another rank or width"),
         (2, "linear", "is of other layers: .*only in one of the two"),
@@ -588,21 +588,21 @@ def test_an_adapter_of_another_rank_or_of_other_layers_is_refused(load, tmp_path
         (2, ["o_proj"], "is of other layers"),
     ]:
         with pytest.raises(lora.AdapterError, match=told):
-            adapter_files.read(lora.attach(load("qwen3"), r, targets), tmp_path)
+            lora.read(lora.attach(load("qwen3"), r, targets), tmp_path)
 
 
 def test_an_adapter_of_another_scaling_is_refused(load, tmp_path):
     """With the same theta it would be another function."""
-    adapter_files.save(lora.attach(load(), 2, alpha=8), tmp_path)
+    lora.save(lora.attach(load(), 2, alpha=8), tmp_path)
     with pytest.raises(lora.AdapterError, match=r"alpha|scaling"):
-        adapter_files.read(lora.attach(load(), 2), tmp_path)
+        lora.read(lora.attach(load(), 2), tmp_path)
 
 
 def test_a_folder_without_an_adapter_is_refused(load, tmp_path, folders):
     adapter = lora.attach(load(), 2)
     for folder in (tmp_path, tmp_path / "nowhere", folders["gpt2"]):
         with pytest.raises(lora.AdapterError, match=r"holds no adapter_model\.safetensors"):
-            adapter_files.read(adapter, folder)
+            lora.read(adapter, folder)
 
 
 class Trap:
@@ -616,38 +616,38 @@ class Trap:
 
 def test_a_pickled_adapter_is_not_opened(load, tmp_path):
     adapter = lora.attach(load(), 2)
-    adapter_files.save(adapter, tmp_path)
+    lora.save(adapter, tmp_path)
     trap = Trap()
     trap.x = 1
     (tmp_path / "adapter_model.bin").write_bytes(pickle.dumps(trap))
-    assert torch.equal(adapter_files.read(adapter, tmp_path), adapter.space.flatten())
+    assert torch.equal(lora.read(adapter, tmp_path), adapter.space.flatten())
     (tmp_path / "adapter_model.safetensors").unlink()
     with pytest.raises(lora.AdapterError, match="holds no adapter_model"):
-        adapter_files.read(adapter, tmp_path)
+        lora.read(adapter, tmp_path)
     assert not Trap.sprung
 
 
 def test_a_damaged_adapter_is_refused(load, tmp_path):
     adapter = lora.attach(load(), 2)
-    adapter_files.save(adapter, tmp_path)
+    lora.save(adapter, tmp_path)
     path = tmp_path / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(lora.AdapterError):
-        adapter_files.read(adapter, tmp_path)
+        lora.read(adapter, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]"])
 def test_a_damaged_note_of_the_base_is_refused(load, tmp_path, text):
     adapter = lora.attach(load(), 2)
-    adapter_files.save(adapter, tmp_path)
+    lora.save(adapter, tmp_path)
     (tmp_path / "base.json").write_text(text)
     with pytest.raises(lora.AdapterError):
-        adapter_files.read(adapter, tmp_path)
+        lora.read(adapter, tmp_path)
 
 
 def test_beside_the_adapter_stands_which_base_it_is_for(load, tmp_path):
     found = load()
-    adapter_files.save(lora.attach(found, 2), tmp_path)
+    lora.save(lora.attach(found, 2), tmp_path)
     told = json.loads((tmp_path / "base.json").read_text())
     assert told.items() >= {"model": found.name, "revision": "", "sha256": found.sha256}.items()
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lglib.activations import outcomes
+from lglib.activations import effects
 from lglib.activations.steering import SteeringVector, steer
 from lglib.models import loading
 from lglib.tasks import data, scoring
@@ -23,7 +23,7 @@ def asked():
 def test_probabilities_are_those_of_the_scorer(found, asked):
     p = scoring.probabilities(found.model, found.tokenizer, asked)
     for batch in (7, 128):
-        got = outcomes.ask(found, asked, batch=batch)
+        got = effects.ask(found, asked, batch=batch)
         assert torch.allclose(got.each, p[:, 0] / p.sum(1), atol=1e-4)
         assert got.p_yes == pytest.approx((p[:, 0] / p.sum(1)).mean().item(), abs=1e-4)
     labels = torch.tensor([item.label for item in asked])
@@ -31,9 +31,9 @@ def test_probabilities_are_those_of_the_scorer(found, asked):
 
 
 def test_the_divergence_is_zero_from_itself_and_positive_from_a_steered_model(found, asked):
-    plain = outcomes.ask(found, asked)
+    plain = effects.ask(found, asked)
     with steer(found, SteeringVector(4, torch.arange(found.width) % 5.0, 1, "by hand"), 1.0):
-        moved = outcomes.ask(found, asked)
+        moved = effects.ask(found, asked)
     assert plain.divergence(plain) == 0
     assert plain.divergence(moved) > 0
     by_hand = torch.nn.functional.kl_div(moved.log_p, plain.log_p, reduction="batchmean", log_target=True)
@@ -42,10 +42,10 @@ def test_the_divergence_is_zero_from_itself_and_positive_from_a_steered_model(fo
 
 def test_bad_items_are_refused(found, asked):
     with pytest.raises(ValueError, match="items is empty"):
-        outcomes.ask(found, [])
+        effects.ask(found, [])
     with pytest.raises(ValueError, match="questions with the answers"):
-        outcomes.ask(found, [Item("Plural: cat. Answer:", (" cats",), 0)])
+        effects.ask(found, [Item("Plural: cat. Answer:", (" cats",), 0)])
     with pytest.raises(ValueError, match="the context holds 128"):
-        outcomes.ask(found, [Item("red " * 200, (" yes", " no"), 0)])
+        effects.ask(found, [Item("red " * 200, (" yes", " no"), 0)])
     with pytest.raises(ValueError, match="not of the same questions"):
-        outcomes.ask(found, asked).divergence(outcomes.ask(found, asked[:3]))
+        effects.ask(found, asked).divergence(effects.ask(found, asked[:3]))

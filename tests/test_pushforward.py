@@ -5,7 +5,7 @@ import tiny
 import torch
 import toy
 
-from lglib.activations import pushforward, reading
+from lglib.activations import pushforward, residual
 from lglib.activations.pushforward import Pushforward
 from lglib.models import loading, lora
 from lglib.parameters.space import ParameterSpace
@@ -21,7 +21,7 @@ def gaussian(*shape, seed=0):
 def linear():
     own = toy.model()
     space = pushforward.of_blocks(own)
-    return own, space, Pushforward(own, space, reading.encode(own, TEXTS), (1, 2), batch=2)
+    return own, space, Pushforward(own, space, residual.encode(own, TEXTS), (1, 2), batch=2)
 
 
 def test_the_pushforward_of_a_linear_model_is_the_one_derived_by_hand(linear):
@@ -48,7 +48,7 @@ def test_the_pullback_is_the_transpose_of_the_pushforward(linear):
 def test_push_pull_and_small_steps_agree_for_every_family(folders, family):
     own = loading.load(str(folders[family]), device="cpu", answers=(), dtype="float64")
     space = pushforward.of_blocks(own)
-    h = Pushforward(own, space, reading.encode(own, TEXTS), (1, 3))
+    h = Pushforward(own, space, residual.encode(own, TEXTS), (1, 3))
     u, v = gaussian(space.d), gaussian(3, 2, own.width, seed=1)
     exact = h.push(u)
     # the norms of all families but GPT-2's and GPT-NeoX's are in float32 whatever the model is in
@@ -59,7 +59,7 @@ def test_push_pull_and_small_steps_agree_for_every_family(folders, family):
 def test_the_remainder_is_of_second_order_and_the_central_difference_of_third(linear):
     own = loading.load("micro-gpt2", device="cpu", dtype="float64")
     space = pushforward.of_blocks(own)
-    h = Pushforward(own, space, reading.encode(own, TEXTS), (2, 4))
+    h = Pushforward(own, space, residual.encode(own, TEXTS), (2, 4))
     u = gaussian(space.d) / space.d**0.5
     scales = [1e-3, 1e-4]
     ratio = h.remainder(u, scales)
@@ -80,7 +80,7 @@ def test_a_gradient_step_is_the_kernel_applied_to_the_activation_gradient():
     """At the last layer the loss depends on theta through h at the read position only."""
     own = loading.load("micro-olmo2", device="cpu", dtype="float64")
     space = pushforward.of_blocks(own)
-    read = reading.encode(own, TEXTS)
+    read = residual.encode(own, TEXTS)
     h = Pushforward(own, space, read, (4,))
 
     def head(x):  # what stands above the last block
@@ -97,7 +97,7 @@ def test_a_gradient_step_is_the_kernel_applied_to_the_activation_gradient():
 def test_an_adapter_is_a_space_like_any_other():
     own = loading.load("micro-gpt2", device="cpu")
     adapter = lora.attach(own, 2)
-    h = Pushforward(own, adapter.space, reading.encode(own, TEXTS), (1, 4))
+    h = Pushforward(own, adapter.space, residual.encode(own, TEXTS), (1, 4))
     u = torch.ones(adapter.space.d)
     theta = adapter.space.flatten()
     moved = h.push(u)

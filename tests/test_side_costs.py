@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lglib.activations import side_costs
+from lglib.activations import effects
 from lglib.activations.steering import SteeringVector, steer
 from lglib.models import loading
 from lglib.tasks import data
@@ -18,7 +18,7 @@ def found():
 @pytest.fixture(scope="module")
 def elsewhere(found):
     stories = skills.stories(24, part="test", key="costs")
-    return side_costs.prepare(found, {"plural": data.micro(24, "plural")}, stories)
+    return effects.prepare(found, {"plural": data.micro(24, "plural")}, stories)
 
 
 def test_the_bar_is_the_loss_that_most_stories_stay_below(found, elsewhere):
@@ -31,37 +31,37 @@ def test_the_bar_is_the_loss_that_most_stories_stay_below(found, elsewhere):
 def test_the_model_goes_on_greedily_as_token_by_token(found, elsewhere):
     from transformers import GenerationConfig
 
-    tokens = side_costs.write(found, elsewhere.stories[:4], 6)
-    start = tokens[:, : side_costs.OPENING]
+    tokens = effects.write(found, elsewhere.stories[:4], 6)
+    start = tokens[:, : effects.OPENING]
     options = GenerationConfig(max_new_tokens=6, do_sample=False, pad_token_id=1, eos_token_id=None)
     again = found.model.generate(start, attention_mask=torch.ones_like(start), generation_config=options)
     assert torch.equal(tokens, again)
 
 
 def test_a_model_that_is_not_edited_writes_nothing_damaged(found, elsewhere):
-    tokens = side_costs.write(found, elsewhere.stories, elsewhere.length)
-    assert side_costs.damaged(found, tokens, elsewhere.bar) < 0.1
+    tokens = effects.write(found, elsewhere.stories, elsewhere.length)
+    assert effects.damaged(found, tokens, elsewhere.bar) < 0.1
 
 
 def test_a_wrecked_model_pays_everywhere(found, elsewhere):
-    before = side_costs.skills_and_text(found, elsewhere)
+    before = effects.skills_and_text(found, elsewhere)
     values = torch.randn(found.width, generator=torch.Generator().manual_seed(0))
     with steer(found, SteeringVector(2, values, 1, "wreck"), 8.0, unit=60.0):
-        after = side_costs.skills_and_text(found, elsewhere)
-        tokens = side_costs.write(found, elsewhere.stories, elsewhere.length)
+        after = effects.skills_and_text(found, elsewhere)
+        tokens = effects.write(found, elsewhere.stories, elsewhere.length)
     assert before["plural"] > 0.9
     assert after["plural"] < 0.3
     assert after["plain text"] > before["plain text"] + 1
-    assert side_costs.damaged(found, tokens, elsewhere.bar) > 0.9
+    assert effects.damaged(found, tokens, elsewhere.bar) > 0.9
 
 
 def test_too_little_to_measure_on_is_refused(found):
     stories = ["Anna walked home and slept and was happy."]
     with pytest.raises(ValueError, match="must not be empty"):
-        side_costs.prepare(found, {}, stories)
+        effects.prepare(found, {}, stories)
     with pytest.raises(ValueError, match="must not be empty"):
-        side_costs.prepare(found, {"plural": []}, stories)
+        effects.prepare(found, {"plural": []}, stories)
     with pytest.raises(ValueError, match="at least 8 tokens, got 'Anna'"):
-        side_costs.prepare(found, {"plural": data.micro(2, "plural")}, ["Anna"])
+        effects.prepare(found, {"plural": data.micro(2, "plural")}, ["Anna"])
     with pytest.raises(ValueError, match="length must be a whole number from 1"):
-        side_costs.prepare(found, {"plural": data.micro(2, "plural")}, stories, length=0)
+        effects.prepare(found, {"plural": data.micro(2, "plural")}, stories, length=0)

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from lglib.models import loading, splits
-from lglib.tasks import data
+from lglib.models import loading
+from lglib.tasks import data, splits
 from lglib.tasks.items import PARTS, YES_NO, Item, split
 
 

@@ -8,7 +8,7 @@ import torch
 import toy
 from test_residual import hooks
 
-from lglib.activations import reading, residual, steering
+from lglib.activations import residual, steering
 from lglib.activations.steering import SteeringVector, steer
 from lglib.models import loading
 
@@ -94,10 +94,10 @@ def test_nested_vectors_add_up_and_each_takes_only_itself_off(found):
 
 
 def test_a_reader_inside_sees_the_steered_stream(found):
-    read, own = reading.encode(found, [TEXT]), vector(found, 3)
-    plain = reading.activations(found, read, [3])
+    read, own = residual.encode(found, [TEXT]), vector(found, 3)
+    plain = residual.activations(found, read, [3])
     with steer(found, own):
-        assert torch.allclose(reading.activations(found, read, [3]), plain + own.values, atol=1e-5)
+        assert torch.allclose(residual.activations(found, read, [3]), plain + own.values, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lglib.activations import reading, residual
-from lglib.activations.reading import Reading
+from lglib.activations import residual
+from lglib.activations.residual import Reading
 from lglib.base.checks import count
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import LossFn, ParameterSpace
 
 
-def of_blocks(found: LanguageModel, last: int | None = None) -> ParameterSpace:
+def of_blocks(model: LanguageModel, last: int | None = None) -> ParameterSpace:
     """The parameters of the blocks 1 to `last` (default: all) as theta: the embeddings stay as they are.
 
     Where embeddings are tied they would act on both ends of a model; and h_l depends on blocks up to l only.
@@ -29,9 +29,9 @@ def of_blocks(found: LanguageModel, last: int | None = None) -> ParameterSpace:
     >>> of_blocks(loading.load("micro-gpt2"), 1).d
     198272
     """
-    last = count("last", len(found.blocks) if last is None else last, most=len(found.blocks))
-    chosen = {id(p) for block in found.blocks[:last] for p in block.parameters()}
-    return ParameterSpace(found.model, where=lambda _, p: id(p) in chosen)
+    last = count("last", len(model.blocks) if last is None else last, most=len(model.blocks))
+    chosen = {id(p) for block in model.blocks[:last] for p in block.parameters()}
+    return ParameterSpace(model.model, where=lambda _, p: id(p) in chosen)
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Pushforward:
     `space` is any part of the model's parameters (its blocks, its adapters), `batch` the texts of one pass.
 
     >>> from lglib.models import loading
-    >>> found = loading.load("micro-gpt2")
-    >>> space = of_blocks(found)
-    >>> h = Pushforward(found, space, reading.encode(found, ["Is it so? Answer:"]), (2, 4))
+    >>> model = loading.load("micro-gpt2")
+    >>> space = of_blocks(model)
+    >>> h = Pushforward(model, space, residual.encode(model, ["Is it so? Answer:"]), (2, 4))
     >>> u = torch.ones(space.d)
     >>> h.push(u).shape
     torch.Size([1, 2, 128])
     """
 
-    found: LanguageModel
+    model: LanguageModel
     space: ParameterSpace
     read: Reading
     layers: tuple[int, ...]
@@ -64,7 +64,7 @@ class Pushforward:
             def run(**kwargs: Any) -> Any:
                 return self.space.functional(theta, **kwargs)
 
-            return reading.hidden(self.found, part, self.layers, run)
+            return residual.hidden(self.model, part, self.layers, run)
 
         return h
 
@@ -94,7 +94,7 @@ class Pushforward:
         theta, rows = self.space.flatten(), self._parts()
         pulls = [torch.func.vjp(self._function(part), theta)[1] for part in rows]
         sizes = [len(part.at) for part in rows]
-        shape = (len(self.read.at), len(self.layers), self.found.width)
+        shape = (len(self.read.at), len(self.layers), self.model.width)
 
         def product(v: Tensor) -> Tensor:
             if v.shape != shape:
@@ -124,19 +124,19 @@ class Pushforward:
         return torch.stack(gaps).norm(dim=-1) / exact.norm(dim=-1)
 
 
-def activation_gradient(found: LanguageModel, loss_fn: LossFn, lesson: Any, layer: int) -> Tensor:
+def activation_gradient(model: LanguageModel, loss_fn: LossFn, lesson: Any, layer: int) -> Tensor:
     """Gradient of a loss by h_l at the read position of each question of a `supervised.Lesson`, (n, width).
 
     >>> from lglib.activations import steering_losses
     >>> from lglib.models import loading
     >>> from lglib.tasks import data, supervised
-    >>> found = loading.load("micro-gpt2")
-    >>> asked = supervised.lesson(found.tokenizer, data.micro(3))
-    >>> activation_gradient(found, steering_losses.loss(found, "say yes"), asked, 4).shape
+    >>> model = loading.load("micro-gpt2")
+    >>> asked = supervised.lesson(model.tokenizer, data.micro(3))
+    >>> activation_gradient(model, steering_losses.loss(model, "say yes"), asked, 4).shape
     torch.Size([3, 128])
     """
-    with residual.watch(found, [layer]) as seen:
-        loss = loss_fn(found.model, lesson)
+    with residual.watch(model, [layer]) as seen:
+        loss = loss_fn(model.model, lesson)
         (g,) = torch.autograd.grad(loss, seen[layer])  # (n, L, width)
     at = lesson.kept[lesson.place[:, 0]]
     return g[torch.arange(len(at), device=at.device), at]

@@ -1,9 +1,12 @@
-"""Steering vectors, and the hook that adds one to the residual stream and takes itself off again."""
+"""Steering vectors: read from pairs of texts (CAA), and added to the residual stream.
+
+Contrastive activation addition is the mean difference of h_l over pairs of texts (Rimsky et al., 2024).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +16,9 @@ from torch import Tensor, nn
 
 from lglib.activations import residual
 from lglib.models.loading import LanguageModel
+from lglib.tasks.items import YES_NO, Item
+
+Pairs = tuple[list[str], list[str]]  # positive texts, negative texts
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def centred_norm(h: Tensor) -> float:
 
 @contextmanager
 def steer(
-    found: LanguageModel, vector: SteeringVector, multiplier: float = 1.0, *, unit: float | None = None
+    model: LanguageModel, vector: SteeringVector, multiplier: float = 1.0, *, unit: float | None = None
 ) -> Iterator[None]:
     """While the body runs, add a vector to h_l at every position.
 
@@ -70,25 +76,25 @@ def steer(
     the model does not have, a multiplier or unit that is not finite, or a block that is no part of it.
 
     >>> from lglib.models import loading
-    >>> found = loading.load("micro-gpt2")
-    >>> text = found.tokenizer(["Anna is in the park."], return_tensors="pt")
-    >>> plain = found.model(**text).logits
-    >>> with steer(found, SteeringVector(4, torch.ones(128), 1, "by hand"), 2.0):
-    ...     moved = found.model(**text).logits
-    >>> bool((moved == plain).all()), bool((found.model(**text).logits == plain).all())
+    >>> model = loading.load("micro-gpt2")
+    >>> text = model.tokenizer(["Anna is in the park."], return_tensors="pt")
+    >>> plain = model.model(**text).logits
+    >>> with steer(model, SteeringVector(4, torch.ones(128), 1, "by hand"), 2.0):
+    ...     moved = model.model(**text).logits
+    >>> bool((moved == plain).all()), bool((model.model(**text).logits == plain).all())
     (False, True)
     """
-    (layer,) = residual.check(found, [vector.layer])
+    (layer,) = residual.check_layers(model, [vector.layer])
     for name, given in (("multiplier", multiplier), ("unit", 1.0 if unit is None else unit)):
         if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
             raise ValueError(f"{name} must be a finite number, got {given!r}")
-    if vector.values.shape != (found.width,):
-        raise ValueError(f"the vector has width {len(vector.values)}, {found.name} has {found.width}")
-    block = found.blocks[layer - 1]
-    if not any(part is block for part in found.model.modules()):
-        raise ValueError(f"block {layer} is no part of the model {found.name}: it has no hook point there")
+    if vector.values.shape != (model.width,):
+        raise ValueError(f"the vector has width {len(vector.values)}, {model.name} has {model.width}")
+    block = model.blocks[layer - 1]
+    if not any(part is block for part in model.model.modules()):
+        raise ValueError(f"block {layer} is no part of the model {model.name}: it has no hook point there")
     added = multiplier * (vector.values if unit is None else unit * vector.unit)
-    handle = block.register_forward_hook(_adding(added.to(found.device, found.dtype)))
+    handle = block.register_forward_hook(_adding(added.to(model.device, model.dtype)))
     try:
         yield
     finally:
@@ -112,3 +118,102 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     tensor([0.0000, 0.7071], dtype=torch.float64)
     """
     return torch.cosine_similarity(a.double(), b.double(), dim=-1)
+
+
+def statements(items: Sequence[Item]) -> Pairs:
+    """True against false statements, read at the last token of the prompt, where the answer begins.
+
+    Positive texts are the prompts of the true questions, negative ones those of the false. Raises ValueError
+    where there are none of a kind, or not as many of both.
+
+    >>> asked = [Item("Is 1 odd? Answer:", YES_NO, 0), Item("Is 2 odd? Answer:", YES_NO, 1)]
+    >>> statements(asked)
+    (['Is 1 odd? Answer:'], ['Is 2 odd? Answer:'])
+    """
+    true, false = ([item.prompt for item in items if item.label == label] for label in (0, 1))
+    if not true or len(true) != len(false):
+        raise ValueError(
+            f"items must be as many true as false, at least one, got {len(true)} and {len(false)}"
+        )
+    return true, false
+
+
+def answer_tokens(items: Sequence[Item]) -> Pairs:
+    """Each prompt answered yes against the same answered no, read at the answer: CAA as it was published.
+
+    >>> answer_tokens([Item("Is 1 odd? Answer:", YES_NO, 0)])
+    (['Is 1 odd? Answer: yes'], ['Is 1 odd? Answer: no'])
+    """
+    return tuple([item.prompt + answer for item in items] for answer in YES_NO)  # type: ignore[return-value]
+
+
+def text_after(items: Sequence[Item]) -> Pairs:
+    """As `answer_tokens`, with the same question once more behind the answer, read at its end.
+
+    h_l at the answer is the same whatever follows; it must be read later for something to depend on it.
+
+    >>> text_after([Item("It is red. Question: Is it red? Answer:", YES_NO, 0)])[1]
+    ['It is red. Question: Is it red? Answer: no Question: Is it red? Answer:']
+    """
+    found = []
+    for answer in YES_NO:
+        found.append(
+            [
+                f"{item.prompt}{answer} {item.prompt[max(map(item.prompt.rfind, ('Question:', 'Claim:'))) :]}"
+                for item in items
+            ]
+        )
+    return found[0], found[1]
+
+
+CAA_TEXTS: dict[str, Callable[[Sequence[Item]], Pairs]] = {
+    "true - false": statements,
+    "answer token": answer_tokens,
+    "text after": text_after,
+}
+
+
+@dataclass(frozen=True)
+class PairDifferences:
+    """Differences of h_l, positive minus negative, of n pairs: (n, layers, width), and how they were made."""
+
+    differences: Tensor
+    layers: tuple[int, ...]
+    how: str
+
+    @property
+    def mean(self) -> Tensor:
+        """The CAA vectors of all layers, (layers, width)."""
+        return self.differences.mean(0)
+
+    def vector(self, layer: int) -> SteeringVector:
+        """The CAA vector of one layer, n pairs behind it. ValueError for a layer that was not read."""
+        if layer not in self.layers:
+            raise ValueError(f"layer must be one of those read, {list(self.layers)}, got {layer!r}")
+        own = self.mean[self.layers.index(layer)]
+        return SteeringVector(layer, own, len(self.differences), f"CAA, {self.how}")
+
+
+def caa(
+    model: LanguageModel, items: Sequence[Item], layers: Sequence[int], how: str, *, batch: int = 64
+) -> PairDifferences:
+    """Read positive and negative texts of `how` in the same batches, stopping at the last layer needed.
+
+    `how` is one of `CAA_TEXTS`: "true - false", "answer token" or "text after". Raises ValueError for
+    another one, no item, a class without items, a layer that is not there, or a text beyond the context.
+
+    >>> from lglib.models import loading
+    >>> from lglib.tasks import data, splits
+    >>> model = loading.load("micro-gpt2")
+    >>> asked = splits.balanced(data.micro(40), 4)
+    >>> caa(model, asked, [3, 4], "true - false").vector(4).values.shape
+    torch.Size([128])
+    """
+    if how not in CAA_TEXTS:
+        raise ValueError(f"how is {how!r}; there is: {', '.join(CAA_TEXTS)}")
+    if not items:
+        raise ValueError("items is empty: there is nothing to contrast")
+    positive, negative = CAA_TEXTS[how](items)
+    both = [text for pair in zip(positive, negative, strict=True) for text in pair]
+    h = residual.activations(model, residual.encode(model, both), layers, batch=batch)
+    return PairDifferences(h[0::2] - h[1::2], tuple(layers), how)

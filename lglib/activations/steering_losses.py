@@ -15,7 +15,7 @@ from lglib.tasks.items import YES_NO
 KINDS = ("logit difference", "say yes", "correct answer")
 
 
-def loss(found: LanguageModel, kind: str) -> LossFn:
+def loss(model: LanguageModel, kind: str) -> LossFn:
     """Return a loss on a `supervised.Lesson` of yes-no questions; a step against its gradient is the nudge.
 
     - `logit difference`: logit of no minus logit of yes, mean over the questions;
@@ -26,15 +26,15 @@ def loss(found: LanguageModel, kind: str) -> LossFn:
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
-    >>> found = loading.load("micro-gpt2")
-    >>> asked = supervised.lesson(found.tokenizer, data.micro(8))
-    >>> right, yes = (loss(found, kind)(found.model, asked).item() for kind in ("correct answer", "say yes"))
+    >>> model = loading.load("micro-gpt2")
+    >>> asked = supervised.lesson(model.tokenizer, data.micro(8))
+    >>> right, yes = (loss(model, kind)(model.model, asked).item() for kind in ("correct answer", "say yes"))
     >>> right < yes
     True
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; there is: {', '.join(KINDS)}")
-    yes, no = found.answer_ids(YES_NO)
+    yes, no = model.answer_ids(YES_NO)
     return _LOSSES[kind](yes, no)
 
 

@@ -6,19 +6,23 @@ own; here is only what turns them into a vector and back.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lglib.base import seeding
+from lglib.base import files, seeding
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 
 TARGETS = ("attention", "linear")
+BASE = "base.json"  # beside peft's files: which weights the adapter was made for
 
 
 class AdapterError(ValueError):
@@ -87,7 +91,7 @@ class Adapter:
 
 
 def attach(
-    found: LanguageModel,
+    model: LanguageModel,
     r: int,
     targets: str | Sequence[str] = "attention",
     *,
@@ -109,10 +113,10 @@ def attach(
     """
     import peft
 
-    module = found.model
+    module = model.model
     if any(hasattr(part, "lora_A") for part in module.modules()):
-        raise AdapterError(f"{found.name} has adapters already; lora.detach takes them off")
-    chosen = _chosen(found, targets)
+        raise AdapterError(f"{model.name} has adapters already; lora.detach takes them off")
+    chosen = _chosen(model, targets)
     narrow = min(min(part.weight.shape) for part in chosen.values())
     if isinstance(r, bool) or not isinstance(r, int) or not 1 <= r <= narrow:
         raise AdapterError(
@@ -124,7 +128,7 @@ def attach(
         r=r,
         lora_alpha=r if alpha is None else alpha,  # type: ignore[arg-type]  # a number, says its text
         target_modules=sorted(chosen),
-        fan_in_fan_out=found.fan_in_fan_out,
+        fan_in_fan_out=model.fan_in_fan_out,
         lora_dropout=0.0,
         bias="none",
         task_type="CAUSAL_LM",
@@ -133,11 +137,11 @@ def attach(
     thawed = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=devices):  # what it draws is drawn anew
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
-        model: Any = peft.get_peft_model(module, config).eval()
-    model.requires_grad_(False)
-    for name, parameter in model.named_parameters():
+        adapted: Any = peft.get_peft_model(module, config).eval()
+    adapted.requires_grad_(False)
+    for name, parameter in adapted.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    space = ParameterSpace(model)
+    space = ParameterSpace(adapted)
     start = {name: torch.zeros(shape, dtype=space.dtype) for name, shape in space.shapes.items()}
     for name, value in start.items():
         if ".lora_A." in name:
@@ -145,16 +149,16 @@ def attach(
             bound = value.shape[1] ** -0.5
             start[name] = bound * (2 * torch.rand(value.shape, generator=dice, dtype=space.dtype) - 1)
     space.load(space.join(start))
-    return Adapter(found, model, space, _layers(found, model, space), r, thawed)
+    return Adapter(model, adapted, space, _layers(model, adapted, space), r, thawed)
 
 
 def detach(adapter: Adapter) -> None:
     """Take the adapters off, so that the base model is as it was, bit for bit; the Adapter is then of no use.
 
     >>> from lglib.models import loading
-    >>> found = loading.load("micro-gpt2")
-    >>> detach(attach(found, r=2))
-    >>> attach(found, r=8).r
+    >>> model = loading.load("micro-gpt2")
+    >>> detach(attach(model, r=2))
+    >>> attach(model, r=8).r
     8
     """
     for name, parameter in adapter.model.unload().named_parameters():
@@ -214,31 +218,90 @@ def gauge(adapter: Adapter, points: Tensor, matrices: Sequence[Tensor], *, dual:
     return moved.view(points.shape)
 
 
-def _chosen(found: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:
+def save(adapter: Adapter, folder: str | Path) -> None:
+    """Write the adapter with peft (safetensors), and beside it which base model it was made for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a base without a hub name cannot be looked up, and need not be
+        adapter.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    files.write_atomically(Path(folder) / BASE, json.dumps(_base(adapter), indent=1) + "\n")
+
+
+def read(adapter: Adapter, folder: str | Path) -> Tensor:
+    """Theta (d,) of an adapter that was saved, for an adapter of the same shape and base.
+
+    Only safetensors are read. Raises AdapterError when the folder holds no whole adapter, one of other
+    layers, another rank or scaling, or one that was saved for another base model.
+    """
+    from peft.utils.save_and_load import load_peft_weights
+
+    path = Path(folder)
+    if not (path / "adapter_model.safetensors").is_file():
+        raise AdapterError(f"{folder} holds no adapter_model.safetensors")
+    if (path / BASE).is_file():
+        mine = _base(adapter)
+        try:
+            made = json.loads((path / BASE).read_text(encoding="utf-8"))
+            one, other = (f"{x['model']} (sha256 {x['sha256'][:12]})" for x in (made, mine))
+            same = made["sha256"] == mine["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AdapterError(f"{path / BASE} cannot be read ({type(error).__name__}: {error})") from None
+        if not same:
+            raise AdapterError(f"{folder} was saved for the base {one}, this one is {other}")
+    try:
+        held = load_peft_weights(str(path), device="cpu")
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        scaling = config["lora_alpha"] / config["r"]
+    except Exception as error:  # safetensors has errors of its own
+        raise AdapterError(f"{folder} holds no whole adapter ({type(error).__name__}: {error})") from None
+    want = {name.replace(".default.", "."): name for name in adapter.space.names}
+    if wrong := sorted(set(held) ^ set(want)):
+        raise AdapterError(f"{folder} is of other layers: {wrong[:3]} are only in one of the two")
+    try:
+        theta = adapter.space.join({want[n]: t.to(adapter.space.flatten()) for n, t in held.items()})
+    except ValueError as error:
+        raise AdapterError(f"{folder} has another rank or width: {error}") from None
+    if scaling != adapter.layers[0].scaling:
+        raise AdapterError(f"{folder} has scaling {scaling:g}, this adapter {adapter.layers[0].scaling:g}")
+    return theta
+
+
+def _base(adapter: Adapter) -> dict[str, Any]:
+    """What tells the base from others: the hash of its files, or of its numbers if it has no files."""
+    own = {k: v for k, v in adapter.base.record().items() if k in ("model", "revision", "sha256")}
+    if not own["sha256"]:
+        digest = hashlib.sha256()
+        for name, parameter in adapter.model.named_parameters():
+            if "lora_" not in name:
+                digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        own["sha256"] = digest.hexdigest()
+    return own
+
+
+def _chosen(model: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:
     """Linear layers of the model that the targets name, by full name."""
     if isinstance(targets, str) and targets not in TARGETS:
         raise AdapterError(
             f"targets is {targets!r}; there is: {', '.join(TARGETS)}, or a list of layer names"
         )
-    wanted = list(getattr(found, targets) if isinstance(targets, str) else targets)
+    wanted = list(getattr(model, targets) if isinstance(targets, str) else targets)
     linear = {
         name: part
-        for name, part in found.model.named_modules()
+        for name, part in model.model.named_modules()
         if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
     }
     chosen = {name: part for name, part in linear.items() if name.rpartition(".")[2] in wanted}
     if missing := sorted(set(wanted) - {name.rpartition(".")[2] for name in linear}):
         there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        raise AdapterError(f"{found.name} has no layer {', '.join(missing)}; its linear layers: {there}")
+        raise AdapterError(f"{model.name} has no layer {', '.join(missing)}; its linear layers: {there}")
     if not chosen:
-        raise AdapterError(f"targets is empty: name at least one layer of {found.name}")
+        raise AdapterError(f"targets is empty: name at least one layer of {model.name}")
     return chosen
 
 
-def _layers(found: LanguageModel, model: Any, space: ParameterSpace) -> tuple[Layer, ...]:
-    inside = {id(part): number for number, block in enumerate(found.blocks) for part in block.modules()}
+def _layers(model: LanguageModel, adapted: Any, space: ParameterSpace) -> tuple[Layer, ...]:
+    inside = {id(part): number for number, block in enumerate(model.blocks) for part in block.modules()}
     layers = []
-    for name, module in model.base_model.model.named_modules():
+    for name, module in adapted.base_model.model.named_modules():
         if not hasattr(module, "lora_A"):
             continue
         prefix = f"base_model.model.{name}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 from lglib.base import seeding
 from lglib.base.checks import count
-from lglib.models.loading import LanguageModel
 from lglib.tasks import data
 from lglib.tasks.items import PARTS, YES_NO, Item, split
 
@@ -16,7 +16,7 @@ ROOM = 40  # tokens of the context that stay free: an answer, and the question o
 
 
 def draw(
-    found: LanguageModel,
+    model: Any,  # a models.loading.LanguageModel, of which its tokenizer and context are used
     template: str,
     *,
     size: int,
@@ -41,7 +41,7 @@ def draw(
     else:
         asked = data.micro(10 * size + 60, template, key=f"{seed}/bridge")
     taken = {_plain(item) for item in apart_from}
-    fitted = data.fit(asked, found.tokenizer, max(found.context - ROOM, 2)).items
+    fitted = data.fit(asked, model.tokenizer, max(model.context - ROOM, 2)).items
     parts = split(item for item in fitted if _plain(item) not in taken)
     parts = {name: balanced(own, size, f"{template}, {name}") for name, own in parts.items()}
     disjoint(parts)
@@ -82,12 +82,12 @@ def halves(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
     """
     if len(items) < 4 or len(items) % 2:
         raise ValueError(f"items must be pairs, at least two of them, got {len(items)} items")
-    found = (
+    both = (
         [item for i, item in enumerate(items) if i // 2 % 2 == 0],
         [item for i, item in enumerate(items) if i // 2 % 2],
     )
-    disjoint({"first": found[0], "second": found[1]})
-    return found
+    disjoint({"first": both[0], "second": both[1]})
+    return both
 
 
 def disjoint(parts: Mapping[str, Sequence[Item]]) -> None:

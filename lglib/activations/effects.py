@@ -1,0 +1,148 @@
+"""What an edit or a steering vector does to a model: its answers, and what it costs elsewhere.
+
+Answers to yes-no questions: P(yes), accuracy, divergence. Costs: other skills, plain text, own writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lglib.base.checks import count
+from lglib.models.loading import LanguageModel
+from lglib.tasks import scoring, supervised
+from lglib.tasks.items import YES_NO, Item
+
+OPENING = 8  # tokens of a story that the model goes on from
+LEVEL = 0.95  # share of plain stories below the bar of a damaged one
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Log-probabilities (n, vocabulary) of the next token at the read position, and what they say.
+
+    `each` (n,) is the probability of yes relative to yes and no, `right` (n,) whether the larger is right.
+    """
+
+    log_p: Tensor
+    each: Tensor
+    right: Tensor
+
+    @property
+    def p_yes(self) -> float:
+        """Mean probability of yes."""
+        return self.each.double().mean().item()
+
+    @property
+    def accuracy(self) -> float:
+        """Share of questions answered rightly."""
+        return self.right.double().mean().item()
+
+    def divergence(self, other: Outcome) -> float:
+        """Mean Kullback-Leibler divergence KL(self || other) in nats; ValueError for other questions."""
+        if self.log_p.shape != other.log_p.shape:
+            raise ValueError("the two outcomes are not of the same questions")
+        return (self.log_p.exp() * (self.log_p - other.log_p)).sum(1).double().mean().item()
+
+
+@torch.no_grad()
+def ask(model: LanguageModel, items: Sequence[Item], *, batch: int = 128) -> Outcome:
+    """Answer yes-no questions with the model as it is now; ValueError for no item or other answers.
+
+    >>> from lglib.models import loading
+    >>> from lglib.tasks import data
+    >>> ask(loading.load("micro-gpt2"), data.micro(10)).accuracy
+    1.0
+    """
+    if other := [item.answers for item in items if item.answers != YES_NO]:
+        raise ValueError(f"items must be questions with the answers {YES_NO}, got {other[0]}")
+    yes, no = model.answer_ids(YES_NO)
+    rows = []
+    for start in range(0, max(1, len(items)), batch):
+        own = items[start : start + batch]
+        lesson = supervised.lesson(model.tokenizer, own, context=model.context, device=model.device)
+        rows.append(supervised.logits(model.model, lesson)[:, 0].float().log_softmax(-1))
+    log_p = torch.cat(rows)
+    each = (log_p[:, yes] - log_p[:, no]).sigmoid()
+    labels = torch.tensor([item.label for item in items], device=each.device)
+    return Outcome(log_p, each, (each < 0.5).long() == labels)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Items of other skills, plain stories, and how unlikely a text must be to count as damaged.
+
+    `bar` is in nats a token: the loss that the model, not edited, stays below on 95 % of the stories.
+    """
+
+    skills: Mapping[str, Sequence[Item]]
+    stories: Sequence[str]
+    bar: float
+    length: int
+
+
+def prepare(
+    model: LanguageModel, skills: Mapping[str, Sequence[Item]], stories: Sequence[str], *, length: int = 12
+) -> Elsewhere:
+    """Set the bar with the model as it is. Raises ValueError for no skill, no story, or too short a one.
+
+    >>> from lglib.models import loading
+    >>> from lglib.tasks import data
+    >>> from lglib.tasks.microworld import skills
+    >>> model = loading.load("micro-gpt2")
+    >>> stories = skills.stories(8, part="test", key=0)
+    >>> prepare(model, {"plural": data.micro(8, "plural")}, stories).bar < 3
+    True
+    """
+    if not skills or not all(skills.values()) or not stories:
+        raise ValueError("skills and stories must not be empty: there is nothing that could be damaged")
+    short = [s for s in stories if len(model.tokenizer(s).input_ids) < OPENING]
+    if short:
+        raise ValueError(f"a story must have at least {OPENING} tokens, got {short[0]!r}")
+    losses = scoring.text_loss(model.model, model.tokenizer, stories)
+    return Elsewhere(skills, stories, losses.quantile(LEVEL).item(), count("length", length))
+
+
+@torch.no_grad()
+def write(model: LanguageModel, stories: Sequence[str], length: int) -> Tensor:
+    """Openings of the stories, and what the model writes behind them, greedily: (n, OPENING + length)."""
+    tokens = torch.tensor(
+        [model.tokenizer(story).input_ids[:OPENING] for story in stories], device=model.device
+    )
+    past, new = None, tokens
+    for _ in range(length):
+        out = model.model(input_ids=new, past_key_values=past, use_cache=True, logits_to_keep=1)
+        past, new = out.past_key_values, out.logits[:, -1].argmax(-1, keepdim=True)
+        tokens = torch.cat([tokens, new], dim=1)
+    return tokens
+
+
+@torch.no_grad()
+def damaged(model: LanguageModel, tokens: Tensor, bar: float) -> float:
+    """Share of written texts whose continuation the model, as it is now, finds less likely than the bar."""
+    z = model.model(input_ids=tokens, use_cache=False).logits[:, OPENING - 1 : -1].float()
+    each = torch.nn.functional.cross_entropy(z.transpose(1, 2), tokens[:, OPENING:], reduction="none")
+    return (each.mean(1) > bar).double().mean().item()
+
+
+def skills_and_text(model: LanguageModel, elsewhere: Elsewhere) -> dict[str, float]:
+    """Exact match of each skill, and nats a token of the stories, of the model as it is now.
+
+    >>> from lglib.models import loading
+    >>> from lglib.tasks import data
+    >>> from lglib.tasks.microworld import skills
+    >>> model = loading.load("micro-gpt2")
+    >>> stories = skills.stories(8, part="test", key=0)
+    >>> costs = skills_and_text(model, prepare(model, {"plural": data.micro(8, "plural")}, stories))
+    >>> list(costs), costs["plural"]
+    (['plural', 'plain text'], 1.0)
+    """
+    result = {
+        name: scoring.exact_match(model.model, model.tokenizer, own).mean().item()
+        for name, own in elsewhere.skills.items()
+    }
+    text = scoring.text_loss(model.model, model.tokenizer, elsewhere.stories)
+    return result | {"plain text": text.mean().item()}
