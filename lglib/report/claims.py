@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from lglib.report import frames, provenance
 
-STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
+STUDIES = provenance.STUDIES
 VERDICTS = ("reproduced", "partly", "not reproduced")
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
