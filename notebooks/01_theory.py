@@ -37,39 +37,41 @@
 # The words and proofs here are ours; where we report what the paper says, we say "the paper".
 
 # %% tags=["parameters"]
-profile = "quick"  # name under which the results are filed
-seed = 0  # all randomness of this run follows from it
-model = "digits-mlp"  # the network of the last part
-draws = 20000  # Monte Carlo draws behind each synthetic check
-widths = [13, 133, 1333, 13333]  # hidden widths of the digit networks
-candidates = 128  # random-search candidates for each network and step size
-device = "cpu"  # where the digit networks run
+profile = (
+    "quick"  # whose observations are shown, and which parameters the live case has
+)
+seed = 0  # of the live case
+model = "digits-mlp"  # the network of this chapter
+width = 13  # hidden units of the network that is searched live
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
-import torch
-from lglib.theory import nulls
-from lglib.report import across, figures, provenance, results, verdicts
+import pandas as pd
+from lglib import studies
+from lglib.geometry import Subspace
+from lglib.parameters import ParameterSpace
+from lglib.report import claims, figures, over_seeds, provenance, rows, tables
+from lglib.studies import theory
 from lglib.tasks import digits
-from lglib.search import random_search
-from lglib.theory import laws, stats
-from lglib.parameters import descent
-from lglib.parameters.space import ParameterSpace
-from lglib.report.results import Record
-from lglib.geometry.subspace import Subspace
+from lglib.theory import laws, nulls, stats
 
 figures.style()
-rng = np.random.default_rng(seed)
-parameters = {
-    "draws": draws,
-    "widths": widths,
-    "candidates": candidates,
-    "device": device,
-}
-records = []  # every measured value of this run, filed at the end
-print(f"profile {profile}, seed {seed}")
-print(", ".join(f"{name} = {value}" for name, value in parameters.items()))
+parameters = studies.parameters("theory", profile)
+print(f"profile {profile}, seed {seed}, {parameters.draws} draws")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
+
+# %% [markdown]
+# (across-seeds)=
+# ## Live, and over seeds
+#
+# Two kinds of numbers stand on this page. *Live* ones are computed by the cell above them, for one seed: it fixes the noise, the split of the images and the initial weights.
+# All others were measured before, by the same code, and filed as observations: the next cell reads them and says which seeds there are. With two seeds or more, a value is their mean and
+# its interval is Student's $t$ interval over seeds. With one seed, it is the interval over that run's own draws.
+
+# %%
+observed = studies.observed("theory", profile)
+measured = over_seeds(observed.frame)
+print(observed)
 
 # %% [markdown]
 # (best-of-n)=
@@ -138,87 +140,52 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 #
 # **What we do.** We draw noise vectors in $10$, $10^3$ and $10^6$ dimensions and project each onto several
 # orthonormal directions $a$. Projections of one Gaussian vector on orthogonal directions are independent, so
-# each vector gives several draws. Blocks of $N$ draws give the best of $N$; the interval is over blocks.
-
+# each vector gives several draws. Blocks of $N$ draws give the best of $N$. Live, in a thousand dimensions:
 
 # %%
-def projections(d, most=25):
-    """Draws of a . eps, for `most` orthonormal directions a to one noise vector."""
-    basis = Subspace.random(d, min(most, d), seed, dtype=torch.float32).basis  # (d, k)
-    vectors = max(40, min(draws // basis.shape[1], int(4e8 / d)))  # bounded work
-    noise = torch.Generator().manual_seed(seed + d)
-    rows = [torch.randn(4, d, generator=noise) @ basis for _ in range(vectors // 4)]
-    return torch.cat(rows).flatten().double().numpy()  # (vectors * k,)
+gains = theory.projections(1000, parameters.draws, seed)  # a . eps at sigma ||a|| = 1
+ratio = theory.gain_over_law(gains, n=16)
+print(f"{len(gains):,} draws, measured / law at N = 16: {ratio}")
 
-
-pools = {d: projections(d) for d in (10, 1_000, 1_000_000)}
-counts = [2, 4, 8, 16, 32, 64]  # N
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-best-of-n", "caption": "The best of N draws in 10, a thousand and a million dimensions: one curve. Dots are measured means of blocks with 95 % intervals, in units of the step size times the gradient norm; the solid line is the exact law, the dashed one the usual square root of 2 ln N, which lies well above it. A single draw (grey) gains nothing on average."}, "image": {"alt": "Best-of-N gain against N. Points for three dimensions lie on the exact curve; the approximation lies above it."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-best-of-n", "caption": "The best of N draws in 10, a thousand and a million dimensions: one curve. Dots are measured means with 95 % intervals, in units of the step size times the gradient norm; the solid line is the exact law, the dashed one the usual square root of 2 ln N, which lies well above it. A single draw (grey) gains nothing on average."}, "image": {"alt": "Best-of-N gain against N. Points for three dimensions lie on the exact curve; the approximation lies above it."}}
 figure, (axes,) = figures.panels(1)
 grid = np.unique(np.geomspace(1, 100, 60).astype(int))
+bound = dict(color="black", linewidth=1, label=r"$\sqrt{2\,\ln N}$")
 figures.law(axes, grid, laws.expected_maximum(grid), r"exact $m_N$")
-axes.plot(
-    grid,
-    laws.maximum_bound(grid),
-    "--",
-    color="black",
-    linewidth=1,
-    label=r"$\sqrt{2\,\ln N}$",
-)
-for shift, (d, pool) in zip((0.94, 1.0, 1.06), pools.items(), strict=True):
-    means = [stats.mean_interval(random_search.block_maxima(pool, n)) for n in counts]
-    low, high = [m.low for m in means], [m.high for m in means]
-    label = rf"$d=10^{{{len(str(d)) - 1}}}$, {len(pool):,} draws"
-    figures.points(
-        axes,
-        np.array(counts) * shift,
-        [m.estimate for m in means],
-        low,
-        high,
-        label=label,
-    )
+axes.plot(grid, laws.maximum_bound(grid), "--", **bound)
+found = rows(measured, measure="synthetic gain / law")
+for shift, (d, part) in zip((0.94, 1.0, 1.06), found.groupby("d"), strict=True):
+    n, m = part["N"].astype(float), laws.expected_maximum(part["N"].astype(int))
+    gain = [part[name] * m for name in ("value", "low", "high")]
+    figures.points(axes, n * shift, *gain, label=rf"$d=10^{{{len(str(d)) - 1}}}$")
 figures.null_line(axes, 0, "one draw")
-axes.set(
-    xscale="log",
-    xlabel="number of candidates N",
-    ylabel=r"mean best gain / $\sigma\|a\|$",
-)
+names = dict(xlabel="number of candidates N", ylabel=r"mean best gain / $\sigma\|a\|$")
+axes.set(xscale="log", **names)
 figures.legend_below(axes)
+
 # %% [markdown]
 # **What we see.** The three dimensions lie on one curve, the exact $m_N$. The table gives the ratio of the
-# measured mean to the law at $N=16$, which the theorem says is $1$, and we file it as evidence on claim T1.
+# measured mean to the law at $N=16$, which the theorem says is $1$: the evidence on claim T1.
 
 # %%
-for d, pool in pools.items():
-    ratio = stats.mean_interval(
-        random_search.block_maxima(pool, 16) / laws.expected_maximum(16)
-    )
-    means = dict(unit="1", null=0.0, null_means="mean gain of one draw", predicted=1.0)
-    records.append(Record.of("T1", f"synthetic gain / law, d = {d}", ratio, **means))
-    print(f"d = {d:>9,}: measured / law at N = 16: {ratio}")
+tables.show(rows(found, N=16), {"d": "d", tables.VALUE: "measured / law [95 %] (n)"})
 
 # %% [markdown]
 # How good is $\sqrt{2\ln N}$? The density of the largest is $N\varphi(x)\Phi(x)^{N-1}$, so
 #
 # $$ m_N=\int_{-\infty}^{\infty}x\,N\varphi(x)\,\Phi(x)^{N-1}\,dx , $$
 #
-# which `theory.expected_maximum` computes to rounding error for $N$ up to $10^{12}$ and beyond. Quantiles come for free: the
+# which `laws.expected_maximum` computes to rounding error for $N$ up to $10^{12}$ and beyond. Quantiles come for free: the
 # $q$-quantile of the best of $N$ is $\Phi^{-1}(q^{1/N})$.
 
 # %%
-rows = [
-    {
-        "N": f"{n:,}",
-        "exact m_N": laws.expected_maximum(n),
-        "sqrt(2 ln N)": laws.maximum_bound(n),
-        "too high by": f"{laws.maximum_bound(n) / laws.expected_maximum(n) - 1:.0%}",
-        "5 % quantile": laws.maximum_quantile(0.05, n),
-        "95 % quantile": laws.maximum_quantile(0.95, n),
-    }
-    for n in (2, 16, 64, 256, 4096, 10**6)
-]
-figures.table(rows, index="N")
+table = pd.DataFrame({"N": [2, 16, 64, 256, 4096, 10**6]})
+table["exact m_N"] = laws.expected_maximum(table["N"])
+table["sqrt(2 ln N)"] = laws.maximum_bound(table["N"])
+table["ratio"] = table["sqrt(2 ln N)"] / table["exact m_N"]
+for q in (0.05, 0.95):
+    table[f"{q:.0%} quantile"] = laws.maximum_quantile(q, table["N"])
+tables.show(table, list(table))
 
 # %% [markdown]
 # The usual form is a third too high for a search with 16 candidates and still several percent too high for a
@@ -258,15 +225,11 @@ figures.table(rows, index="N")
 # at once. Which of them describes a real search depends on what limits the step, and that is curvature.
 
 # %%
-rows = []
-for d in (3, 100, 10_000, 10**9):
-    cosine = laws.expected_maximum_cosine(16, d)
-    scaled = cosine * np.sqrt(d)
-    rows.append(
-        {"d": f"{d:,}", "mean best cosine of 16": cosine, "times sqrt(d)": scaled}
-    )
+table = pd.DataFrame({"d": [3, 100, 10_000, 10**9]})
+table["mean best cosine of 16"] = laws.expected_maximum_cosine(16, table["d"])
+table["times sqrt(d)"] = table["mean best cosine of 16"] * np.sqrt(table["d"])
 print(f"m_16 = {laws.expected_maximum(16):.4f}")
-figures.table(rows, index="d", digits=5)
+tables.show(table, list(table), digits=5)
 
 # %% [markdown]
 # (density)=
@@ -298,40 +261,30 @@ figures.table(rows, index="d", digits=5)
 #
 # **What we do.** Take a signal that is spread unevenly: $a_i^2\propto1/i$ over $1{,}000$ coordinates, scaled to
 # $\lVert a\rVert=1$. Let $S_k$ be the first $k$ axes. As $k$ grows the mass grows and the density falls. The two
-# budgets are made equal at $k=30$: $\rho=\sigma\sqrt{30}$.
+# budgets are made equal at $k=30$: $\rho=\sigma\sqrt{30}$. Live, in the first three axes:
 
 # %%
-signal = 1 / np.sqrt(np.arange(1, 1001))
-signal /= np.linalg.norm(signal)  # (1000,)
-sizes, equal_at, n = [1, 3, 10, 30, 100, 300, 1000], 30, 16
-rho = np.sqrt(equal_at)  # with sigma = 1
-
-
-def subspace_draws(a, k_draws):
-    """Best-of-n gains in the span of the axes of `a`: at sigma = 1, and at length rho."""
-    z = rng.standard_normal((k_draws, n, len(a)))  # (blocks, N, k)
-    along = z @ a  # (blocks, N)
-    return along.max(1), (rho * along / np.linalg.norm(z, axis=2)).max(1)
-
-
-measured = {k: subspace_draws(signal[:k], max(100, draws // 50)) for k in sizes}
+a = theory.uneven_signal()[:3]  # the gradient in the basis of S_3
+budgets = {"sigma": 1.0, "rho": np.sqrt(30)}  # fixed noise, fixed length
+gains = theory.best_gains(a, 400, np.random.default_rng(seed))
+for (name, size), gain in zip(budgets.items(), gains, strict=True):
+    law = laws.subspace_gain(a @ a, 3, 16, **{name: size})
+    print(f"{name} = {size:.2f}: gain {stats.mean_interval(gain):.3f}, law {law:.3f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets. With fixed noise per coordinate a larger subspace is better, because it holds more mass. With a fixed step length a smaller one is better, because the signal is denser, down to a handful of dimensions. The curves cross near k = 30, where the two budgets are equal. Dots: measured, 95 % intervals; lines: Proposition 2, both parts exact; grey: one random draw."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
 figure, (axes,) = figures.panels(1)
-mass = np.cumsum(signal**2)
-for column, (label, budget) in enumerate(
-    {"fixed noise": {"sigma": 1.0}, "fixed length": {"rho": rho}}.items()
-):
-    law = laws.subspace_gain(mass, np.arange(1, 1001), n, **budget)
-    figures.law(axes, np.arange(1, 1001), law, "law" if column == 0 else "_")
-    means = [stats.mean_interval(measured[k][column]) for k in sizes]
-    low, high = [m.low for m in means], [m.high for m in means]
-    figures.points(axes, sizes, [m.estimate for m in means], low, high, label=label)
+mass, ks = np.cumsum(theory.uneven_signal() ** 2), np.arange(1, 1001)
+figures.law(axes, ks, laws.subspace_gain(mass, ks, 16, sigma=1.0), "law")
+figures.law(axes, ks, laws.subspace_gain(mass, ks, 16, rho=np.sqrt(30)), "_")
+found = rows(measured, measure="gain in nested subspaces")
+for budget, part in found.groupby("budget", sort=False):
+    figures.points(
+        axes, part["k"], part["value"], part["low"], part["high"], label=budget
+    )
 figures.null_line(axes, 0, "one draw")
-axes.set(
-    xscale="log", xlabel="dimension k of the subspace", ylabel="mean best-of-16 gain"
-)
+axes.set(xscale="log", xlabel="dimension k of the subspace", ylabel="best-of-16 gain")
 figures.legend_below(axes)
+
 # %% [markdown]
 # **What we see.** Both laws hold, and they *disagree about which subspace is best*. So "this subspace is good
 # for search" means nothing until the budget is named. (At the far left the fixed-length law bends down: a step in one
@@ -340,40 +293,15 @@ figures.legend_below(axes)
 #
 # Nested subspaces are a special case, since mass and density there rank in opposite orders. A fairer test of
 # the claim draws 60 subspaces of random size that hold a random share of the signal, and asks which of the two
-# numbers ranks their gains at fixed length. The interval is a bootstrap over subspaces; the null is an
+# numbers ranks their gains at fixed length. The null is an
 # unrelated ranking, whose correlation is $0$.
 
 # %%
-from scipy.stats import spearmanr
-
-found = []
-for k in rng.integers(4, 400, size=60):
-    part = rng.permutation(signal)[:k]  # a in the basis of S: k of its axes, at random
-    gain = subspace_draws(part, max(20, draws // 200))[1].mean()  # at fixed length
-    found.append((part @ part, part @ part / k, gain))
-masses, densities, gains = np.array(found).T
-
-
-# %%
-def rank_correlation(x):
-    """Spearman correlation of x with the gains; its interval is over subspaces."""
-
-    def spearman(index):
-        i = index.astype(int)
-        return spearmanr(x[i], gains[i])[0]
-
-    return stats.bootstrap_interval(
-        np.arange(60), seed, statistic=spearman, resamples=500
-    )
-
-
-for name, x in {"density": densities, "mass": masses}.items():
-    rank = rank_correlation(x)
-    null = dict(unit="1", null=0.0, null_means="unrelated ranking")
-    records.append(
-        Record.of("T2", f"rank correlation of gain with {name}", rank, **null)
-    )
-    print(f"rank correlation of the gain at fixed length with {name}: {rank}")
+found = rows(measured, measure="rank correlation with gain")
+tables.show(
+    found,
+    {"of": "ranked by", tables.VALUE: "rank correlation [95 %] (n)", "null": "null"},
+)
 
 # %% [markdown]
 # **What this does not show.** Which subspaces of a real network are dense. That is the business of the later
@@ -429,66 +357,33 @@ for name, x in {"density": densities, "mass": masses}.items():
 # will measure it.
 #
 # **What we do.** First a check on quadratics of $d=300$ dimensions, with the same $\operatorname{tr}H$ but different
-# spectra: flat, and one that falls as $1/i$.
+# spectra: flat, and one that falls as $1/i$. Live, at $\sigma^*$ and at twice that:
 
 # %%
-d, n = 300, 16
-spectra = {"flat": np.ones(d), "1/i": 1 / np.arange(1, d + 1)}
-spectra = {
-    name: d * x / x.sum() for name, x in spectra.items()
-}  # eigenvalues of H, trace d
-slope = np.full(d, 1.0)  # a, in the eigenbasis of H
-multiples = np.array([0.1, 0.3, 0.6, 1, 1.5, 2, 2.5])  # sigma / sigma*
-sigma_star = laws.optimal_sigma(
-    np.linalg.norm(slope), d, n, along=1.0
-)  # a.Ha / |a|^2 = 1
-
-
-def net_gains(eigenvalues, sigma, blocks):
-    """Best net gain of n candidates on the quadratic, one value a block."""
-    eps = sigma * rng.standard_normal((blocks, n, d))
-    return (eps @ slope - 0.5 * eps**2 @ eigenvalues).max(1)
-
-
-curved = {
-    name: [
-        stats.mean_interval(net_gains(x, m * sigma_star, max(40, draws // 100)))
-        for m in multiples
-    ]
-    for name, x in spectra.items()
-}
+for spectrum, eigenvalues in theory.quadratics().items():
+    for multiple in (1.0, 2.0):
+        gain = theory.net_gain(eigenvalues, multiple, parameters.draws, seed)
+        print(f"spectrum {spectrum}, {multiple:g} sigma*: {gain:.3f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curvature", "caption": "Net gain of the best of 16 on two quadratic losses of equal trace, against the noise scale in units of the optimal one. The curvature law (solid, Proposition 3) predicts the peak; the linear law (dashed) keeps rising. Where curvature is uneven, the best of 16 stays above the law, which is a lower bound. Dots: measured, 95 % intervals; grey: no step."}, "image": {"alt": "Net gain against sigma over optimal sigma: rises, peaks at 1, crosses zero near 2; the linear law keeps rising."}}
 figure, (axes,) = figures.panels(1)
-grid = np.linspace(0.05, 2.6, 100)
-norm = np.linalg.norm(slope)
-law = laws.linear_winner_gain(grid * sigma_star, norm, d, 1.0, n)
-figures.law(axes, grid, law, "curvature law")
-axes.plot(
-    grid,
-    laws.best_of_n_gain(grid * sigma_star, norm, n),
-    "--",
-    color="black",
-    lw=1,
-    label="linear law",
+grid, norm = np.linspace(0.05, 2.6, 100), np.sqrt(300)  # ||a|| in 300 dimensions
+sigma = grid * laws.optimal_sigma(norm, 300, 16, along=1.0)
+figures.law(
+    axes, grid, laws.linear_winner_gain(sigma, norm, 300, 1.0, 16), "curvature law"
 )
-for name, means in curved.items():
-    low, high = [m.low for m in means], [m.high for m in means]
-    figures.points(
-        axes,
-        multiples,
-        [m.estimate for m in means],
-        low,
-        high,
-        label=f"spectrum {name}",
-    )
+linear = dict(color="black", lw=1, label="linear law")
+axes.plot(grid, laws.best_of_n_gain(sigma, norm, 16), "--", **linear)
+found = rows(measured, measure="net gain on a quadratic")
+for spectrum, part in found.groupby("spectrum", sort=False):
+    value = part["multiple"], part["value"], part["low"], part["high"]
+    figures.points(axes, *value, label=f"spectrum {spectrum}")
 figures.null_line(axes, 0, "no step")
 axes.set(
-    xlabel=r"$\sigma\,/\,\sigma^*$",
-    ylabel="mean net gain of the best of 16",
-    ylim=(-2.5, 4.5),
+    xlabel=r"$\sigma\,/\,\sigma^*$", ylabel="net gain, best of 16", ylim=(-2.5, 4.5)
 )
 _ = axes.legend()
+
 # %% [markdown]
 # **What we see.** The gain peaks at $\sigma^*$, as the law says, and for the flat spectrum it is gone at $2\sigma^*$. With the
 # uneven spectrum the points leave the line beyond the peak, upwards: when curvature differs much between candidates, choosing the
@@ -533,37 +428,18 @@ _ = axes.legend()
 # At each stop we measure the length of the gradient $\lVert a\rVert$; the curvature
 # $\operatorname{tr}H$ by Hutchinson's estimator {cite}`hutchinson1990stochastic`, the mean of $v^\top Hv$ over random
 # signs $v$; and the curvature $\kappa$ along the gradient. Then {eq}`eq-curved` gives $\sigma^*$, with nothing left to fit.
+#
+# Here is the smallest of the four networks, live.
 
 # %%
-n, stops = 16, (1.0, 0.3, 0.1)  # N; training losses to stop at
-data = digits.load(seed, select=200, held_out=200)
-splits = (data.train, data.select, data.held_out)
-train_set, select_set, held_set = (
-    tuple(x.to(device) for x in split) for split in splits
-)
-nets = {width: digits.network(width, seed).to(device) for width in widths}
-spaces = {width: ParameterSpace(net) for width, net in nets.items()}
-
-
-# %%
-def local_geometry(space, probes=24):
-    """Gradient a of the score; curvature of the loss, in all directions and along a."""
-    a = -space.gradient(digits.mean_cross_entropy, select_set)  # score = minus loss
-    product = space.hvp_operator(digits.mean_cross_entropy, select_set)
-    signs = [
-        torch.sign(random_search.noise(space, seed, -1 - i)) for i in range(probes)
-    ]
-    traces = np.array([(v @ product(v)).item() for v in signs])  # (probes,)
-    kappa = ((a @ product(a)) / (a @ a)).item()
-    return {"a": a, "norm": a.norm().item(), "traces": traces, "kappa": kappa}
-
-
-along_training = {}  # (width, stop) -> geometry; the networks end at the last stop
-for width, net in nets.items():
-    for stop in stops:
-        digits.fit(net, train_set, until=stop, seed=seed)
-        along_training[width, stop] = local_geometry(spaces[width])
-geometry = {width: along_training[width, stops[-1]] for width in widths}
+data = theory.images(seed)  # to train, to select, and held out
+space = ParameterSpace(digits.network(width, seed))
+along = theory.along_training(space, data, seed)  # stop -> a, tr H and kappa there
+for stop, local in along.items():
+    D, sigma = local.effective_dimension, local.sigma_star
+    print(
+        f"loss {stop}: ||a|| {local.norm:.2f}, sigma* {sigma:.4f}, tr H / kappa {D:.1f}"
+    )
 
 # %% [markdown]
 # Now the search. Every candidate keeps its noise for all step sizes. The law of the *linear* part on the same noise is
@@ -573,62 +449,44 @@ geometry = {width: along_training[width, stops[-1]] for width in widths}
 # order statistics (`search.best_of_n`).
 
 # %%
-multiples = np.array([0.03, 0.1, 0.3, 1, 2, 3])  # sigma / sigma*
-
-
-def random_search(width):
-    """Gains on both sets (candidates, sigmas, 2), and the linear part (candidates,)."""
-    space, local = spaces[width], geometry[width]
-    best = laws.optimal_sigma(
-        local["norm"], local["traces"].mean(), n, along=local["kappa"]
+search = theory.search(space, along[0.1], data, parameters.candidates, seed)
+for multiple in search.multiples:
+    share = theory.share_of_law(search, multiple, seed)
+    print(
+        f"{multiple:g} sigma*: {share} of the linear law, by curvature {1 - multiple / 2:.2f}"
     )
-    how = {"sigmas": multiples * best, "candidates": candidates, "seed": seed}
-    gains = random_search.gains(
-        space, digits.mean_cross_entropy, [select_set, held_set], **how
-    )
-    linear = [
-        (local["a"] @ random_search.noise(space, seed, i)).item()
-        for i in range(candidates)
-    ]
-    return {"sigmas": multiples * best, "gains": gains, "linear": np.array(linear)}
 
-
-searches = {width: random_search(width) for width in widths}
-
+# %% [markdown]
+# How far are these numbers from those that were filed for this network and this seed? On the same machine they are the same. On another processor the training differs in the last digits.
 
 # %%
-def share_of_law(width, j):
-    """Measured best-of-N gain at step size j, as a share of the linear law."""
-    found = searches[width]
-    law = laws.best_of_n_gain(found["sigmas"][j], geometry[width]["norm"], n)
-    gains, linear = (
-        found["gains"][:, j, 0] / law,
-        found["sigmas"][j] * found["linear"] / law,
-    )
-    return random_search.best_of_n(gains, n, seed, control=linear, control_mean=1.0)
-
-
-shares = {
-    width: [share_of_law(width, j) for j in range(len(multiples))] for width in widths
+live = {
+    "effective dimension": {at: g.effective_dimension for at, g in along.items()},
+    "gain / linear law": {
+        x: theory.share_of_law(search, x, seed) for x in search.multiples
+    },
 }
+mine = observed.frame.query("seed == @seed and width == @width and law != 'curved'")
+for measure, values in live.items():
+    filed = mine[mine["measure"] == measure]["value"]
+    off = [abs(a - v.estimate) for a, v in zip(filed, values.values(), strict=False)]
+    print(
+        f"{measure}: {len(off)} filed values, live ones differ by at most {max(off, default=0):.1e}"
+    )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-digits", "caption": "Random search on real networks of four sizes. Measured best-of-16 gain, as a share of the linear law, against the noise scale in units of each network's own optimal one. Theorem 1 says 1 (dashed). The curvature law of Proposition 3, with no fitted number (solid), describes the fall up to the optimal scale. Far beyond it the search does harm (below the grey line) and the networks go their own ways. Bars: 95 % over candidates."}, "image": {"alt": "Ratio of measured gain to the linear law falls from 1 through about one half at the optimal noise scale to below zero; the widths lie near one curve up to there."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-digits", "caption": "Random search on real networks of four sizes. Measured best-of-16 gain, as a share of the linear law, against the noise scale in units of each network's own optimal one. Theorem 1 says 1 (dashed). The curvature law of Proposition 3, with no fitted number (solid), describes the fall up to the optimal scale. Far beyond it the search does harm (below the grey line) and the networks go their own ways. Bars: 95 % intervals."}, "image": {"alt": "Ratio of measured gain to the linear law falls from 1 through about one half at the optimal noise scale to below zero; the widths lie near one curve up to there."}}
 figure, (axes,) = figures.panels(1, height=3.4)
 grid = np.geomspace(0.02, 3.5, 100)
 figures.law(axes, grid, 1 - grid / 2, "curvature law")
 axes.axhline(1, color="black", linewidth=1, linestyle="--", label="Theorem 1")
-for shift, width in zip(np.geomspace(0.9, 1.1, len(widths)), widths, strict=True):
-    value, low, high = np.array([(x.estimate, x.low, x.high) for x in shares[width]]).T
-    figures.points(
-        axes, multiples * shift, value, low, high, label=f"d = {spaces[width].d:,}"
-    )
+found = rows(measured, measure="gain / linear law", law="curved")
+shifts = np.geomspace(0.9, 1.1, found["d"].nunique())
+for shift, (d, part) in zip(shifts, found.groupby("d"), strict=True):
+    value = part["value"], part["low"], part["high"]
+    figures.points(axes, part["multiple"] * shift, *value, label=f"d = {d:,}")
 figures.null_line(axes, 0, "no gain")
-axes.set(
-    xscale="log",
-    xlabel=r"$\sigma\,/\,\sigma^*$",
-    ylabel="measured gain / linear law",
-    ylim=(-2.2, 1.25),
-)
+names = dict(xlabel=r"$\sigma\,/\,\sigma^*$", ylabel="measured gain / linear law")
+axes.set(xscale="log", ylim=(-2.2, 1.25), **names)
 _ = axes.legend(loc="lower left")
 
 # %% [markdown]
@@ -641,93 +499,43 @@ _ = axes.legend(loc="lower left")
 # How much does the best step buy? We set it beside one gradient step of length $\lVert a\rVert/\kappa$, on the real loss and on the same selection images.
 
 # %%
-at = list(multiples).index(1)  # sigma = sigma*
-
-
-def gradient_step(width):
-    """Measured loss decrease of the gradient step that is best on the quadratic."""
-    space, local = spaces[width], geometry[width]
-    before = space.loss(digits.mean_cross_entropy, select_set)
-    with space.at(space.flatten() + local["a"] / local["kappa"]):
-        return before - space.loss(digits.mean_cross_entropy, select_set)
-
-
-laws = {
-    w: laws.best_of_n_gain(searches[w]["sigmas"][at], geometry[w]["norm"], n)
-    for w in widths
+found = rows(measured, measure="gain at the best scale")
+told = {
+    "d": "d",
+    tables.VALUE: "best of 16, nats [95 %] (n)",
+    "predicted": "by the curvature law",
 }
-bought = {w: shares[w][at].estimate * laws[w] for w in widths}
-stepped = {w: gradient_step(w) for w in widths}
+tables.show(found, told)
 
 # %% tags=["hide-input"]
-rows = [
-    {
-        "d": f"{spaces[w].d:,}",
-        "best of 16 [95 %]": f"{bought[w]:.4f} [{one.low * laws[w]:.4f}, {one.high * laws[w]:.4f}]",
-        "gradient step": stepped[w],
-        "loss": f"{spaces[w].loss(digits.mean_cross_entropy, select_set):.3f}",
-    }
-    for w in widths
-    for one in [shares[w][at]]
-]
-figures.table(rows, index="d")
-
-# %% tags=["hide-input"]
-rows = [
-    {
-        "d": f"{spaces[w].d:,}",
-        "sigma*": searches[w]["sigmas"][at],
-        "its length": searches[w]["sigmas"][at] * np.sqrt(spaces[w].d),
-        "gradient norm": geometry[w]["norm"],
-        "training loss": f"{spaces[w].loss(digits.mean_cross_entropy, train_set):.3f}",
-    }
-    for w in widths
-]
-figures.table(rows, index="d")
+names = ["best noise scale", "gradient norm", "gain of the gradient step"]
+tables.wide(rows(measured, claim="context", measure=names), "d", "measure")
 
 # %% [markdown]
 # So what does a search cost compared with knowing the gradient? That is the effective dimension $D=\operatorname{tr}H/\kappa$ of
-# {eq}`eq-effective-dimension`. We show it at all three stops. Intervals are over the $24$ probes of the trace.
+# {eq}`eq-effective-dimension`. We show it at all three stops. Live, it stands in the last column above.
 
-# %%
-effective = {
-    key: stats.mean_interval(local["traces"] / local["kappa"])
-    for key, local in along_training.items()
-}
-for (w, stop), e in effective.items():
-    null = {"unit": "directions", "null": float(spaces[w].d), "null_means": "all alike"}
-    quantity = f"effective dimension at training loss {stop:g}, width {w}"
-    records.append(Record.of("T1", quantity, e, **null))
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-effective", "caption": "The effective dimension of random search, tr H / kappa, against the number of parameters of the digit networks, at three training losses, with 95 % intervals over probes. The grey line is what it would be if the loss bent alike in all directions: the dimension itself. The measured values lie far below it and do not follow it."}, "image": {"alt": "Effective dimension stays far below the grey diagonal while the number of parameters grows a thousandfold."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-effective", "caption": "The effective dimension of random search, tr H / kappa, against the number of parameters of the digit networks, at three training losses, with 95 % intervals. The grey line is what it would be if the loss bent alike in all directions: the dimension itself. The measured values lie far below it and do not follow it."}, "image": {"alt": "Effective dimension stays far below the grey diagonal while the number of parameters grows a thousandfold."}}
 figure, (axes,) = figures.panels(1)
-sizes = np.array([space.d for space in spaces.values()])
-for shift, stop in zip((0.85, 1, 1.18), stops, strict=True):
-    found = [effective[w, stop] for w in widths]
-    value, low, high = np.array([(e.estimate, e.low, e.high) for e in found]).T
-    figures.points(
-        axes, sizes * shift, value, low, high, label=f"training loss {stop:g}"
-    )
+found = rows(measured, measure="effective dimension")
+for shift, (stop, part) in zip((0.85, 1, 1.18), found.groupby("stop"), strict=True):
+    value = part["value"], part["low"], part["high"]
+    figures.points(axes, part["d"] * shift, *value, label=f"training loss {stop:g}")
+sizes = np.sort(found["d"].unique()).astype(float)
 axes.plot(sizes, sizes, color=figures.NULL, label="bends alike: D = d")
-names = dict(xlabel="number of parameters d", ylabel="effective dimension D")
-log_axes = dict(xscale="log", yscale="log", ylim=(2, 3e6), **names)
-axes.set(**log_axes)
+axes.set(xscale="log", yscale="log", ylim=(2, 3e6))
+axes.set(xlabel="number of parameters d", ylabel="effective dimension D")
 _ = axes.legend()
 
-# %% tags=["hide-input"]
-m, q = laws.expected_maximum(n), laws.maximum_second_moment(n)
-rows = [
-    {
-        "d": f"{spaces[w].d:,}",
-        "D [95 %]": f"{e.estimate:.0f} [{e.low:.0f}, {e.high:.0f}]",
-        "share by law": f"{m**2 / (e.estimate + q - 1):.1%}",
-        "measured": f"{bought[w] / stepped[w]:.1%}",
-        "if D were d": f"{m**2 / (spaces[w].d + q - 1):.4%}",
-    }
-    for w in widths
-    for e in [effective[w, stops[-1]]]
-]
-figures.table(rows, index="d")
+# %%
+found = rows(measured, measure="gain / gradient step")
+told = {
+    "d": "d",
+    tables.VALUE: "measured [95 %] (n)",
+    "predicted": "by law",
+    "null": "if D were d",
+}
+tables.show(found, told)
 
 # %% [markdown]
 # **What we see.** The table gives the best of 16 as a share of one gradient step, by {eq}`eq-effective-dimension` and measured. This is the finding of the
@@ -741,65 +549,24 @@ figures.table(rows, index="d")
 # What survives on the held-out images? At a small step {prf:ref}`prop-held-out` says the share $c=a_s\cdot a_h/\lVert a_s\rVert^2$ of the
 # apparent gain. At a larger step the curvature joins in, and it is not shared out: the candidate pays all of it on new images too. In units of the linear law, the net gain at
 # $\sigma=x\,\sigma^*$ is $1-x/2$ on the selection images but, if curvature is alike on both sets, only $c-x/2$ on the held-out ones. At $\sigma^*$ that is a *loss* as soon as
-# $c<\tfrac12$. We measure both, with the linear parts on the same noise as control variates.
+# $c<\tfrac12$. We measure both, with the linear parts on the same noise as control variates. Live, on the smallest network:
 
 # %%
-small = list(multiples).index(0.1)
-
-
-def again(width, a_held, j):
-    """Held-out gain of the winner at step size j as a share of the linear law, and c."""
-    found, local = searches[width], geometry[width]
-    chosen, other = found["gains"][:, j].T / found["sigmas"][j] / local["norm"]
-    noise = (random_search.noise(spaces[width], seed, i) for i in range(candidates))
-    seen, unseen = found["linear"], np.array([(a_held @ eps).item() for eps in noise])
-    c = (local["a"] @ a_held).item() / local["norm"] ** 2
-
-    def share(index):
-        i, pick = index.astype(int), random_search.expected_best
-        lucky = pick(seen[i], n, measured=unseen[i]) / local["norm"]
-        return c + (pick(chosen[i], n, measured=other[i]) - lucky) / m
-
-    return stats.bootstrap_interval(
-        np.arange(candidates), seed, statistic=share, resamples=400
-    ), c
-
-
-# %% tags=["hide-input"]
-rows = []
-for w in widths:
-    a_held = -spaces[w].gradient(digits.mean_cross_entropy, held_set)
-    (little, c), (best, _) = again(w, a_held, small), again(w, a_held, at)
-    rows.append(
-        {
-            "d": f"{spaces[w].d:,}",
-            "small step": f"{little:.2f}",
-            "law c - 0.05": c - 0.05,
-            "at sigma*": f"{best:.2f}",
-            "law c - 1/2": c - 0.5,
-        }
+for multiple in (0.1, 1.0):
+    share, law = (
+        theory.held_out_share(search, multiple, seed),
+        search.kept - multiple / 2,
     )
-    null = {
-        "unit": "share of the linear law",
-        "null": 0.0,
-        "null_means": "chosen by chance",
-    }
-    for name, value in (("0.1 sigma*", little), ("1 sigma*", best)):
-        records.append(
-            Record.of("T1", f"held-out gain at {name}, width {w}", value, **null)
-        )
-    off = sorted(
-        abs(x - (c - 0.05)) for x in (little.low, little.estimate, little.high)
-    )
-    null = {
-        "unit": "share of the linear law",
-        "null": abs(1.05 - c),
-        "null_means": "all is kept",
-    }
-    name = f"distance of the held-out gain from its law at 0.1 sigma*, width {w}"
-    distance = abs(little.estimate - (c - 0.05))
-    records.append(Record("T1", name, distance, 0.0, off[-1], n=candidates, **null))
-figures.table(rows, index="d")
+    print(f"{multiple:g} sigma*: {share} of the linear law, by the law {law:.2f}")
+
+# %%
+found = rows(measured, measure="held-out gain")
+told = {
+    "d": "d",
+    "multiple": "sigma / sigma*",
+    tables.VALUE: "held-out gain [95 %] (n)",
+}
+tables.show(found, {**told, "predicted": "law c - x / 2"})
 
 # %% [markdown]
 # **What we see.** The held-out columns follow their laws, and the message is sobering: at the noise scale that looks best on the selection images, little or
@@ -808,16 +575,6 @@ figures.table(rows, index="d")
 #
 # **What this does not show.** These are networks of one hidden layer on an easy task, and $H$ is that of the selection loss.
 # Whether language models have as small an effective dimension is measured in the chapter on gradient rank.
-
-# %% tags=["hide-input"]
-for w in widths:
-    for j, law in (
-        (small, 1.0),
-        (at, 0.5),
-    ):  # Theorem 1; the curvature law 1 - x/2 at x = 1
-        name = f"digits gain / linear law at {multiples[j]:g} sigma*, width {w}"
-        beside = {"unit": "1", "null": 0.0, "null_means": "no gain", "predicted": law}
-        records.append(Record.of("T1", name, shares[w][j], **beside))
 
 # %% [markdown]
 # (tied)=
@@ -841,38 +598,25 @@ for w in widths:
 #
 # Blocks that agree make the search look *better* than it should, up to $\sqrt B$ times; blocks that cancel make it
 # fail. Either way it explores only $d/B$ dimensions. We check with the search of `lglib` itself, on a linear score
-# over a small network with four equal layers, and with its noise tied on purpose.
+# over a small network with four equal layers, and with its noise tied on purpose. Live, for layers that cancel in pairs:
 
 # %%
-layers = torch.nn.Sequential(*[torch.nn.Linear(8, 8, bias=False) for _ in range(4)])
-space = ParameterSpace(layers)
-x, y = np.random.default_rng(seed).standard_normal((2, 64))
-pairings = {"agreeing": [x, x, x, x], "cancelling": [x, -x, y, -y]}
-pairings["unrelated"] = np.random.default_rng(seed + 1).standard_normal((4, 64))
-
-
-def best_with(a, tied):
-    """Best-of-16 gains of the linear score a, with the noise of lglib.search."""
-    eps = (
-        random_search.noise(space, seed, i, tied=tied)
-        for i in range(max(320, draws // 12))
-    )
-    return stats.mean_interval(
-        random_search.block_maxima([float(a @ e) for e in eps], 16)
-    )
-
+a = theory.layered_scores(seed)["cancelling"]  # (4, 64), one row a layer
+for tied in (False, True):
+    gain = theory.layered_gain(a, parameters.draws // 10, seed, tied=tied)
+    print(f"noise {'tied' if tied else 'independent'}: {gain:.2f}")
 
 # %%
-rows = []
-for name, blocks in pairings.items():
-    a = torch.tensor(np.ravel(blocks) / np.linalg.norm(blocks), dtype=torch.float32)
-    for tied, noise in ((False, "independent"), (True, "tied")):
-        norm = laws.tied_norm(list(a.numpy().reshape(4, 64))) if tied else 1.0
-        law, gain = laws.best_of_n_gain(1.0, norm, 16), best_with(a, tied)
-        rows.append(
-            {"blocks, noise": f"{name}, {noise}", "law": law, "measured": f"{gain:.2f}"}
-        )
-figures.table(rows, index="blocks, noise")
+found = rows(measured, measure="gain over four layers")
+tables.show(
+    found,
+    {
+        "blocks": "blocks",
+        "noise": "noise",
+        tables.VALUE: "gain [95 %] (n)",
+        "predicted": "law",
+    },
+)
 
 # %% [markdown]
 # **What we see.** With independent noise the law is the same whatever the blocks do. Tied noise gains about twice as much where
@@ -910,39 +654,23 @@ figures.table(rows, index="blocks, noise")
 # Part 3 is a null that a headline needs. The paper reports that the first recovery updates, the *trajectory
 # prefix*, capture $0.77$ of the recovery displacement in LoRA space (claim S3). We read this as a share of the squared length; the
 # paper's text was not at hand to decide it. (If it is the ratio of lengths, the share is $0.77^2\approx0.59$.) Part 1 makes any such
-# number look enormous when $d$ is large. But a prefix is made of the very steps that the displacement is the sum of. Even a blind
+# number look enormous when $d$ is large. But a prefix is made of the very steps that the displacement is the sum of. Even a
 # random walk, whose steps are nearly orthogonal in high dimension, has part of its displacement in its first $k$ steps: $k/T$
 # when all steps are equally long, more when the first are the largest, as under a falling learning rate. Here is a walk of $100$ random
 # directions whose step length falls linearly to zero.
 
 # %%
-d, steps, ks = 2000, 100, [1, 2, 5, 10, 20]
-size = torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:steps]  # falls to 0
-
-
-def blind_walk(trial):
-    """Points (T + 1, d) of a walk whose steps have random directions."""
-    noise = torch.Generator().manual_seed(trial + 1000 * seed)
-    step = size[:, None] * torch.randn(steps, d, dtype=torch.float64, generator=noise)
-    return torch.cat([torch.zeros(1, d, dtype=torch.float64), step.cumsum(0)])
-
-
-paths = [blind_walk(trial) for trial in range(max(8, draws // 1000))]
+points = theory.walk(0, seed)  # (101, 2000)
+for k in (1, 10):
+    capture = Subspace.prefix(points, k).capture(points[-1])
+    print(
+        f"first {k} of 100 steps: capture {capture:.3f}, energy {theory.energy_share(k):.3f}"
+    )
 
 # %%
-rows = []
-for k in ks:
-    captures = [Subspace.prefix(path, k).capture(path[-1]) for path in paths]
-    chance = nulls.beta_null(k, d)
-    rows.append(
-        {
-            "k": k,
-            "random subspace, null": f"{chance.mean:.4f} (to {chance.high:.4f})",
-            "energy share": (size[:k].square().sum() / size.square().sum()).item(),
-            "blind walk, measured": f"{stats.mean_interval(captures):.3f}",
-        }
-    )
-figures.table(rows, index="k")
+found = rows(measured, measure="prefix capture of a random walk")
+told = {"k": "k", "null": "random subspace, null", "predicted": "energy share"}
+tables.show(found, {**told, tables.VALUE: "random walk, measured [95 %] (n)"})
 
 # %% [markdown]
 # **What we see.** A walk that goes nowhere in particular holds far more of its displacement in its first ten steps than the
@@ -954,36 +682,17 @@ figures.table(rows, index="k")
 
 # %%
 k, d = 10, 400
-delta = torch.randn(
-    d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-)
-sample = np.array(
-    [Subspace.random(d, k, i).capture(delta) for i in range(max(100, draws // 20))]
-)
+sample = theory.random_captures(max(100, parameters.draws // 20), seed, k=k, d=d)
+print(f"mean capture {stats.mean_interval(sample):.4f}, law k / d = {k / d:.4f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Captures of a fixed direction in 400 dimensions by random ten-dimensional subspaces (grey bars) follow the Beta law (line)."}, "image": {"alt": "Histogram of captures around 0.025 with the Beta density on top."}}
 figure, (axes,) = figures.panels(1, height=2.8)
-axes.hist(
-    sample,
-    bins=40,
-    density=True,
-    color=figures.NULL,
-    alpha=0.6,
-    label="random subspaces",
-)
-grid = np.linspace(0, sample.max(), 200)
-figures.law(
-    axes, grid, nulls.capture_law(k, d).pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$"
-)
+bars = dict(density=True, color=figures.NULL, alpha=0.6, label="random subspaces")
+axes.hist(sample, bins=40, **bars)
+grid, law = np.linspace(0, sample.max(), 200), nulls.capture_law(k, d)
+figures.law(axes, grid, law.pdf(grid), r"$\mathrm{Beta}(k/2,(d-k)/2)$")
 axes.set(xlabel=f"capture, {len(sample):,} subspaces", ylabel="density")
 _ = axes.legend()
-# %%
-from scipy.stats import kstest
-
-print(f"mean capture {stats.mean_interval(sample):.4f}, law k/d = {k / d:.4f}")
-print(
-    f"Kolmogorov-Smirnov test against the Beta law: p = {kstest(sample, nulls.capture_law(k, d).cdf).pvalue:.2f}"
-)
 
 # %% [markdown]
 # (krylov)=
@@ -1027,69 +736,25 @@ print(
 # with torch's own optimisers, in double precision, and measure how far each point lies from the Krylov space, relative to its
 # distance from the start.
 
-
 # %%
-class Quadratic(torch.nn.Module):
-    """A loss 1/2 x.Hx - b.x with a given spectrum, in random coordinates."""
-
-    def __init__(self, eigenvalues, seed):
-        super().__init__()
-        d = len(eigenvalues)
-        frame = Subspace.random(d, d, seed).basis  # (d, d), orthogonal
-        self.H = (
-            frame
-            @ torch.diag(torch.as_tensor(eigenvalues, dtype=torch.float64))
-            @ frame.T
-        )
-        self.b = torch.randn(
-            d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-        )
-        self.x = torch.nn.Parameter(torch.zeros(d, dtype=torch.float64))
-
-    def loss(self, noise):
-        return 0.5 * self.x @ self.H @ self.x - (self.b + noise) @ self.x
-
-
-def recover(eigenvalues, optimizer, steps, noise=0.0):
-    """Trajectory on a quadratic, with its Hessian and its first gradient."""
-    loss, d = Quadratic(eigenvalues, seed), len(eigenvalues)
-    generator = torch.Generator().manual_seed(seed + 1)
-    xi = noise * torch.randn(steps, d, dtype=torch.float64, generator=generator)
-    run = descent.descend(ParameterSpace(loss), Quadratic.loss, optimizer, xi)
-    return run, loss.H, -loss.b
-
-
-# %%
-optimizers = {
-    "gradient descent": lambda p: torch.optim.SGD(p, lr=0.5),
-    "heavy ball": lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.8),
-    "Adam": lambda p: torch.optim.Adam(p, lr=0.1),
+outside = {
+    name: theory.krylov_distances(optimiser, seed)  # (10,), one a step
+    for name, optimiser in theory.OPTIMISERS.items()
 }
-eigenvalues = np.linspace(0.01, 1, 200)
-outside = {}
-for name, optimizer in optimizers.items():
-    run, H, g0 = recover(eigenvalues, optimizer, steps=10)
-    x = run.points - run.points[0]  # (11, d)
-    krylov = [Subspace.krylov(lambda v, H=H: H @ v, g0, t) for t in range(1, 11)]
-    outside[name] = [
-        ((x[t] - K.project(x[t])).norm() / x[t].norm()).item()
-        for t, K in enumerate(krylov, 1)
-    ]
-rows = [
-    {"method": m, **{f"t = {t}": v[t - 1] for t in (1, 2, 5, 10)}}
-    for m, v in outside.items()
-]
-figures.table(rows, index="method", digits=2)
+table = pd.DataFrame(outside, index=range(1, 11)).T.rename_axis("method").reset_index()
+tables.show(table, ["method", 1, 2, 5, 10], digits=2)
 
 # %%
-chance = np.sqrt(1 - 10 / len(eigenvalues))  # a random direction against 10 dimensions
-null = dict(
-    unit="share of the distance moved", null=chance, null_means="random direction"
+found = rows(measured, measure="distance from the Krylov space")
+tables.show(
+    found,
+    {
+        "optimiser": "optimiser",
+        tables.VALUE: "largest of ten [95 %] (n)",
+        "null": "null",
+    },
+    digits=2,
 )
-for name, v in outside.items():
-    found = ("T3", f"distance from the Krylov space, {name}", max(v), min(v), max(v))
-    records.append(Record(*found, n=len(v), **null))
-print(f"a random direction would give {chance:.3f} at t = 10")
 
 # %% [markdown]
 # **What we see.** Gradient descent and the heavy ball stay in the Krylov space to rounding error. Adam leaves it with its very
@@ -1105,55 +770,35 @@ print(f"a random direction would give {chance:.3f} at t = 10")
 # span cannot be computed to twenty dimensions.)
 
 # %%
-d, steps, ks = 400, 100, [1, 2, 5, 10, 20]
-spectra = {
-    "within a factor 2": np.linspace(0.5, 1, d),
-    "even, 0 to 1": np.linspace(0.001, 1, d),
-    "falling as 1/i": 1 / np.arange(1, d + 1),
-    "10 large, rest small": np.r_[
-        np.linspace(0.5, 1, 10), np.linspace(1e-3, 2e-2, d - 10)
-    ],
-}
-
-
-def prefix_captures(eigenvalues, noise):
-    """Capture of the whole displacement by the first k updates, for each k."""
-    run, H, g0 = recover(
-        eigenvalues, lambda p: torch.optim.SGD(p, lr=0.5), steps, noise
-    )
-    if noise:
-        spans = [Subspace.prefix(run.points, k) for k in ks]
-    else:
-        spans = [Subspace.krylov(lambda v: H @ v, g0, k) for k in ks]
-    return [span.capture(run.displacement) for span in spans]
-
-
-captures = {
-    noise: {name: prefix_captures(x, noise) for name, x in spectra.items()}
-    for noise in (0, 1)
-}
+eigenvalues = theory.spectra()["falling as 1/i"]
+for name, noise in (("exact", 0.0), ("noisy", 1.0)):
+    captures = theory.prefix_captures(eigenvalues, noise, seed)
+    print(name, ", ".join(f"k = {k}: {capture:.2f}" for k, capture in captures.items()))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-krylov", "caption": "How much of 100 steps of gradient descent on a fixed quadratic the first k updates capture, for four spectra of the Hessian. Top: exact gradients; ten updates hold almost everything, whatever the spectrum. Bottom: noisy gradients; the captures spread over a wide range. Dashed: the value that the paper reports for LoRA recovery. Grey: the range (95 %) for a random subspace."}, "image": {"alt": "Two panels of capture against k. Top: curves rise to nearly one by k = 10. Bottom: curves between one third and nine tenths at k = 10, around the dashed line."}}
 figure, panels = figures.panels(2)
-law = nulls.capture_law(np.array(ks), d)
-for axes, (noise, found) in zip(panels, captures.items(), strict=True):
-    for marker, (name, values) in zip("osD^", found.items(), strict=True):
-        axes.plot(ks, values, marker=marker, label=name)
+found = rows(measured, measure="prefix capture")
+ks = np.array(sorted(found["k"].unique()), dtype=int)
+law = nulls.capture_law(ks, 400)
+for axes, (gradients, half) in zip(panels, found.groupby("gradients"), strict=True):
+    for marker, (spectrum, part) in zip(
+        "osD^", half.groupby("spectrum", sort=False), strict=True
+    ):
+        value = part["value"], part["low"], part["high"]
+        figures.points(axes, part["k"], *value, fmt=f"{marker}-", label=spectrum)
     figures.null_band(axes, ks, law.ppf(0.025), law.ppf(0.975))
     figures.paper_line(axes, 0.77, "paper, LoRA")
-    axes.set(ylabel="capture", ylim=(-0.02, 1.05), xticks=ks)
-    axes.set_title("noisy gradients" if noise else "exact gradients")
+    axes.set(
+        ylabel="capture", ylim=(-0.02, 1.05), xticks=ks, title=f"{gradients} gradients"
+    )
 panels[1].set_xlabel("k, updates in the prefix")
 figures.legend_below(panels[1])
 
 # %%
-for noise, found in captures.items():
-    low, *_, high = sorted(values[ks.index(10)] for values in found.values())
-    chance = nulls.beta_null(10, d)
-    print(
-        f"noise {noise}: k = 10 captures {low:.2f} to {high:.2f} over the four spectra"
-    )
-print(f"random subspace: {chance.mean:.3f}, 95 % up to {chance.high:.3f}")
+print(
+    f"null: {nulls.beta_null(10, 400).mean:.3f}, 95 % up to {nulls.beta_null(10, 400).high:.3f}"
+)
+tables.wide(rows(measured, measure="prefix capture", k=10), "spectrum", "gradients")
 
 # %% [markdown]
 # **What we see.** With exact gradients ten updates hold nearly all of the recovery, for every spectrum. With noise it depends much on the spectrum,
@@ -1195,223 +840,65 @@ print(f"random subspace: {chance.mean:.3f}, 95 % up to {chance.high:.3f}")
 # along the gradient, and compare the true shift with `torch.func.jvp`, which computes $J\delta$ without forming $J$.
 
 # %%
-images, labels = digits.load(seed).train
-images, labels = images[:5].double(), labels[:5]
-net = digits.network(20, seed).double()
-space = ParameterSpace(net)
-theta = space.flatten()
-
-
-def outputs(theta):
-    """h(theta), shape (50,): ten outputs for five images."""
-    return space.functional(theta, images).flatten()
-
-
-gradient = space.gradient(digits.mean_cross_entropy, (images, labels))
-generator = torch.Generator().manual_seed(seed)
-directions = [gradient] + [
-    torch.randn(space.d, dtype=torch.float64, generator=generator) for _ in range(8)
-]
-scales = np.geomspace(1e-5, 1e-1, 9)
-
-
-def remainder(direction, scale):
-    """|| h(theta + delta) - h(theta) - J delta ||, for a step of length `scale`."""
-    delta = direction * scale / direction.norm()
-    h, push = torch.func.jvp(outputs, (theta,), (delta,))
-    return (outputs(theta + delta) - h - push).norm().item()
-
-
-errors = np.array(
-    [[remainder(u, s) for s in scales] for u in directions]
-)  # (directions, scales)
+h = theory.Outputs.untrained(seed)  # ten outputs for five images
+directions = theory.directions(h, seed)  # the gradient, and eight random ones
+errors = np.array([theory.remainders(h, u) for u in directions])  # (9, scales)
+print(
+    "order of the error:",
+    f"{stats.mean_interval([theory.order(e) for e in errors]):.4f}",
+)
+print(f"kernel form against jvp: relative difference {theory.kernel_gap(h):.1e}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pushforward", "caption": "Error of the pushforward against the length of the weight step, on a digit network. It falls as the square of the step, for random directions and for the gradient. Dashed: the slope 2 that the proposition gives; grey: slope 1, the error of predicting no shift at all."}, "image": {"alt": "Log-log plot of the error against step length; all lines run parallel to the dashed line of slope 2."}}
 figure, (axes,) = figures.panels(1)
+scales, rising = theory.SCALES, theory.SCALES / theory.SCALES[-1]
 axes.loglog(scales, errors[0], "o-", label="gradient step")
 axes.loglog(scales, np.median(errors[1:], 0), "s-", label="random step (median of 8)")
-axes.loglog(
-    scales,
-    5 * errors[0, -1] * (scales / scales[-1]) ** 2,
-    "--",
-    color="black",
-    lw=1,
-    label="slope 2",
-)
-nothing = (
-    torch.func.jvp(outputs, (theta,), (gradient / gradient.norm(),))[1].norm().item()
-)
-axes.loglog(
-    scales, nothing * scales, color=figures.NULL, label="no prediction, slope 1"
-)
+slope = dict(color="black", lw=1, label="slope 2")
+axes.loglog(scales, 5 * errors[0, -1] * rising**2, "--", **slope)
+shift = (
+    h(h.space.flatten() - directions[0] / directions[0].norm() * 1e-4)
+    - h(h.space.flatten())
+).norm().item() / 1e-4
+axes.loglog(scales, shift * scales, color=figures.NULL, label="no prediction, slope 1")
 axes.set(
     xlabel=r"length of the weight step $\|\delta\|$",
     ylabel="error of the predicted shift",
 )
 _ = axes.legend()
-# %%
-order = stats.mean_interval(
-    [np.polyfit(np.log(scales), np.log(e), 1)[0] for e in errors]
-)
-null = dict(
-    unit="power of the step", null=1.0, null_means="no prediction", predicted=2.0
-)
-records.append(Record.of("T4", "order of the pushforward error", order, **null))
-print(f"order of the error over random and gradient directions: {order:.3f}")
-
-# %%
-J = torch.func.jacrev(outputs)(theta)  # (50, d)
-h = outputs(theta).requires_grad_()
-loss = torch.nn.functional.cross_entropy(h.view(5, 10), labels)
-kernel_shift = -J @ J.T @ torch.autograd.grad(loss, h)[0]  # (50,)
-push = torch.func.jvp(outputs, (theta,), (-gradient,))[1]
-gap = ((kernel_shift - push).norm() / push.norm()).item()
-print(f"kernel form against jvp: relative difference {gap:.1e}")
 
 # %% [markdown]
 # **What we see.** The error falls as the square of the step, and the kernel form agrees with the pushforward to rounding. **What this does not show:** that the shift of a gradient step *means* anything, for example that it resembles a steering vector. That is claim B1 and needs a language model.
-
-# %% tags=["hide-input"]
-filed = {"chapter": "01_theory", "profile": profile, "model": model, "seed": seed}
-path = results.write(records, parameters=parameters, device=device, **filed)
-print(f"{len(records)} values filed")
-
-# %% [markdown]
-# (across-seeds)=
-# ## Across seeds
-#
-# Everything above was one run, with one seed: it fixes the noise, the split of the images and the initial weights. The same chapter was
-# run with other seeds, and their results lie beside this one. The line below says which of them count. With two seeds or more, an interval from here on is
-# Student's $t$ interval over seeds.
-
-# %%
-runs = across.seeds(path)
-print(runs)
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-seeds", "caption": "The finding over seeds. Top: measured gain as a share of the linear law, at a tenth of the optimal noise scale and at it, for the four networks; dashes mark what Theorem 1 (small step) and Proposition 3 (at the optimal scale) predict, grey no gain. Bottom: effective dimension; grey is the dimension itself. Small dots are seeds, large ones means with 95 % intervals."}, "image": {"alt": "Two panels over network size, with one dot a seed: the gain ratios lie near the dashes, effective dimension lies far below the grey diagonal."}}
-figure, (top, bottom) = figures.panels(2)
-
-
-def draw(axes, quantity, d, color, label=None):
-    """The seeds as small dots, their mean and interval beside them."""
-    one, values = (
-        runs.record("T1", quantity),
-        list(runs.values("T1", quantity).values()),
-    )
-    axes.plot([d * 1.25] * len(values), values, ".", color=color, alpha=0.5)
-    figures.points(
-        axes, [d], [one.value], [one.low], [one.high], color=color, label=label
-    )
-    return one
-
-
-for color, x in zip(figures.PALETTE, (0.1, 1), strict=False):
-    for w in widths:
-        label = rf"$\sigma={x:g}\,\sigma^*$" if w == widths[0] else None
-        one = draw(
-            top,
-            f"digits gain / linear law at {x:g} sigma*, width {w}",
-            spaces[w].d,
-            color,
-            label,
-        )
-        top.plot(
-            [spaces[w].d * 0.75, spaces[w].d * 1.5],
-            [one.predicted] * 2,
-            "--",
-            color="black",
-            lw=1,
-        )
-figures.null_line(top, 0, "no gain")
-top.set(xscale="log", ylabel="measured / linear law", ylim=(-0.1, 1.4))
-top.legend(loc="upper center", ncols=3)
-for w in widths:
-    draw(
-        bottom,
-        f"effective dimension at training loss {stops[-1]:g}, width {w}",
-        spaces[w].d,
-        figures.PALETTE[2],
-    )
-bottom.plot(sizes, sizes, color=figures.NULL, label="D = d")
-bottom.set(**log_axes)
-_ = bottom.legend()
 
 # %% [markdown]
 # (claims-theory)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule that stands in the code below. The bars are our choice, made after first runs had shown what precision to expect; the
-# values are there for whoever would choose others. "Agrees" asks whether the interval over seeds lies within the stated share of
-# the prediction; "exceeds" and "below" whether it lies beyond the stated bar. Inside: reproduced; outside: not reproduced; across the border: partly.
+# Each verdict follows from a rule that stands in `config/claims.yml`, with the reason of its bar. The bars are our choice, most of them made after first runs had shown what precision to expect; the
+# values are there for whoever would choose others. "Within" asks whether the interval lies within the stated share of
+# the prediction; "above" and "below" whether it lies beyond the stated bar. Inside: reproduced; outside: not reproduced; across the border: partly.
 #
 # Mind what a verdict means here. The synthetic rows of T1, and T2 to T4, are theorems run on their own assumptions: "reproduced" says that statement and code
 # agree. The rows on digits are about real losses.
 
 # %%
-rules = {
-    "T1": [
-        *(
-            (f"synthetic gain / law, d = {d}", verdicts.agrees, 0.05)
-            for d in (10, 1_000, 1_000_000)
-        ),
-        *(
-            (
-                f"digits gain / linear law at 0.1 sigma*, width {w}",
-                verdicts.agrees,
-                0.10,
-            )
-            for w in widths
-        ),
-    ],
-    "T2": [
-        ("rank correlation of gain with density", verdicts.exceeds, 0.9),
-        ("rank correlation of gain with mass", verdicts.falls_below, 0.9),
-    ],
-    "T3": [
-        (
-            "distance from the Krylov space, gradient descent",
-            verdicts.falls_below,
-            1e-10,
-        ),
-        ("distance from the Krylov space, heavy ball", verdicts.falls_below, 1e-10),
-    ],
-    "T4": [("order of the pushforward error", verdicts.agrees, 0.05)],
-}
-judged = [
-    verdicts.row(runs.record(claim, quantity), rule, bar)
-    for claim, rows in rules.items()
-    for quantity, rule, bar in rows
-]
-figures.table(judged, index="claim")
+judged = claims.judge("theory", measured, model)
+summary = claims.summary(judged)
+tables.show(summary, ["claim", "statement", "verdict", "reproduced"])
 
-# %%
-statements = {
-    "T1": "best-of-N gain is sigma ||a|| m_N, whatever d",
-    "T2": "at fixed length, density ranks subspaces",
-    "T3": "recovery lies in the Krylov space",
-    "T4": "an activation shift is the pushforward of the step",
-}
-figures.table(verdicts.by_claim(judged, statements), index="claim")
+# %% tags=["hide-input"]
+tables.verdicts(judged)
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the curvature law {eq}`eq-linear-winner` at the optimal noise scale, where Theorem 1 alone would say $1$; the distance of the held-out gain at a small
 # step from its law $c-0.05$; and the effective dimension against a bar of a tenth of the dimension.
 
 # %%
-ours = [f"digits gain / linear law at 1 sigma*, width {w}" for w in widths]
-rows = [
-    verdicts.row(runs.record("T1", quantity), verdicts.agrees, 0.25)
-    for quantity in ours
-]
-for w in widths:
-    name = f"distance of the held-out gain from its law at 0.1 sigma*, width {w}"
-    rows.append(verdicts.row(runs.record("T1", name), verdicts.falls_below, 0.1))
-for w in widths:
-    record = runs.record(
-        "T1", f"effective dimension at training loss {stops[-1]:g}, width {w}"
-    )
-    rows.append(verdicts.row(record, verdicts.falls_below, record.null / 10))
-figures.table(rows, index="measured").drop(columns="claim")
+ours = claims.judge("theory", measured, model, beyond=True)
+tables.show(claims.summary(ours), ["statement", "verdict", "reproduced"])
+
+# %% tags=["hide-input"]
+tables.verdicts(ours)
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1421,7 +908,7 @@ figures.table(rows, index="measured").drop(columns="claim")
 # - On real networks T1 holds for small steps at every size we tried. What limits it is the trace of the Hessian, and what makes random search
 #   feasible at all is a small effective dimension. The theorem alone explains neither. On new images only a part of the gain is left,
 #   and at the scale that looks best none may be.
-# - A prefix capture needs two nulls: the Beta law of a random subspace, and the energy share of a blind walk. Even these may be too kind: on a fixed quadratic,
+# - A prefix capture needs two nulls: the Beta law of a random subspace, and the energy share of a random walk. Even these may be too kind: on a fixed quadratic,
 #   where nothing drifts and nothing is learned, it is high as a rule, and with noisy gradients it spans a range that includes the paper's $0.77$.
 # - T3 is about constant curvature and gradient descent with or without momentum. Adam leaves the Krylov space at its first step.
 # - Nothing here speaks of transformers, LoRA or language. The laws and nulls are now tools; the next chapters use them.
@@ -1438,7 +925,7 @@ figures.table(rows, index="measured").drop(columns="claim")
 # :class: dropdown
 #
 # The mean of $x+y$ is $0$. The difference $x-y$ is normal with variance $2$, and $\mathbb E\lvert Z\rvert=\sqrt{2/\pi}$ for a standard normal $Z$, so
-# $m_2=\tfrac12\sqrt2\sqrt{2/\pi}=1/\sqrt\pi\approx0.564$. `theory.expected_maximum(2)` agrees.
+# $m_2=\tfrac12\sqrt2\sqrt{2/\pi}=1/\sqrt\pi\approx0.564$. `laws.expected_maximum(2)` agrees.
 # :::
 #
 # :::{exercise} A step that is too long
@@ -1474,10 +961,10 @@ from scipy.integrate import quad
 from scipy.stats import norm as normal
 
 pairs = quad(lambda x: 1 - (2 * normal.cdf(x) - 1) ** 8, 0, 12)[0]
-simulated = stats.mean_interval(np.abs(rng.standard_normal((draws, 8))).max(1))
-print(
-    f"8 antithetic pairs: {pairs:.4f}, simulated {simulated:.4f}; 16 independent: {laws.expected_maximum(16):.4f}"
-)
+z = np.random.default_rng(seed).standard_normal((parameters.draws, 8))
+simulated = stats.mean_interval(np.abs(z).max(1))
+print(f"8 antithetic pairs: {pairs:.4f}, simulated {simulated:.4f}")
+print(f"16 independent steps: {laws.expected_maximum(16):.4f}")
 
 # %% [markdown]
 # ```{solution-end}
@@ -1486,7 +973,7 @@ print(
 # :::{exercise} A walk with momentum
 # :label: ex-walk
 #
-# Part 3 of {prf:ref}`prop-null` assumed orthogonal steps. Optimisers with momentum take steps that resemble their neighbours. Take a blind walk of $T$ steps with
+# Part 3 of {prf:ref}`prop-null` assumed orthogonal steps. Optimisers with momentum take steps that resemble their neighbours. Take a random walk of $T$ steps with
 # $\delta_t=\beta\delta_{t-1}+\xi_t$ and white noise $\xi_t$. Which share do its first $k$ steps capture in high dimension? Check $T=30$, $k=10$, $\beta=0$ and $0.9$.
 # :::
 
@@ -1497,26 +984,26 @@ print(
 # The noise $\xi_s$ lives on in all later steps, so $\Delta=\sum_sw_s\xi_s$ with $w_s=1+\beta+\dots+\beta^{T-s}$. The first $k$ steps span $\xi_1,\dots,\xi_k$, and the
 # $\xi_s$ are nearly orthogonal: the capture is close to $\sum_{s\le k}w_s^2\big/\sum_{s\le T}w_s^2$.
 
-
 # %%
-def blind_capture(beta, trial, d=2000, T=30, k=10):
-    """Capture by the first k steps of a walk whose steps keep the share beta of the last one."""
-    xi = torch.randn(T, d, generator=torch.Generator().manual_seed(trial)).double()
-    w = torch.tril(
-        beta ** (torch.arange(T)[:, None] - torch.arange(T)).clamp(min=0)
-    ).double()
-    path = torch.cat([torch.zeros(1, d).double(), (w @ xi).cumsum(0)])  # (T + 1, d)
-    weight = w.sum(0) ** 2  # w_s^2
-    return Subspace.prefix(path, k).capture(path[-1]), (
-        weight[:k].sum() / weight.sum()
-    ).item()
+import torch
+
+T, d, k = 30, 2000, 10
+age = (torch.arange(T)[:, None] - torch.arange(T)).double()  # (T, T)
+
+
+def capture(weights, trial):
+    """Capture by the first k steps, whose noises have these weights (T, T) in each step."""
+    noise = torch.Generator().manual_seed(trial)
+    steps = weights @ torch.randn(T, d, dtype=torch.float64, generator=noise)
+    return Subspace.from_vectors(steps[:k]).capture(steps.sum(0))
 
 
 for beta in (0.0, 0.9):
-    found = [blind_capture(beta, trial) for trial in range(max(8, draws // 1000))]
-    print(
-        f"beta = {beta}: capture {stats.mean_interval([f for f, _ in found]):.3f}, by formula {found[0][1]:.3f}"
-    )
+    weights = torch.tril(beta ** age.clamp(min=0))
+    w = weights.sum(0)  # w_s
+    found = stats.mean_interval([capture(weights, trial) for trial in range(20)])
+    law = (w[:k].square().sum() / w.square().sum()).item()
+    print(f"beta = {beta}: capture {found:.3f}, by formula {law:.3f}")
 
 # %% [markdown]
 # Momentum raises the share, because the *last* noises have had less time to add up. Nothing was learned in either case. (The measured values lie a little above the
@@ -1540,12 +1027,13 @@ for beta in (0.0, 0.9):
 # $\kappa$ is at most the trace.
 
 # %%
-many = np.arange(2, 65)
-m, q = laws.expected_maximum(many), laws.maximum_second_moment(many)
-for D in (1, *(effective[w, stops[-1]].estimate for w in widths)):
-    rate = m**2 / (many * (D + q - 1))
+N = np.arange(2, 65)
+m, q = laws.expected_maximum(N), laws.maximum_second_moment(N)
+found = rows(measured, measure="effective dimension", stop="min")["value"]
+for D in (1.0, *found):
+    rate = m**2 / (N * (D + q - 1))  # by the gain of a gradient step, per evaluation
     print(
-        f"D = {D:>3.0f}: best N = {many[rate.argmax()]}, gain per evaluation {rate.max():.4f}; gradient 0.3333"
+        f"D = {D:>3.0f}: best N = {N[rate.argmax()]}, gain {rate.max():.4f}; gradient 0.3333"
     )
 
 # %% [markdown]

@@ -14,7 +14,7 @@ from lglib.studies.theory.networks import (
     share_of_law,
 )
 from lglib.studies.theory.parameters import Parameters
-from lglib.studies.theory.pushforward import Outputs, directions, kernel_gap, order, remainders
+from lglib.studies.theory.pushforward import SCALES, Outputs, directions, kernel_gap, order, remainders
 from lglib.studies.theory.recovery import (
     OPTIMISERS,
     energy_share,
@@ -27,6 +27,7 @@ from lglib.studies.theory.recovery import (
 
 __all__ = [
     "OPTIMISERS",
+    "SCALES",
     "Outputs",
     "Parameters",
     "along_training",

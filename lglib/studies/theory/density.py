@@ -68,8 +68,8 @@ def rank_correlation(x: np.ndarray, gain: np.ndarray, seed: int) -> stats.Interv
     """Spearman's correlation of x with the gains; the interval is a bootstrap over subspaces.
 
     >>> x = np.arange(20.0)
-    >>> rank_correlation(x, np.sin(x / 9), seed=0).estimate > 0.9
-    True
+    >>> print(rank_correlation(x, np.sin(x / 9), seed=0))
+    0.86 [0.53, 0.98] (n=20)
     """
 
     def spearman(index: np.ndarray) -> float:

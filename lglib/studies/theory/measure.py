@@ -19,7 +19,7 @@ from lglib.studies.theory.parameters import Parameters
 from lglib.tasks import digits
 from lglib.theory import laws, nulls, stats
 
-SMALL, BEST = (networks.MULTIPLES.index(x) for x in (0.1, 1.0))  # scales at which the laws are judged
+SMALL, BEST = 0.1, 1.0  # noise scales, in units of sigma*, at which the laws are judged
 ONE_DRAW = "mean gain of one draw"
 RANDOM = "random k-dimensional subspace"
 ALIKE = "all directions bend alike"
@@ -111,8 +111,8 @@ def _network(o: Observations, parameters: Parameters, seed: int, width: int) -> 
         o.add("T1", "effective dimension", one.effective_dimension, **at, stop=stop, **alike)
     local = along[networks.STOPS[-1]]
     found = networks.search(space, local, data, parameters.candidates, seed)
-    shares = [networks.share_of_law(found, j, seed) for j in range(len(networks.MULTIPLES))]
-    for x, share in zip(networks.MULTIPLES, shares, strict=True):
+    shares = {x: networks.share_of_law(found, x, seed) for x in found.multiples}
+    for x, share in shares.items():
         for law, predicted in (("linear", 1.0), ("curved", 1 - x / 2)):
             beside = _beside(0.0, "no gain", predicted=predicted)
             o.add("T1", "gain / linear law", share, **at, multiple=x, law=law, **beside)
@@ -157,12 +157,11 @@ def _against_gradient_step(
 
 def _held_out(o: Observations, found: networks.Search, seed: int, at: dict[str, Any]) -> None:
     unit = "share of the linear law"
-    for j in (SMALL, BEST):
-        x = networks.MULTIPLES[j]
-        share, law = networks.held_out_share(found, j, seed), found.kept - x / 2
+    for x in (SMALL, BEST):
+        share, law = networks.held_out_share(found, x, seed), found.kept - x / 2
         beside = _beside(0.0, "chosen by chance", unit, law)
         o.add("T1", "held-out gain", share, **at, multiple=x, **beside)
-        if j == SMALL:
+        if x == SMALL:
             beside = _beside(abs(1 + x / 2 - found.kept), "all is kept", unit)
             off = networks.distance_from(law, share)
             o.add("T1", "distance of the held-out gain from its law", off, **at, multiple=x, **beside)

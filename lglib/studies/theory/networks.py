@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +43,18 @@ class Geometry:
 class Search:
     """Gains on selection and held-out images (candidates, multiples); their linear parts (candidates,)."""
 
-    sigmas: np.ndarray
+    multiples: tuple[float, ...]  # noise scales in units of sigma*
+    sigma_star: float
     gains: np.ndarray
     held_out: np.ndarray
     linear: np.ndarray
     linear_held_out: np.ndarray
     norm: float  # of the selection gradient
     kept: float  # c, the share of the linear gain that is left on the held-out images
+
+    def at(self, multiple: float) -> tuple[int, float]:
+        """Index of a noise scale, and the scale itself. Raises ValueError for one that was not searched."""
+        return self.multiples.index(multiple), multiple * self.sigma_star
 
 
 def images(seed: int, device: str = "cpu") -> digits.Splits:
@@ -94,38 +98,40 @@ def search(
     data: digits.Splits,
     candidates: int,
     seed: int,
-    multiples: Sequence[float] = MULTIPLES,
+    multiples: tuple[float, ...] = MULTIPLES,
 ) -> Search:
     """Random search at multiples of sigma*; a candidate keeps its noise at all of them."""
-    sigmas = np.array(multiples) * local.sigma_star
-    sets = [data.select, data.held_out]
+    sets, scales = [data.select, data.held_out], [x * local.sigma_star for x in multiples]
     gains = random_search.gains(
-        space, digits.mean_cross_entropy, sets, sigmas=sigmas.tolist(), candidates=candidates, seed=seed
+        space, digits.mean_cross_entropy, sets, sigmas=scales, candidates=candidates, seed=seed
     )  # (candidates, multiples, 2)
     a_held = -space.gradient(digits.mean_cross_entropy, data.held_out)
     noise = (random_search.noise(space, seed, i) for i in range(candidates))
     linear = np.array([((local.a @ eps).item(), (a_held @ eps).item()) for eps in noise])
     kept = (local.a @ a_held).item() / local.norm**2
-    return Search(sigmas, gains[..., 0], gains[..., 1], linear[:, 0], linear[:, 1], local.norm, kept)
+    parts = gains[..., 0], gains[..., 1], linear[:, 0], linear[:, 1]
+    return Search(multiples, local.sigma_star, *parts, local.norm, kept)
 
 
-def share_of_law(found: Search, j: int, seed: int) -> stats.Interval:
-    """Mean best-of-16 gain at noise scale j, as a share of the linear law (Theorem 1).
+def share_of_law(found: Search, multiple: float, seed: int) -> stats.Interval:
+    """Mean best-of-16 gain at a multiple of sigma*, as a share of the linear law (Theorem 1).
 
     The linear part on the same noise, whose law is known, is a control variate: what it gained by luck is
     taken off.
     """
-    law = laws.best_of_n_gain(found.sigmas[j], found.norm, N)
-    gains, linear = found.gains[:, j] / law, found.sigmas[j] * found.linear / law
+    j, sigma = found.at(multiple)
+    law = laws.best_of_n_gain(sigma, found.norm, N)
+    gains, linear = found.gains[:, j] / law, sigma * found.linear / law
     return random_search.best_of_n(gains, N, seed, control=linear, control_mean=1.0)
 
 
-def held_out_share(found: Search, j: int, seed: int) -> stats.Interval:
-    """Held-out gain of the best of 16 at noise scale j, as a share of the linear law (Proposition 4).
+def held_out_share(found: Search, multiple: float, seed: int) -> stats.Interval:
+    """Held-out gain of the best of 16 at a multiple of sigma*, as a share of the linear law (Proposition 4).
 
     The linear parts on both sets of images are control variates, as in `share_of_law`.
     """
-    chosen, other = (gains[:, j] / found.sigmas[j] / found.norm for gains in (found.gains, found.held_out))
+    j, sigma = found.at(multiple)
+    chosen, other = (gains[:, j] / sigma / found.norm for gains in (found.gains, found.held_out))
     seen, unseen, m = found.linear, found.linear_held_out, maxima.expected_maximum(N)
 
     def share(index: np.ndarray) -> float:
@@ -169,6 +175,6 @@ def share_of_gradient_step(dimension: float) -> float:
     m_N^2 / (D + q_N - 1): the book's equation eq-effective-dimension.
 
     >>> round(share_of_gradient_step(20.0), 3)
-    0.14
+    0.139
     """
     return float(maxima.expected_maximum(N) ** 2 / (dimension + maxima.maximum_second_moment(N) - 1))
