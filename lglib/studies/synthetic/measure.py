@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lglib.report.observations import Observations
 from lglib.search.pools import Pool
@@ -30,7 +31,8 @@ def measure(parameters: Parameters, seed: int) -> Observations:
     add_knowledge(o, model)
     for task in RECOVERED:
         for point in trained.POINTS:
-            add_ranks(o, model, task, point)
+            sets = gradients.gradient_sets(model, task, point)
+            add_ranks(o, sets, task, point, seed)
     planes, floor = captures.static_planes(model), basis_drift.overlap_of_strangers(model)
     recoveries: dict[Run, Recovery] = {}
     for task in RECOVERED:
@@ -58,7 +60,8 @@ def verify(parameters: Parameters, seed: int) -> Observations:
     """Measure a part of it by the same steps: one task, one optimiser, one point, one schedule."""
     o, model = Observations(), trained.train(parameters, seed)
     add_knowledge(o, model)
-    add_ranks(o, model, FOLLOWED, "theta_f")
+    sets = gradients.gradient_sets(model, FOLLOWED, "theta_f")
+    add_ranks(o, sets, FOLLOWED, "theta_f", seed)
     planes = captures.static_planes(model)
     beforehand = captures.bases_beforehand(model, FOLLOWED, planes)
     found = captures.recover_and_capture(model, FOLLOWED, SEARCHED, beforehand)
@@ -78,17 +81,15 @@ def add_knowledge(o: Observations, model: Trained) -> None:
             o.add("context", "exact match", _share(score), point=point, task=task, **_guess(model))
 
 
-def add_ranks(o: Observations, model: Trained, task: str, point: str) -> None:
+def add_ranks(o: Observations, sets: Sequence[Tensor], task: str, point: str, seed: int) -> None:
     """Add the ranks of one task's gradients at one point, and the share of their mean (S1)."""
-    sets = gradients.gradient_sets(model, task, point)
+    told: Told = {"task": task, "point": point}
     for kind in gradients.SPECTRA:
-        for name, ratio in gradients.relative_ranks(sets, kind, model.seed).items():
-            told: Told = {"task": task, "spectrum": kind, "point": point}
-            o.add("S1", name, ratio, null=1.0, null_means="random directions of equal norms", **told)
-    null = 1 / model.parameters.gradients
-    share = gradients.share_of_mean(sets)
-    told = {"task": task, "point": point}
-    o.add("S1", "share of the mean", share, null=null, null_means="noise without a mean", **told)
+        for name, ratio in gradients.relative_ranks(sets, kind, seed).items():
+            means = "random directions of equal norms"
+            o.add("S1", name, ratio, null=1.0, null_means=means, spectrum=kind, **told)
+    share, n = gradients.share_of_mean(sets), len(sets[0])
+    o.add("S1", "share of the mean", share, null=1 / n, null_means="noise without a mean", **told)
 
 
 def add_captures(o: Observations, model: Trained, run: Run, found: Recovery) -> None:
