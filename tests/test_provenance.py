@@ -1,6 +1,5 @@
-"""Provenance: what makes observations stale and what does not; a stamp of what ran; what a notebook reads."""
+"""Provenance: what makes observations stale and what does not; a stamp of what ran."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -373,55 +372,6 @@ def test_every_module_in_memory_is_that_of_its_file():
             assert in_memory.differences(module, Path(module.__file__).read_text()) == []
 
 
-# --- notebooks
-
-
-@pytest.fixture
-def notebook(tmp_path):
-    def write(*cells):
-        cells = [{"cell_type": "code", "source": cell} for cell in cells]
-        path = tmp_path / "01_theory.ipynb"
-        path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": "# Text"}, *cells]}))
-        return path
-
-    return write
-
-
-@pytest.mark.parametrize(
-    ("cells", "want"),
-    [
-        (["from lglib.studies import lora"], ["lora"]),
-        (["from lglib.studies.rank.spectra import measure"], ["rank"]),
-        (["from lglib import studies", "%time", "studies.observed('bridge', profile)"], ["bridge"]),
-        (
-            ["import lglib.studies.theory as t", "from lglib.report import gather", "gather('lora')"],
-            ["theory", "lora"],
-        ),
-        (["from lglib.geometry import Subspace", "other.gather(x)"], []),
-    ],
-)
-def test_what_a_notebook_reads_is_found_in_its_code(notebook, cells, want):
-    assert provenance.studies_of(notebook(*cells)) == want
-
-
-@pytest.mark.parametrize("call", ["studies.observed(name)", "observed('lroa')", "observed()"])
-def test_a_study_that_is_not_written_out_is_refused(notebook, call):
-    with pytest.raises(ValueError, match=r"01_theory.ipynb: .* names no study; write one of 'theory'"):
-        provenance.studies_of(notebook(call))
-
-
-def test_a_notebook_is_stale_when_its_code_or_a_figure_changes_and_not_by_prose(small, notebook):
-    source = ["# why\nfrom lglib.report.observations import DIGITS", "x = 1"]
-    before = provenance.notebook_hash(notebook(*source), small)
-    assert (
-        provenance.notebook_hash(notebook(source[0].replace("why", "how"), "", "x = 1  # one"), small)
-        == before
-    )
-    assert provenance.notebook_hash(notebook(source[0], "x = 2"), small) != before
-    edit(small / "lglib/report/observations.py", "6", "7")
-    assert provenance.notebook_hash(notebook(*source), small) != before
-
-
 def test_a_folder_outside_the_project_is_told_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="inside the cloned repository"):
         provenance.project_root(tmp_path)
@@ -448,13 +398,3 @@ def test_only_a_docstring_alone_on_its_lines_is_dropped():
 def test_blank_lines_and_trailing_spaces_within_a_string_count(prefix):
     source = f'x = {prefix}"""\na  \n\n%b"""  # c\n\ny = 1  '
     assert closure.code_only(source) == f'x = {prefix}"""\na  \n\n%b"""\ny = 1'
-
-
-def test_magics_count_as_such_in_notebook_cells_only():
-    assert provenance.code_only("%matplotlib inline\nx = 1") == "pass\nx = 1"
-    assert provenance.code_only("x = !ls\nx?") == "x = '!ls'\npass"
-    assert provenance.code_only("%%time\nx = 1  # c") == "%%time\nx = 1"
-    assert provenance.code_only("%%bash\nls | x  # c") == "%%bash\nls | x  # c"
-    assert provenance.code_only("x = (5\n%3)") == "x = (5\n%3)"
-    with pytest.raises(SyntaxError):
-        closure.code_only("%matplotlib inline")

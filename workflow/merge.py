@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 
 from lglib.base.files import write_atomically
-from lglib.report import provenance
+from workflow import notebooks
 
 ADDRESS = re.compile(r"0x[0-9a-f]{8,}", re.IGNORECASE)
 MOST_TEXT = 1_000_000  # characters of one output, images aside: a reader loads the whole page
@@ -35,7 +35,7 @@ def merge(source: nbformat.NotebookNode, run: nbformat.NotebookNode, name: str) 
         cell = nbformat.from_dict(dict(cell))
         if cell.cell_type == "code":
             twin = next(executed, None)
-            if twin is None or provenance.code_only(twin.source) != provenance.code_only(cell.source):
+            if twin is None or notebooks.code_only(twin.source) != notebooks.code_only(cell.source):
                 raise MergeError(
                     f"{name}: the code of the run is not the code of notebooks/{name}.ipynb; run it again"
                 )

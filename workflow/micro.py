@@ -96,7 +96,7 @@ def make(name: str, seed: int, device: str, root: Path) -> Measured:
             tokens=trained.curve[-1]["tokens"],
             machine=_machine(device),
             versions=provenance.versions(),
-            recipe=provenance.library_hash(["pretrain"]),
+            recipe=provenance.library_hash(["tasks.microworld.pretrain"]),
             tested=scores,
             curve=trained.curve,
         )

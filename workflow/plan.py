@@ -22,6 +22,7 @@ from lglib import studies
 from lglib.base.files import write_atomically
 from lglib.report import filing, provenance
 from lglib.studies import profiles
+from workflow import notebooks
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
@@ -104,11 +105,11 @@ class State:
 
     def studies_of(self, chapter: str) -> list[str]:
         """Studies whose observations a chapter reads."""
-        return provenance.studies_of(self.source(chapter))
+        return notebooks.studies_of(self.source(chapter))
 
     def chapter_stamp(self, chapter: str) -> str:
         """Stamp of all that the outputs of a chapter depend on."""
-        parts = [self.profile, provenance.notebook_hash(self.source(chapter), self.root)]
+        parts = [self.profile, notebooks.notebook_hash(self.source(chapter), self.root)]
         for study in self.studies_of(chapter):
             parts += [study, json.dumps(self.parameters(study), sort_keys=True)]
             standing = self.standing(study)

@@ -8,22 +8,27 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_FACE = {
+_FACE = {  # names of functions and classes, and the module of each
     "Observations": "observations",
     "gather": "filing",
     "over_seeds": "frames",
     "rows": "frames",
-    "claims": "",
-    "figures": "",
-    "observations": "",
-    "provenance": "",
-    "tables": "",
 }
-__all__ = list(_FACE)
+__all__ = [
+    "Observations",
+    "claims",
+    "figures",
+    "gather",
+    "observations",
+    "over_seeds",
+    "provenance",
+    "rows",
+    "tables",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FACE:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_FACE[name] or name}")
-    return getattr(module, name) if _FACE[name] else module
+    module = importlib.import_module(f"{__name__}.{_FACE.get(name, name)}")
+    return getattr(module, name) if name in _FACE else module

@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -21,13 +21,17 @@ from pydantic.dataclasses import dataclass
 from lglib.base.files import write_atomically
 from lglib.report import frames, provenance
 
-if TYPE_CHECKING:
-    from lglib.report.observations import Observations
-
 SCHEMA = 2
 FRESH, PUBLISHED = "runs/observations", "results"  # below the project's folder
 NOT_COMPARED = ("model", "allow_download")  # parameters in which runs that belong together may differ
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # it becomes part of a path
+
+
+class Rows(Protocol):
+    """What can be filed: `Observations`."""
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -80,7 +84,7 @@ class Measured:
         return "\n".join(told + [f"left out {file}: {why}" for file, why in self.left_out.items()])
 
 
-def write(observations: Observations, header: Header, root: str | Path | None = None) -> Path:
+def write(observations: Rows, header: Header, root: str | Path | None = None) -> Path:
     """File a run below `root` (default: FRESH of the project), header last; return the path of its table.
 
     Raises ValueError for a root within the committed folder PUBLISHED, where only `publish` writes.

@@ -6,11 +6,9 @@ without importing torch.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import importlib.metadata
-import json
 import platform
 import re
 import sys
@@ -20,7 +18,6 @@ from pathlib import Path
 from lglib.report import closure, in_memory
 
 STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
-PYTHON_CELLS = frozenset({"%%time", "%%timeit", "%%capture", "%%prun"})  # cell magics over Python
 RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft", "torchjd")
 
 
@@ -77,8 +74,8 @@ def code_hash(study: str, root: Path | None = None) -> str:
     >>> len(code_hash("theory"))
     16
     """
-    package = _package(root)
-    return _digest(closure.behind(_modules_of(study, package), package))
+    package = package_of(root)
+    return digest(closure.behind(_modules_of(study, package), package))
 
 
 def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
@@ -89,7 +86,7 @@ def library_hash(modules: Sequence[str], root: Path | None = None) -> str:
     """
     if not modules:
         raise ValueError("modules is empty: name at least one")
-    return _digest(closure.behind([f"lglib.{name}" for name in modules], _package(root)))
+    return digest(closure.behind([f"lglib.{name}" for name in modules], package_of(root)))
 
 
 def stamp(study: str) -> str:
@@ -114,7 +111,7 @@ def stamp(study: str) -> str:
             raise RuntimeError(
                 f"{told}; the file was edited since it was loaded, or the function was replaced"
             )
-    return _digest(sources)
+    return digest(sources)
 
 
 @contextlib.contextmanager
@@ -132,85 +129,8 @@ def unchanged(study: str) -> Iterator[str]:
         raise RuntimeError(f"the code of study {study} was edited while it ran; measure it anew")
 
 
-# Notebooks
-
-
-def code_cells(notebook: str | Path) -> list[str]:
-    """Sources of the code cells of an .ipynb file, in order."""
-    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    return ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-
-
-def notebook_hash(notebook: str | Path, root: Path | None = None) -> str:
-    """Hash of the code of a notebook and of all of lglib that it imports, figures and tables included."""
-    cells, package = code_cells(notebook), _package(root)
-    start = closure.imported("\n".join(map(_python_of, cells)), package)
-    return _digest(closure.behind(start, package, skip=()), [c for c in map(code_only, cells) if c])
-
-
-def studies_of(notebook: str | Path) -> list[str]:
-    """Studies whose observations a notebook reads: those it imports, and those named to `observed`.
-
-    Raises ValueError for an unknown name, or one that is not written out.
-    """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse("\n".join(map(_python_of, code_cells(notebook))))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lglib.studies"):
-            found |= {*(node.module or "").split("."), *(a.name for a in node.names)} & set(STUDIES)
-        elif isinstance(node, ast.Import):
-            found |= {part for a in node.names for part in a.name.split(".")[2:]} & set(STUDIES)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("observed", "gather"):
-            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            if name not in STUDIES and not ast.unparse(node.func).endswith("gather"):
-                told = f"{Path(notebook).name}: {ast.unparse(node)} names no study"
-                raise ValueError(
-                    f"{told}; write one of {', '.join(map(repr, STUDIES))} as its first argument"
-                )
-            found |= {str(name)} & set(STUDIES)
-    return [name for name in STUDIES if name in found]
-
-
-def code_only(cell: str) -> str:
-    """The code of a notebook cell, as `closure.code_only` has it; a line of IPython magic counts as `pass`.
-
-    The line of a cell magic is kept, and all of a cell in another language.
-
-    >>> code_only("%matplotlib inline\\nx = 1  # one")
-    'pass\\nx = 1'
-    """
-    if not cell.lstrip().startswith("%%"):
-        return closure.code_only(_without_magics(cell))
-    first, _, rest = cell.lstrip().partition("\n")
-    return f"{first.rstrip()}\n{code_only(rest)}" if first.split()[0] in PYTHON_CELLS else cell
-
-
-def _python_of(cell: str) -> str:
-    """The Python of a notebook cell; nothing of a cell in another language."""
-    if not cell.lstrip().startswith("%%"):
-        return _without_magics(cell)
-    first, _, rest = cell.lstrip().partition("\n")
-    return _without_magics(rest) if first.split()[0] in PYTHON_CELLS else ""
-
-
-def _without_magics(source: str) -> str:
-    """Python that parses: lines of IPython magic, and only lines on which it does not parse, are replaced."""
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    while True:
-        try:
-            ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            row = (error.lineno or 1) - 1
-            line = lines[row] if row < len(lines) else ""
-            found = re.fullmatch(r"(\s*)(?:([\w.,\s]+?)\s*=\s*)?([%!].*|\?.*|[\w.%]+\?+\s*)", line)
-            if not found:
-                raise
-            space, name, magic = found.groups()
-            lines[row] = f"{space}{name} = {magic!r}" if name else f"{space}pass"
-        else:
-            return "\n".join(lines)
-
-
-def _package(root: Path | None) -> Path:
+def package_of(root: Path | None) -> Path:
+    """Folder of lglib in a project, or of the lglib that runs."""
     return closure.PACKAGE if root is None else (root / "lglib").resolve()
 
 
@@ -227,8 +147,9 @@ def _modules_of(study: str, package: Path) -> list[str]:
     return [".".join(("lglib", *parts)).removesuffix(".__init__") for parts in files]
 
 
-def _digest(sources: Mapping[str, str], first: Sequence[str] = ()) -> str:
-    digest = hashlib.sha256("\n".join(first).encode())
+def digest(sources: Mapping[str, str], first: Sequence[str] = ()) -> str:
+    """Hash of texts of code, and of the code of modules by name, prose left out."""
+    found = hashlib.sha256("\n".join(first).encode())
     for name, source in sources.items():
-        digest.update(f"\n# {name}\n{closure.code_only(source)}".encode())
-    return digest.hexdigest()[:16]
+        found.update(f"\n# {name}\n{closure.code_only(source)}".encode())
+    return found.hexdigest()[:16]
