@@ -1,0 +1,114 @@
+"""What the study of the models measures: rows that describe, and speak for no claim of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lglib.base import progress
+from lglib.models import loading
+from lglib.models.loading import LanguageModel
+from lglib.report.observations import Observations
+from lglib.studies.models import answers, questions
+from lglib.studies.models.parameters import Parameters
+from lglib.tasks.items import Item
+from lglib.tasks.microworld import passages
+from lglib.theory import stats
+
+SHORTCUT, COIN = "yes if the value is present", "either answer"  # nulls
+
+
+def measure(parameters: Parameters, seed: int) -> Observations:
+    """Measure what each model reads, how sure it is and where it fails."""
+    o = Observations()
+    _world(o, parameters.items, seed)
+    for done, name in enumerate(parameters.names):
+        progress.tell("models", done + 1, len(parameters.names), name)
+        _network(o, parameters, seed, name, questions.KINDS)
+    return o
+
+
+def verify(parameters: Parameters, seed: int) -> Observations:
+    """A cheap part of the rows of `measure`: three kinds of items and the confidence of the first model."""
+    o = Observations()
+    _network(o, parameters, seed, parameters.names[0], ("yes-no", "open", "sort"), tests=("places, turned",))
+    return o
+
+
+def load(name: str, parameters: Parameters, seed: int, *, trained: bool = True) -> LanguageModel:
+    """A model as the parameters want it, or its untrained twin with weights from the seed."""
+    where, may = parameters.device, parameters.allow_download
+    return loading.load(name, trained=trained, seed=seed, device=where, allow_download=may)
+
+
+def _add(
+    o: Observations, measure: str, value: float | stats.Interval, null: float, means: str, **rest: Any
+) -> None:
+    o.add("context", measure, value, null=null, null_means=means, **rest)
+
+
+def _world(o: Observations, items: int, seed: int) -> None:
+    """What the world's items are like: the shortcut, and whether its parts are disjoint."""
+    asked = questions.drawn_items("yes-no", items, seed)
+    _add(o, "accuracy of the shortcut", questions.shortcut(asked), 0.5, COIN)
+    part = {name: questions.drawn_passages(name, 20 * items, seed) for name in passages.PARTS}
+    again = len(part["train"] & questions.drawn_passages("train", 20 * items, seed + 1))
+    for one, other in combinations(passages.PARTS, 2):
+        common, parts = len(part[one] & part[other]), f"{one}, {other}"
+        _add(o, "passages in common", common, again, "two draws from train", unit="passages", parts=parts)
+    facts = {name: set[passages.Fact]().union(*found) for name, found in part.items()}
+    met = stats.proportion_interval(len(facts["test"] & facts["train"]), len(facts["test"]))
+    _add(o, "facts of test passages told in training", met, 0.0, "only new facts")
+
+
+def _network(
+    o: Observations,
+    parameters: Parameters,
+    seed: int,
+    name: str,
+    kinds: Sequence[str],
+    tests: Sequence[str] = (),
+) -> None:
+    """All rows of one model; of changed questions only those in `tests` where it names some."""
+    model, twin = (load(name, parameters, seed, trained=trained) for trained in (True, False))
+    for kind in kinds:
+        asked = questions.drawn_items(kind, parameters.items, seed)
+        floor = answers.accuracy(twin, asked, kind).estimate
+        right = answers.accuracy(model, asked, kind)
+        _add(o, "accuracy", right, floor, "untrained twin", network=name, kind=kind)
+    asked = questions.drawn_items("yes-no", parameters.items, seed)
+    hard = [item for item in asked if questions.is_present(item) and item.label == 1]
+    right = answers.accuracy(model, hard)
+    _add(o, "accuracy where the shortcut fails", right, 0.0, SHORTCUT, network=name)
+    _confidence(o, model, asked, seed, name)
+    for test, items in questions.changed(parameters.items, seed).items():
+        if not tests or test in tests:
+            _limit(o, model, test, items, name)
+
+
+def _confidence(o: Observations, model: LanguageModel, asked: Sequence[Item], seed: int, name: str) -> None:
+    """How sure the model is of yes and no, beside what label noise makes it be."""
+    p, true = answers.p_yes(model, asked), answers.are_true(asked)
+    for question, own, law in (("true", p[true], 1 - answers.FLIPS), ("false", p[~true], answers.FLIPS)):
+        varied = {"network": name, "question": question}
+        _add(o, "P(yes)", stats.mean_interval(own), 0.5, "undecided", predicted=law, **varied)
+    sure = stats.proportion_interval(int(np.sum(np.maximum(p, 1 - p) > answers.SURE)), len(p))
+    _add(o, "share surer than 0.999", sure, 0.0, "none is so sure", network=name)
+    for i, share in enumerate(answers.shares(p)):
+        above = i / answers.BINS
+        _add(o, "share of items", share, 1 / answers.BINS, "all values alike", network=name, above=above)
+    for tenth, (mean, share) in answers.calibration(p, true, seed).items():
+        _add(o, "share of yes", share, 0.5, COIN, predicted=mean, network=name, tenth=tenth)
+
+
+def _limit(o: Observations, model: LanguageModel, test: str, items: Sequence[Item], name: str) -> None:
+    """Accuracy on questions that were changed, beside the shortcut on the same ones."""
+    right, easy = answers.accuracy(model, items), questions.shortcut(items).estimate
+    _add(o, "accuracy on changed questions", right, easy, SHORTCUT, network=name, test=test)
+    if test.endswith("turned"):
+        for label, question in enumerate(("true", "false")):
+            right = answers.accuracy(model, [i for i in items if i.label == label])
+            _add(o, "accuracy on turned questions", right, 0.5, COIN, network=name, question=question)

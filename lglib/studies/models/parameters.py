@@ -1,0 +1,30 @@
+"""Parameters of the study of the models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from lglib.studies import base
+from lglib.studies.base import different, parameter
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Parameters(base.Parameters):
+    """What the study of the models can vary. It looks at several models at once: `names`.
+
+    >>> Parameters().names
+    ('micro-gpt2', 'micro-qwen2', 'micro-olmo2')
+    """
+
+    model: str = parameter("micro-models", "name under which the set of models is filed", unit="name")
+    names: Annotated[tuple[Name, ...], AfterValidator(different)] = parameter(
+        ("micro-gpt2", "micro-qwen2", "micro-olmo2"),
+        "models to look at: shipped ones, folders in transformers format, hub ids as owner/name@commit",
+        unit="names",
+        min_length=1,
+        max_length=12,
+    )
+    items: int = parameter(1000, "test items of each kind", unit="items", ge=20, le=100_000)
