@@ -15,7 +15,7 @@
 # ---
 
 # %% [markdown]
-# # The models: small ones that read, and one door to all others
+# # The models: small ones that read, and one call that loads all others
 #
 # The next chapters need *language models*: networks that were trained on text, that answer questions, and that can be edited with LoRA and steered. The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and
 # OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader may have neither. So this project brings three small models of its own, and loads them through the same code as the large ones.
@@ -33,35 +33,41 @@
 # | How do I bring my own model, or my own data? | {ref}`own-model` |
 
 # %% tags=["parameters"]
-profile = "quick"  # name under which the results are filed
-seed = 0  # all randomness of this run follows from it
-names = [
-    "micro-gpt2",
-    "micro-qwen2",
-    "micro-olmo2",
-]  # shipped, a folder, or a hub id with its commit
-items = 1000  # test items of each kind
-allow_download = False  # whether a hub model may be fetched
-device = "cpu"  # where the models run
+profile = (
+    "quick"  # whose observations are shown, and which parameters the live case has
+)
+seed = 0  # of the live case
+model = "micro-gpt2"  # the network of the live case, one of the profile's
 
-# %%
+# %% tags=["hide-input"]
 import tempfile
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
-
-from lglib.tasks import data, items as items_of, scoring
+import pandas as pd
+from lglib import studies
+from lglib.models import load, shipped
+from lglib.report import figures, over_seeds, provenance, rows, tables
+from lglib.studies import models
+from lglib.tasks import data, items as items_of
 from lglib.tasks.microworld import lexicon, passages, pretrain, skills
-from lglib.models import loading, shipped
-from lglib.report import figures, provenance
 from lglib.theory import stats
 
 figures.style()
-print(f"profile {profile}, seed {seed}, {items} items of each kind, device {device}")
+parameters = studies.parameters("models", profile)
+print(f"profile {profile}, seed {seed}, {parameters.items} items of each kind")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
+
+# %% [markdown]
+# One model is looked at *live*, step by step. What was measured on all of them is read from its observations, which the same steps made.
+
+# %%
+observed = studies.observed("models", profile)
+measured = over_seeds(observed.frame)
+names = list(measured["network"].dropna().unique())
+print(observed)
+print("networks:", ", ".join(names))
 
 # %% [markdown]
 # (micro-world)=
@@ -79,30 +85,11 @@ for kind in passages.KINDS:
 # Here `yes-no` asks whether something is so, `claim` states it, `open` asks for the value, and `who` for the subject. Half of the right answers to the first two are yes. A false question or claim takes its false value, half of the time where that is possible, from another fact of the same passage. So it is not
 # enough to find the value in the passage: the model must *bind* it to the subject. How far does a reader come that does not bind, and says yes whenever the value stands in the passage?
 
-
 # %%
-def value(item):
-    """The value that a yes-no question asks about."""
-    return item.prompt.partition("Question:")[2].split("?")[0].split()[-1]
-
-
-def present(item):
-    """Whether that value stands in the passage."""
-    passage = item.prompt.partition("Question:")[0]
-    return value(item) in passage.replace(".", " ").split()
-
-
-def shortcut(chosen):
-    """Accuracy of the rule 'yes if the value is present', with its interval over items."""
-    hits = sum(present(item) == (item.label == 0) for item in chosen)
-    return stats.proportion_interval(hits, len(chosen))
-
-
-sets = {
-    kind: list(dict.fromkeys(data.micro(items, kind, key=seed)))
-    for kind in [*passages.KINDS, *skills.SKILLS]
-}
-print(f"the shortcut is right on {shortcut(sets['yes-no']):.3f} of the yes-no items")
+asked = models.drawn_items("yes-no", parameters.items, seed)
+present = np.mean([models.is_present(item) for item in asked])
+print(f"the value stands in the passage of {present:.2f} of {len(asked)} yes-no items")
+print(f"the shortcut is right on {models.shortcut(asked):.3f} of them")
 
 # %% [markdown]
 # That, and not one half, is what reading has to beat. (Items that were drawn twice are kept once here, so the number $n$ of an interval counts different items.)
@@ -145,29 +132,20 @@ print(
 # This is the same idea as in {prf:ref}`prop-parts`. It holds for the four kinds of questions together: no document of the training text is about a passage of the test part, whatever is asked. (A longer training passage may contain the facts of a shorter test passage, and the last document of a row of tokens is cut where the row ends.) Stories, and the inputs of the three rules, are split in the same way, as texts: the letters of a sorting item may have been
 # sorted in training from another order. The tables are not split: their test items *were* seen, and a score on them says what is known by heart.
 #
-# The check below draws passages from each part and looks for common ones.
+# The table says how many passages two draws from different parts have in common.
 
 # %%
-drawn = {
-    part: {frozenset(p) for p in passages.passages(20 * items, part=part, key=seed)}
-    for part in passages.PARTS
-}
-for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
-    print(f"{one} and {other}: {len(drawn[one] & drawn[other])} passages in common")
-again = {
-    frozenset(p) for p in passages.passages(20 * items, part="train", key=seed + 1)
-}
-common = drawn["train"] & again
-single = sum(len(p) == 1 for p in common)
-print(f"two draws from train: {len(common)} in common, {single} of them a single fact")
-facts = {part: set().union(*found) for part, found in drawn.items()}
-met = len(facts["test"] & facts["train"]) / len(facts["test"])
-print(
-    f"of the single facts of test passages {met:.1%} are told in these train passages"
+found = rows(measured, measure="passages in common")
+tables.show(
+    found, {"parts": "parts", tables.VALUE: "in common", "null": "two draws from train"}
 )
 
+# %% tags=["hide-input"]
+met = rows(measured, measure="facts of test passages told in training")
+tables.show(met, {"measure": "measure", tables.VALUE: "share [95 %] (n)"})
+
 # %% [markdown]
-# The fourth line is the control: two draws of the *same* part do have passages in common. So the zeros above are not just the size of the world.
+# The last column is the control: two draws of the *same* part do have passages in common. So the zeros above are not just the size of the world.
 #
 # **What this does not show.** Practically every fact of a test passage, taken alone, was told in training in other company. And the sentences have the same few forms everywhere. The test part asks for new combinations, not for a new language.
 #
@@ -178,26 +156,17 @@ print(
 # keys). All are loaded by the call that loads a hub model.
 
 # %%
-loaded = {
-    name: loading.load(name, device=device, allow_download=allow_download)
-    for name in names
-}
 own = [name for name in names if name in shipped.NAMES]
 cards = {name: shipped.manifest(name) for name in own}
-figures.table(
-    [
-        {
-            "model": name,
-            "parameters": f"{found.parameters:,}",
-            "blocks": len(found.blocks),
-            "width": found.width,
-            "trained, s": cards[name]["seconds"] if name in own else "",
-            "tokens": f"{cards[name]['tokens']:,}" if name in own else "",
-            "SHA-256": found.sha256[:8],
-        }
-        for name, found in loaded.items()
-    ],
-    index="model",
+card = pd.DataFrame(cards.values(), columns=["name", "parameters", "seconds", "tokens"])
+tables.show(
+    card,
+    {
+        "name": "model",
+        "parameters": "parameters",
+        "seconds": "trained, s",
+        "tokens": "tokens",
+    },
 )
 
 # %% [markdown]
@@ -243,82 +212,48 @@ figures.legend_below(axes[-1])
 # twin*: same architecture, same tokenizer, random weights.
 
 # %%
-KINDS = list(sets)
-
-
-def right(found, kind):
-    """Whether each item of a kind is answered right, as zeros and ones."""
-    if kind in ("yes-no", "claim"):
-        p = scoring.probabilities(found.model, found.tokenizer, sets[kind])
-        labels = torch.tensor([item.label for item in sets[kind]])
-        return (p.argmax(1) == labels).float()
-    return scoring.exact_match(found.model, found.tokenizer, sets[kind])
-
-
-def accuracy(found, kind):
-    """Share of right answers with its interval over items."""
-    hits = right(found, kind)
-    return stats.proportion_interval(int(hits.sum()), len(hits))
-
-
-twins = {
-    name: loading.load(
-        name, trained=False, seed=seed, device=device, allow_download=allow_download
-    )
-    for name in names
-}
-scores = {
-    name: {k: accuracy(found, k) for k in KINDS} for name, found in loaded.items()
-}
-floors = {name: {k: accuracy(found, k) for k in KINDS} for name, found in twins.items()}
+network = models.load(model, parameters, seed)
+twin = models.load(model, parameters, seed, trained=False)
+print(f"{model}: yes-no {models.accuracy(network, asked):.3f}")
+print(f"untrained: yes-no {models.accuracy(twin, asked):.3f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, with 95 % intervals over items. Grey dots: mean of the untrained twins. Grey cross: a reader who says yes when the value stands in the passage. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are small tables seen whole in training, whose intervals therefore mean little."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
-figure, axes = figures.panels(1, height=5.4)
+figure, (axes,) = figures.panels(1, height=5.4)
+found = rows(measured, measure="accuracy")
+kinds, ends = list(found["kind"].unique()), ["value", "low", "high"]
 series = {
-    name: [(s.estimate, s.low, s.high) for s in by_kind.values()]
-    for name, by_kind in scores.items()
+    name: part[ends].values for name, part in found.groupby("network", sort=False)
 }
-figures.ladder(axes[0], KINDS, series)
-grey = [(np.mean([floors[name][k].estimate for name in names]),) * 3 for k in KINDS]
-figures.ladder(axes[0], KINDS, {"untrained": grey}, color=figures.NULL)
-crude = shortcut(sets["yes-no"]).estimate
-axes[0].plot(crude, len(KINDS) - 1, "x", color=figures.NULL, label="shortcut")
-axes[0].set(xlim=(-0.03, 1.03), xlabel="share of right answers")
-_ = axes[0].legend(loc="center", bbox_to_anchor=(0.42, 0.45))
+figures.ladder(axes, kinds, series)
+grey = found.groupby("kind", sort=False)["null"].mean().values
+figures.ladder(axes, kinds, {"untrained": np.stack([grey] * 3, 1)}, color=figures.NULL)
+crude = rows(measured, measure="accuracy of the shortcut")["value"].item()
+axes.plot(crude, len(kinds) - 1, "x", color=figures.NULL, label="shortcut")
+axes.set(xlim=(-0.03, 1.03), xlabel="share of right answers")
+_ = axes.legend(loc="center", bbox_to_anchor=(0.42, 0.45))
 
 # %% tags=["hide-output"]
-figures.table(
-    [
-        {
-            "kind": kind,
-            **{name: f"{scores[name][kind]:.3f}" for name in names},
-            "untrained": f"{np.mean([floors[name][kind].estimate for name in names]):.3f}",
-        }
-        for kind in KINDS
-    ],
-    index="kind",
-)
+tables.wide(found, "kind", "network")
 
 # %%
-for name in own:
-    gate = pretrain.READS["yes-no"]
-    low = [k for k in KINDS if scores[name][k].estimate < 0.9]
+gate = pretrain.READS["yes-no"]
+for name, part in found.groupby("network", sort=False):
+    low = [
+        f"{row.kind} {row.value:.2f}" for row in part.itertuples() if row.value < 0.9
+    ]
+    reads = rows(part, kind="yes-no")["value"].item()
     print(
-        f"{name}: yes-no {scores[name]['yes-no']:.3f}, gate {gate}; "
-        f"below 0.9: {', '.join(f'{k} {scores[name][k].estimate:.2f}' for k in low) or 'nothing'}"
+        f"{name}: yes-no {reads:.3f}, gate {gate}; below 0.9: {', '.join(low) or 'nothing'}"
     )
 
 # %% [markdown]
 # The shortcut is wrong on the false questions whose value stands in the passage. There a model is right only if it does more than the shortcut does.
 
 # %%
-hard = [i for i in sets["yes-no"] if present(i) and i.label == 1]
-for name, found in loaded.items():
-    p = scoring.probabilities(found.model, found.tokenizer, hard)
-    hits = int((p[:, 1] > p[:, 0]).sum())
-    print(
-        f"{name}: {stats.proportion_interval(hits, len(hard)):.3f} right where the shortcut is wrong"
-    )
+hard = rows(measured, measure="accuracy where the shortcut fails")
+tables.show(
+    hard, {"network": "model", tables.VALUE: "right [95 %] (n)", "null": "shortcut"}
+)
 
 # %% [markdown]
 # **What we see.** Yes-no questions, claims, open questions and skills are answered nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages hold few of them. The untrained twins are at chance where there are two answers, and otherwise
@@ -345,73 +280,45 @@ for name, found in loaded.items():
 # This is about the best answer; training need not reach it. With $\varepsilon=0.1$ we expect $P(\text{yes})$ near $0.9$ for true questions and near $0.1$ for false ones, while the *more probable* answer stays right.
 
 # %%
-soft = {}
-for name, found in loaded.items():
-    p = scoring.probabilities(found.model, found.tokenizer, sets["yes-no"])
-    soft[name] = (p[:, 0] / p.sum(1)).double().numpy()
-true = np.array([item.label == 0 for item in sets["yes-no"]])
-before = {
-    name: [row for row in cards[name]["curve"] if row["stage"] == "settle"][-1]
-    for name in own
-}
-figures.table(
-    [
-        {
-            "model": name,
-            "P(yes | true)": f"{stats.mean_interval(soft[name][true]):.3f}",
-            "P(yes | false)": f"{stats.mean_interval(soft[name][~true]):.3f}",
-            "before": " / ".join(
-                f"{before[name][k]:.4f}" for k in ("P(yes|true)", "P(yes|false)")
-            )
-            if name in own
-            else "",
-            "surer than .999": float(
-                np.mean(np.maximum(soft[name], 1 - soft[name]) > 0.999)
-            ),
-        }
-        for name in names
-    ],
-    index="model",
-)
+p, true = models.p_yes(network, asked), models.are_true(asked)
+print(f"{model}: P(yes) {stats.mean_interval(p[true]):.3f} where yes is right")
+print(f"{model}: P(yes) {stats.mean_interval(p[~true]):.3f} where no is right")
+
+# %%
+found = rows(measured, measure="P(yes)")
+told = {"network": "model", "question": "question", tables.VALUE: "P(yes) [95 %] (n)"}
+tables.show(found, {**told, "predicted": "at the optimum"})
+
+# %%
+for name in own:
+    row = [row for row in cards[name]["curve"] if row["stage"] == "settle"][-1]
+    before = f"{row['P(yes|true)']:.4f} and {row['P(yes|false)']:.4f}"
+    sure = rows(measured, measure="share surer than 0.999", network=name)[
+        "value"
+    ].item()
+    print(f"{name}: before the last stage {before}; surer than 0.999 now: {sure:.3f}")
 
 # %% [markdown]
-# $P(\text{yes})$ is relative to yes and no together. The column *before* holds the two means on validation items at the end of the stage *settle*, before any label was flipped. The last column is the share of items whose answer has a probability above $0.999$.
+# $P(\text{yes})$ is relative to yes and no together. The lines above give the two means on validation items at the end of the stage *settle*, before any label was flipped, and the share of items whose answer has a probability above $0.999$ now.
 #
 # **What we see.** The means lie close to $0.9$ and $0.1$, as {prf:ref}`prop-flips` says, and no answer is sure to three digits.
 #
 # A *calibration curve* asks more: among items whose $P(\text{yes})$ is near some value, which share *is* labelled yes, when labels are flipped as in training? Ours come out in two clumps, so the curve has points only where there are items.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-calibration", "caption": "Top: histograms of P(yes) on test items, true questions and false ones together. Bottom: calibration curve against labels of which a tenth is flipped at random, in tenths with at least 20 items, with 95 % intervals (dots shifted a little sideways); on the grey diagonal the share of yes is what the model says. Against the true labels the models are less sure than they could be, on purpose."}, "image": {"alt": "Upper panel: two clumps of P(yes), near one tenth and nine tenths, for each model. Lower panel: points with bars near the two ends of the diagonal."}}
-figure, axes = figures.panels(2, height=2.7)
-dice = np.random.default_rng(seed)
-labels = true ^ (dice.random(len(true)) < 0.1)
-edges = np.linspace(0, 1, 11)
-colour, told = dict(zip(names, figures.PALETTE, strict=False)), set()
-for shift, name in zip(np.linspace(-0.012, 0.012, len(names)), names, strict=True):
-    axes[0].hist(
-        soft[name],
-        bins=2 * len(edges) - 2,
-        range=(0, 1),
-        histtype="step",
-        lw=1.6,
-        label=name,
-    )
-    inside = np.digitize(soft[name], edges[1:-1])
-    for b in range(len(edges) - 1):
-        own_bin = inside == b
-        if own_bin.sum() >= 20:
-            f = stats.proportion_interval(
-                int(labels[own_bin].sum()), int(own_bin.sum())
-            )
-            middle = soft[name][own_bin].mean() + shift
-            look = dict(color=colour[name], label=name if name not in told else None)
-            figures.points(axes[1], [middle], [f.estimate], [f.low], [f.high], **look)
-            told.add(name)
-axes[1].plot([0, 1], [0, 1], color=figures.NULL, lw=1.2, zorder=0, label="perfect")
-axes[0].set(ylabel="items", xlabel="P(yes)", xlim=(0, 1))
-axes[1].set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))
-_ = axes[0].legend()
-figures.legend_below(axes[1])
+figure, (top, bottom) = figures.panels(2, height=2.7)
+shifts = np.linspace(-0.012, 0.012, len(names))
+for shift, name in zip(shifts, names, strict=True):
+    part = rows(measured, measure="share of items", network=name)
+    top.step(part["above"], part["value"], where="post", lw=1.6, label=name)
+    part = rows(measured, measure="share of yes", network=name)
+    value = part["value"], part["low"], part["high"]
+    figures.points(bottom, part["predicted"] + shift, *value, label=name)
+bottom.plot([0, 1], [0, 1], color=figures.NULL, lw=1.2, zorder=0, label="perfect")
+top.set(ylabel="share of items", xlabel="P(yes)", xlim=(0, 1))
+bottom.set(ylabel="share of yes", xlabel="P(yes)", xlim=(0, 1), ylim=(0, 1))
+_ = top.legend()
+figures.legend_below(bottom)
 
 # %% [markdown]
 # **What we see.** Two clumps. Since the flips do not depend on the item, the share of yes should be about $0.9$ in every bin at the right and $0.1$ at the left. The spread of $P(\text{yes})$ beyond that is the model's own error.
@@ -422,94 +329,50 @@ figures.legend_below(axes[1])
 # A stand-in is useful only if one knows where it stops standing in. The yes-no items are changed step by step: by the number of facts; with two passages joined, which gives more facts than any passage of the training had (pairs that might contradict each other are left out); with facts of
 # place told in an order of words that training did not have ("At the park is Anna."); and with the person in question renamed Beatrix, which is no word of the world and is spelled in bytes that training never used.
 
+# %%
+tests = models.changed(parameters.items, seed)
+for test in ("places, as trained", "places, turned"):
+    print(tests[test][0].prompt)
+    print(f"{model}: {models.accuracy(network, tests[test]):.3f} right")
+
+# %% [markdown]
+# How far are the live numbers from those that were filed for this model and this seed?
 
 # %%
-def joined(item, other):
-    """The item with another passage before its own."""
-    return replace(item, prompt=other.prompt.partition("Question:")[0] + item.prompt)
-
-
-def turned(item):
-    """The item with facts of place in another order of words."""
-    passage, mark, asked = item.prompt.partition("Question:")
-    words = [sentence.split() for sentence in passage.strip(" .").split(". ")]
-    told = [
-        f"At the {w[4]} is {w[0]}."
-        if w[1:4] == ["is", "in", "the"]
-        else f"{' '.join(w)}."
-        for w in words
-    ]
-    return replace(item, prompt=f"{' '.join(told)} {mark}{asked}")
-
-
-def about(item, subjects):
-    """The subject that the question is about, if it is one of these."""
-    asked = item.prompt.split("Question:")[1].replace("?", " ").split()
-    return next((word for word in asked if word in subjects), None)
-
-
-def renamed(item):
-    """The item with a name that is no word of the world."""
-    return replace(
-        item, prompt=item.prompt.replace(about(item, lexicon.NAMES), "Beatrix")
-    )
-
-
-plain = data.micro(2 * items, "yes-no", key=f"limits {seed}")
-places = [i for i in plain if " in the " in i.prompt.split("Question:")[1]]
-people = [i for i in plain if about(i, lexicon.NAMES)]
-tests = {
-    f"{n} fact{'s' if n > 1 else ''}": passages.questions(
-        items, part="test", key=seed, facts=(n, n)
-    )
-    for n in range(1, passages.MOST + 1)
+live = {
+    "accuracy, yes-no": models.accuracy(network, asked).estimate,
+    "P(yes), true": p[true].mean(),
+    "accuracy on changed questions, places, turned": models.accuracy(
+        network, tests["places, turned"]
+    ).estimate,
 }
-long = tests[f"{passages.MOST} facts"]
-tests["8 facts"] = [
-    joined(a, b)
-    for a, b in zip(long, long[1:] + long[:1], strict=True)
-    if about(a, lexicon.NAMES + lexicon.THINGS) not in b.prompt
-]
-tests["places, as trained"] = places
-tests["places, turned"] = [turned(i) for i in places]
-tests["people, as trained"] = people
-tests["people, renamed"] = [renamed(i) for i in people]
-
-
-def share(found, chosen):
-    """Accuracy on yes-no items with its interval over items."""
-    p = scoring.probabilities(found.model, found.tokenizer, chosen)
-    labels = torch.tensor([item.label for item in chosen])
-    return stats.proportion_interval(int((p.argmax(1) == labels).sum()), len(chosen))
-
-
-limits = {
-    name: {what: share(found, chosen) for what, chosen in tests.items()}
-    for name, found in loaded.items()
-}
+mine = observed.frame.query("seed == @seed and network == @model").fillna("")
+for row in mine.itertuples():
+    key = ", ".join(filter(None, (row.measure, row.kind, row.question, row.test)))
+    if key in live:
+        print(f"{key}: live {live[key]:.4f}, filed {row.value:.4f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-limits", "caption": "Accuracy on yes-no questions as in training, and changed, with 95 % intervals over items. Grey crosses: the shortcut. Eight facts are two passages joined; 'turned' sentences say 'At the park is Anna'; in 'renamed' the person asked about is called Beatrix, which is spelled in bytes."}, "image": {"alt": "Ladder plot of nine rows. Dots for one to four facts, and for places and people as trained, lie near one; those for turned sentences and renamed people lie lower."}}
-figure, axes = figures.panels(1, height=4.2)
-rows = {
-    name: [(s.estimate, s.low, s.high) for s in by_test.values()]
-    for name, by_test in limits.items()
+figure, (axes,) = figures.panels(1, height=4.2)
+found = rows(measured, measure="accuracy on changed questions")
+what, ends = list(found["test"].unique()), ["value", "low", "high"]
+series = {
+    name: part[ends].values for name, part in found.groupby("network", sort=False)
 }
-figures.ladder(axes[0], list(tests), rows)
-axes[0].axvline(0.5, color=figures.NULL, lw=1.2, zorder=0, label="chance")
-crude = [shortcut(chosen).estimate for chosen in tests.values()]
-axes[0].plot(crude, range(len(tests))[::-1], "x", color=figures.NULL, label="shortcut")
-axes[0].set(xlim=(0.35, 1.02), xlabel="share of right answers")
-_ = axes[0].legend(loc="center", bbox_to_anchor=(0.34, 0.76))
+figures.ladder(axes, what, series)
+axes.axvline(0.5, color=figures.NULL, lw=1.2, zorder=0, label="chance")
+crude = found.groupby("test", sort=False)["null"].mean()
+axes.plot(crude, range(len(what))[::-1], "x", color=figures.NULL, label="shortcut")
+axes.set(xlim=(0.35, 1.02), xlabel="share of right answers")
+_ = axes.legend(loc="center", bbox_to_anchor=(0.34, 0.76))
 
 # %% [markdown]
 # What kind of errors are those of the turned sentences?
 
 # %%
-turned_items = tests["places, turned"]
-for name, found in loaded.items():
-    for label, word in ((0, "true"), (1, "false")):
-        chosen = [i for i in turned_items if i.label == label]
-        print(f"{name}, turned, {word}: {share(found, chosen):.2f} right")
+tables.wide(
+    rows(measured, measure="accuracy on turned questions"), "network", "question"
+)
 
 # %% [markdown]
 # **What we see.** Twice as many facts, none of the added ones about the subject, cost at most a few per cent. A new order of words leaves little: all three fall far below the shortcut, one by denying nearly everything, the others by something closer to guessing. The models learned these sentence forms, and did not generalise to another. A name spelled in bytes puts them below the shortcut too. Its tokens were never trained, which is harsher than a rare word
@@ -518,7 +381,7 @@ for name, found in loaded.items():
 # **What the models can stand in for.** They are transformers of three real families, trained by gradient descent to read and to compare, and their answers are neither random nor saturated. They can show what *can* happen to gradients, LoRA adapters and steering vectors in such a network, with every control, in
 # minutes.
 #
-# **What they cannot stand in for.** They know a few sentence forms and nothing of the real world. They have four blocks. Nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the door below is there to test it.
+# **What they cannot stand in for.** They know a few sentence forms and nothing of the real world. They have four blocks. Nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the call below is there to test it.
 #
 # (own-model)=
 # ## Bring your own model
@@ -526,29 +389,24 @@ for name, found in loaded.items():
 # One call loads every model, and what it returns has the same parts: the blocks in order, the width of the residual stream, the names of the layers for LoRA, device, number type, the number of parameters, and the hash of the weights, so that a result can say what made it.
 #
 # ```python
-# found = loading.load("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", allow_download=True)
-# found = loading.load("my-models/qwen-finetuned", dtype="bfloat16")
-# found = loading.load("micro-qwen2", trained=False, seed=3)
+# model = lglib.load("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", allow_download=True)
+# model = lglib.load("my-models/qwen-finetuned", dtype="bfloat16")
+# model = lglib.load("micro-qwen2", trained=False, seed=3)
 # ```
 #
 # The first is a hub model at one commit, so that everybody gets the same file. Nothing is downloaded unless you say so. The second is a folder in the format of transformers. The third is an untrained twin. Families that work out of the box: GPT-2, Qwen2, Qwen3, Llama, OLMo 2, GPT-NeoX (Pythia) and Gemma 2; for another,
-# `families.register` takes three names. Weights must be safetensors, and no code from a repository is run. The cell below makes a Llama of random weights, saves it as anyone would, and brings it in by the door.
+# `families.register` takes three names. Weights must be safetensors, and no code from a repository is run. The cell below makes a Llama of random weights, saves it as anyone would, and loads it like any other.
 
 # %%
 from transformers import LlamaConfig, LlamaForCausalLM
 
+size = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2)
+more = dict(num_attention_heads=2, max_position_embeddings=64)
 with tempfile.TemporaryDirectory() as folder:
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-    )
+    config = LlamaConfig(vocab_size=len(tokenizer), **size, **more)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    mine = loading.load(folder, device=device)
+    mine = load(folder, device=parameters.device)
 print(mine.family, len(mine.blocks), "blocks, LoRA on", ", ".join(mine.attention))
 
 # %% [markdown]
@@ -558,20 +416,20 @@ print(mine.family, len(mine.blocks), "blocks, LoRA on", ", ".join(mine.attention
 # context are cut at their start, and the page says how many. `items.split` makes three disjoint parts by a hash of the content: *select* to choose, *extract* to build, *evaluate* to judge. Questions on one passage stay together.
 
 # %%
+lines = (
+    '{"question": "is the box red", "passage": "The box is red.", "answer": true}',
+    '{"question": "is the box blue", "passage": "The box is red.", "answer": false}',
+    '{"question": "is the cup red", "passage": "The cup is blue.", "answer": "no"}',
+)
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "mine.jsonl"
-    file.write_text(
-        '{"question": "is the box red", "passage": "The box is red.", "answer": true}\n'
-        '{"question": "is the box blue", "passage": "The box is red.", "answer": false}\n'
-        '{"question": "is the cup red", "passage": "The cup is blue.", "answer": "no"}\n'
-    )
+    file.write_text("\n".join(lines))
     try:
         data.read_questions(file)
     except data.BadData as error:
         print(error)
-parts = items_of.split(sets["yes-no"])
-print({part: len(own_items) for part, own_items in parts.items()})
-print(data.fit(sets["yes-no"], tokenizer, 24))
+print({part: len(own_items) for part, own_items in items_of.split(asked).items()})
+print(data.fit(asked, tokenizer, 24))
 
 # %% [markdown]
 # ## Exercises
@@ -613,10 +471,11 @@ print(data.fit(sets["yes-no"], tokenizer, 24))
 # The shortcut is right on every true question, since the value of a true fact stands in the passage. On a false one it is wrong exactly when the value stands there: half of the items, times $s$.
 
 # %%
-for what, chosen in {"all": sets["yes-no"], "4 facts": tests["4 facts"]}.items():
+for what, chosen in {"all": asked, "4 facts": tests["4 facts"]}.items():
     false = [i for i in chosen if i.label == 1]
-    found = stats.proportion_interval(sum(map(present, false)), len(false))
-    print(f"{what}: s = {found:.3f}, shortcut {shortcut(chosen):.3f}")
+    hits = sum(map(models.is_present, false))
+    s = stats.proportion_interval(hits, len(false))
+    print(f"{what}: s = {s:.3f}, shortcut {models.shortcut(chosen):.3f}")
 
 # %% [markdown]
 # Only $s=1$ would bring the shortcut down to chance. Then, however, a passage with one fact could not be asked a false question.
