@@ -1,0 +1,55 @@
+"""Study of chapter 5: weight steps and steering vectors, from weights to activations and back."""
+
+from lglib.studies.bridge.constructions import by_contrast, by_descent, by_gradient, ceiling, whole
+from lglib.studies.bridge.imitated import imitate
+from lglib.studies.bridge.measure import measure, verify
+from lglib.studies.bridge.parameters import Parameters
+from lglib.studies.bridge.search import effective_directions, expected_aim, find, scores, sought
+from lglib.studies.bridge.setup import in_float64, prepare
+from lglib.studies.bridge.shifts import (
+    CONTRASTS,
+    SHIFTS,
+    agreement,
+    caa_vectors,
+    gradient_shifts,
+    random_shifts,
+)
+from lglib.studies.bridge.steered import CAA, COMPARED, DOSED, judge, random_directions, vectors
+from lglib.studies.bridge.taylor import as_long_as_theta, kernel, order, remainders, smallest_gap, steps
+
+__all__ = [
+    "CAA",
+    "COMPARED",
+    "CONTRASTS",
+    "DOSED",
+    "SHIFTS",
+    "Parameters",
+    "agreement",
+    "as_long_as_theta",
+    "by_contrast",
+    "by_descent",
+    "by_gradient",
+    "caa_vectors",
+    "ceiling",
+    "effective_directions",
+    "expected_aim",
+    "find",
+    "gradient_shifts",
+    "imitate",
+    "in_float64",
+    "judge",
+    "kernel",
+    "measure",
+    "order",
+    "prepare",
+    "random_directions",
+    "random_shifts",
+    "remainders",
+    "scores",
+    "smallest_gap",
+    "sought",
+    "steps",
+    "vectors",
+    "verify",
+    "whole",
+]
