@@ -5,7 +5,6 @@ Contrastive activation addition is the mean difference of h_l over pairs of text
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lglib.activations import residual
+from lglib.base.checks import count, real
 from lglib.models.loading import LanguageModel
 from lglib.tasks.items import YES_NO, Item
 
@@ -37,10 +37,8 @@ class SteeringVector:
     how: str
 
     def __post_init__(self) -> None:
-        for name in ("layer", "n"):
-            given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-                raise ValueError(f"{name} must be a whole number, at least 1, got {given!r}")
+        count("layer", self.layer)
+        count("n", self.n)
         if self.values.ndim != 1 or not self.values.isfinite().all():
             raise ValueError(f"values must be a finite vector (width,), got shape {tuple(self.values.shape)}")
 
@@ -85,9 +83,8 @@ def steer(
     (False, True)
     """
     (layer,) = residual.check_layers(model, [vector.layer])
-    for name, given in (("multiplier", multiplier), ("unit", 1.0 if unit is None else unit)):
-        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
-            raise ValueError(f"{name} must be a finite number, got {given!r}")
+    real("multiplier", multiplier, "a finite number")
+    real("unit", 1.0 if unit is None else unit, "a finite number")
     if vector.values.shape != (model.width,):
         raise ValueError(f"the vector has width {len(vector.values)}, {model.name} has {model.width}")
     block = model.blocks[layer - 1]
@@ -155,15 +152,11 @@ def text_after(items: Sequence[Item]) -> Pairs:
     >>> text_after([Item("It is red. Question: Is it red? Answer:", YES_NO, 0)])[1]
     ['It is red. Question: Is it red? Answer: no Question: Is it red? Answer:']
     """
-    found = []
-    for answer in YES_NO:
-        found.append(
-            [
-                f"{item.prompt}{answer} {item.prompt[max(map(item.prompt.rfind, ('Question:', 'Claim:'))) :]}"
-                for item in items
-            ]
-        )
-    return found[0], found[1]
+    asked = [item.prompt[max(map(item.prompt.rfind, ("Question:", "Claim:"))) :] for item in items]
+    yes, no = answer_tokens(items)
+    return [f"{a} {b}" for a, b in zip(yes, asked, strict=True)], [
+        f"{a} {b}" for a, b in zip(no, asked, strict=True)
+    ]
 
 
 CAA_TEXTS: dict[str, Callable[[Sequence[Item]], Pairs]] = {
@@ -213,7 +206,30 @@ def caa(
         raise ValueError(f"how is {how!r}; there is: {', '.join(CAA_TEXTS)}")
     if not items:
         raise ValueError("items is empty: there is nothing to contrast")
-    positive, negative = CAA_TEXTS[how](items)
+    return caa_from_texts(model, *CAA_TEXTS[how](items), layers, how=how, batch=batch)
+
+
+def caa_from_texts(
+    model: LanguageModel,
+    positive: Sequence[str],
+    negative: Sequence[str],
+    layers: Sequence[int],
+    *,
+    how: str = "pairs of texts",
+    batch: int = 64,
+) -> PairDifferences:
+    """Differences of h_l at the last token of pairs of texts of one's own, positive minus negative.
+
+    The i-th texts of both are a pair. Raises ValueError for lists of different lengths or without a text, a
+    layer that is not there, or a text beyond the context.
+
+    >>> from lglib.models import loading
+    >>> found = caa_from_texts(loading.load("micro-gpt2"), ["Anna is happy."], ["Anna is sad."], [4])
+    >>> found.vector(4).values.shape
+    torch.Size([128])
+    """
+    if len(positive) != len(negative):
+        raise ValueError(f"positive and negative must be as many, got {len(positive)} and {len(negative)}")
     both = [text for pair in zip(positive, negative, strict=True) for text in pair]
     h = residual.activations(model, residual.encode(model, both), layers, batch=batch)
     return PairDifferences(h[0::2] - h[1::2], tuple(layers), how)

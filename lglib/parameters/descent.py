@@ -27,6 +27,10 @@ class Trajectory:
     """Recorded points of a run (n, d), the step of each (n,), and the loss before every step (T,).
 
     By default every point is recorded: n = T + 1 and steps are 0 ... T.
+
+    >>> run = Trajectory(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.zeros(1), torch.arange(2))
+    >>> run.displacement
+    tensor([3., 4.])
     """
 
     points: torch.Tensor

@@ -25,6 +25,12 @@ class SigmaStar:
     trace: stats.Interval
     along: float
 
+    def __str__(self) -> str:
+        return (
+            f"sigma* = {self.sigma:.3g} promises {self.gain:.3g} for the best of {self.n} "
+            f"(slope {self.slope:.3g}, tr H {self.trace}, curvature along the gradient {self.along:.3g})"
+        )
+
 
 def sigma_star(
     space: ParameterSpace, loss_fn: LossFn, batch: Any = None, *, n: int, probes: int = 32, seed: int = 0
