@@ -80,7 +80,7 @@ two:
   runs: {mini: [0]}
   parameters: {}
 """
-LEFT_OUT = ("__pycache__", "weights", "lora", "synthetic", "rank", "bridge")
+OWN = {"__init__.py", "base.py", "profiles.py"}  # of lglib/studies: what is no study
 
 
 def write_study(project: Path, name: str, value: str = "seed + k / 10", imports: str = "") -> None:
@@ -100,8 +100,7 @@ def write_chapter(project: Path, name: str, work: str = "1 + 1") -> None:
 def make(target: Path) -> Path:
     """Make the small project: nothing is measured or executed yet."""
     for folder in ("lglib", "workflow"):
-        ignore = shutil.ignore_patterns(*LEFT_OUT)
-        shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
+        shutil.copytree(ROOT / folder, target / folder, ignore=_left_out)
     for folder in ("notebooks", "config", "results", "book/chapters", "book/_ext", "book/_static"):
         (target / folder).mkdir(parents=True)
     for folder in ("book/_ext", "book/_static"):
@@ -125,6 +124,12 @@ def make(target: Path) -> Path:
     write_chapter(target, "01_one")
     write_chapter(target, "02_two")
     return target
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What a small project does without: the real studies, and weights."""
+    real = set(names) - OWN if Path(folder) == ROOT / "lglib" / "studies" else set()
+    return real | ({"__pycache__", "weights"} & set(names))
 
 
 def drive(project: Path, *arguments: str, **kwargs: object) -> subprocess.CompletedProcess[str]:

@@ -1,13 +1,18 @@
-"""Merging a run into a published chapter, and what may not be published."""
+"""Merging a run into a chapter, what may not be shown, and what publishing says before it overwrites."""
 
+import shutil
 import sys
 from copy import deepcopy
 
+import mini
 import nbformat
 import pytest
+from mini import drive
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from workflow.publish import PublishError, merge, not_current, publish
+from lglib.report import provenance
+from workflow import merge as merging
+from workflow.merge import MergeError, merge
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -96,39 +101,40 @@ def test_a_changed_comment_is_taken_from_the_source(source, run):
 )
 def test_a_run_that_may_not_be_published_is_refused_with_its_cell(source, run, damage, told):
     damage(source, run)
-    with pytest.raises(PublishError, match=told):
+    with pytest.raises(MergeError, match=told):
         merge(source, run, "01_x")
 
 
 def test_a_path_of_this_machine_is_not_published(source, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run.cells[-1].outputs = [new_output("stream", text=f"saved to {tmp_path}/x.json\n")]
-    with pytest.raises(PublishError, match="path or address of this machine"):
+    with pytest.raises(MergeError, match="path or address of this machine"):
         merge(source, run, "01_x")
 
 
-def test_a_refused_run_leaves_the_published_chapter_alone(source, run, tmp_path):
+def test_a_refused_run_leaves_the_chapter_alone(source, run, tmp_path):
     (tmp_path / "notebooks").mkdir()
     nbformat.write(source, tmp_path / "notebooks" / "01_x.ipynb")
     nbformat.write(run, tmp_path / "run.ipynb")
     target = tmp_path / "chapters" / "01_x.ipynb"
-    assert publish("01_x", tmp_path / "run.ipynb", target, tmp_path)
+    merging.write("01_x", tmp_path / "run.ipynb", target, tmp_path)
     before = target.read_bytes()
-    assert not publish("01_x", tmp_path / "run.ipynb", target, tmp_path)  # nothing changed
     run.cells[-1].outputs = [new_output("error", ename="E", evalue="", traceback=[])]
     nbformat.write(run, tmp_path / "run.ipynb")
-    with pytest.raises(PublishError):
-        publish("01_x", tmp_path / "run.ipynb", target, tmp_path)
+    with pytest.raises(MergeError, match="ended in E: ; run: make book CHAPTERS=01"):
+        merging.write("01_x", tmp_path / "run.ipynb", target, tmp_path)
+    (tmp_path / "run.ipynb").write_text("{")
+    with pytest.raises(MergeError, match=r"01_x: run\.ipynb is no whole notebook; run: make book"):
+        merging.write("01_x", tmp_path / "run.ipynb", target, tmp_path)
+    with pytest.raises(MergeError, match="01_x: not executed yet; run: make book CHAPTERS=01"):
+        merging.write("01_x", tmp_path / "none.ipynb", target, tmp_path)
     assert target.read_bytes() == before
     assert [p.name for p in target.parent.iterdir()] == ["01_x.ipynb"]
 
 
-def test_the_committed_chapters_are_those_of_their_sources(root):
-    assert not_current(root, root / "book" / "chapters") == []
-
-
-def test_a_chapter_that_was_never_run_says_what_to_type(root, tmp_path):
-    assert not_current(root, tmp_path)[0] == "01_theory: not executed yet; run: make book CHAPTERS=01"
+def test_the_committed_chapters_are_those_of_their_sources(root, tmp_path):
+    for chapter in provenance.chapters(root):
+        merging.write(chapter, root / "book" / "chapters" / f"{chapter}.ipynb", tmp_path / "x.ipynb", root)
 
 
 def test_a_blank_code_cell_is_no_reason_to_refuse(source, run):
@@ -152,7 +158,7 @@ def test_a_blank_code_cell_is_no_reason_to_refuse(source, run):
 def test_more_marks_of_this_machine_are_not_published(source, run, monkeypatch, text):
     monkeypatch.setenv("HOME", "/me")
     run.cells[-1].outputs = [new_output("stream", text=text)]
-    with pytest.raises(PublishError, match="path or address of this machine"):
+    with pytest.raises(MergeError, match="path or address of this machine"):
         merge(source, run, "01_x")
 
 
@@ -160,5 +166,48 @@ def test_an_image_is_not_searched_and_a_very_long_text_is_refused(source, run):
     run.cells[-1].outputs = [new_output("display_data", {"image/png": "0xABCDEF12" * 200_000})]
     merge(source, run, "01_x")
     run.cells[-1].outputs = [new_output("stream", text="1" * 1_000_001)]
-    with pytest.raises(PublishError, match="characters long, at most 1,000,000"):
+    with pytest.raises(MergeError, match="characters long, at most 1,000,000"):
         merge(source, run, "01_x")
+
+
+@pytest.mark.slow
+def test_publishing_names_what_differs_and_overwrites_values_only_when_confirmed(tmp_path):
+    project = mini.make(tmp_path / "mini")
+    refused = drive(project, "publish")
+    assert refused.returncode == 1
+    assert (
+        "make publish: not executed from what is there now: 01_one, 02_two; type: make book" in refused.stdout
+    )
+    assert drive(project, "book").returncode == 0
+    assert not list((project / "book" / "chapters").iterdir())  # only publishing writes there
+    assert not list((project / "results").iterdir())
+    done = drive(project, "publish")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results/quick/mini/seed1/one.csv: new" in done.stdout
+    assert "3 files of observations, 2 chapters" in done.stdout
+    again = drive(project, "publish")
+    assert "0 files of observations, 2 chapters" in again.stdout
+    assert drive(project, "book").stderr == ""  # nothing is to be done after it
+
+    mini.write_study(project, "one", value="(seed + k / 10) * (1 + 1e-5)")  # as another processor may have it
+    mini.write_study(project, "two", value="seed + k / 5")
+    assert drive(project, "measure").returncode == 0
+    assert drive(project, "book").returncode == 0
+    kept = {p: p.read_bytes() for f in ("results", "book/chapters") for p in (project / f).rglob("*.*")}
+    waits = drive(project, "publish")
+    assert waits.returncode == 3
+    for told in (
+        "seed1/one.csv: 3 of 3 rows differ (median 9.1e-06, largest 1.0e-05 of the value), 0 beyond",
+        "seed0/two.csv: 2 of 3 rows differ (median 1.0e+00, largest 1.0e+00 of the value), 2 beyond",
+        "T1 gain, k = 2: published 0.2, now 0.4 (n = 1)",
+        "02_two.ipynb: 1 of 3 code cells show something else",
+        "2 values would change beyond the tolerance; nothing was written",
+        "make publish CONFIRM=1",
+    ):
+        assert told in waits.stdout
+    assert {p: p.read_bytes() for p in kept} == kept
+    confirmed = drive(project, "publish", "--confirm", "1")
+    assert confirmed.returncode == 0, confirmed.stdout
+    assert {p: p.read_bytes() for p in kept} != kept
+    shutil.rmtree(project / "runs")
+    assert "measuring" not in drive(project, "book").stderr
