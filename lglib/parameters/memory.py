@@ -81,6 +81,12 @@ def memory_estimate(
     What one example keeps for the way back is measured in a single pass; the rest follows from n. With
     `blocks`, those keep their input only, and the largest of them is counted once. The operations: 2 a
     weight and token forward, 2 back, 2 for the gradient, and 2 n^2 d for the products.
+
+    >>> net = nn.Linear(8, 2)
+    >>> losses = lambda module, x: module(x).square().sum(-1)
+    >>> found = memory_estimate(ParameterSpace(net), losses, torch.ones(1, 8), 64, tokens=1)
+    >>> found.n, found.d, found.total < found.parts["Gram matrices"] + 1e9
+    (64, 18, True)
     """
     n, tokens = count("n", n, 2), count("tokens", tokens)
     outside, inside, entry = _kept(space, losses_fn, one, blocks)
