@@ -5,6 +5,7 @@ A study is made of short public steps, which the chapter's notebook calls one by
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,12 @@ def plan(profile: str = "quick") -> dict[str, dict[str, list[int]]]:
 def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
     """Observations of a study in a profile that are current: made by this code with these parameters.
 
-    All seeds and models, fresh ones before published ones; what is left out is named with its reason.
+    All seeds and models, fresh ones before published ones; what is left out is named with its reason. Where a
+    study has `across_models(frame)`, the rows that compare models are added.
     """
     from lglib.report import observations
 
-    return observations.gather(name, profile, parameters=parameters(name, profile, **changes).model_dump())
+    wanted = parameters(name, profile, **changes).model_dump()
+    measured = observations.gather(name, profile, parameters=wanted)
+    across = getattr(study(name), "across_models", None)
+    return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured

@@ -1,5 +1,6 @@
 """Study of chapter 5: weight steps and steering vectors, from weights to activations and back."""
 
+from lglib.studies.bridge.across import across_models
 from lglib.studies.bridge.constructions import by_contrast, by_descent, by_gradient, ceiling, whole
 from lglib.studies.bridge.imitated import imitate
 from lglib.studies.bridge.measure import measure, verify
@@ -24,6 +25,7 @@ __all__ = [
     "DOSED",
     "SHIFTS",
     "Parameters",
+    "across_models",
     "agreement",
     "as_long_as_theta",
     "by_contrast",
