@@ -133,7 +133,7 @@ def test_the_updates_of_a_path_add_up_to_its_change(adapter, path):
 
 @pytest.mark.parametrize("k", [0, -1, 5])
 def test_a_path_has_no_more_updates_than_steps(adapter, path, k):
-    with pytest.raises(ValueError, match=f"k must lie between 1 and the 4 steps of the path, got {k}"):
+    with pytest.raises(ValueError, match=f"k must be a whole number from 1 to 4, got {k}"):
         function_space.updates(adapter, path, k)
 
 
@@ -225,7 +225,7 @@ def test_a_capture_of_nothing_is_refused():
     a, zero = matrices(0), {name: torch.zeros(shape) for name, shape in SHAPES.items()}
     only = {**zero, "one": a["one"]}
     for basis, delta, layers, told in [
-        ([], a, None, "basis is empty"),
+        ([], a, None, "layers and basis must hold at least one each"),
         ([a], zero, None, "delta is zero"),
         ([a, zero, a, zero], a, None, r"basis holds zero changes at \[1, 3\]"),
         ([a], only, ["two"], "delta is zero"),
@@ -345,7 +345,7 @@ def test_the_leading_directions_leave_the_changes_alone():
 
 @pytest.mark.parametrize("k", [0, 4])
 def test_there_are_no_more_leading_directions_than_changes(k):
-    with pytest.raises(ValueError, match=f"k must lie between 1 and the 3 changes, got {k}"):
+    with pytest.raises(ValueError, match=f"k must be a whole number from 1 to 3, got {k}"):
         function_space.leading([matrices(i) for i in range(3)], k)
 
 

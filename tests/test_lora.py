@@ -125,7 +125,6 @@ def test_theta_is_as_long_as_its_matrices_and_makes_the_round_trip(load, family,
     assert (adapter.r, adapter.base) == (r, found)
     assert not adapter.model.training
     for one in adapter.layers:
-        assert one.kind == one.name.rpartition(".")[2]
         assert one.name.startswith(f"{families.of(family).blocks}.{one.block}.")
         assert one.module is adapter.model.get_submodule(PREFIX + one.name)
 
@@ -200,7 +199,7 @@ def test_a_layer_outside_the_blocks_is_of_block_minus_one(load):
 
 def test_layers_may_be_named(load):
     adapter = lora.attach(load("qwen2"), 2, ["o_proj", "up_proj"])
-    assert [one.kind for one in adapter.layers] == ["o_proj", "up_proj"] * tiny.BLOCKS
+    assert [one.name.rpartition(".")[2] for one in adapter.layers] == ["o_proj", "up_proj"] * tiny.BLOCKS
 
 
 # --- what attach does to the model, and detach undoes
@@ -658,9 +657,9 @@ def test_beside_the_adapter_stands_which_base_it_is_for(load, tmp_path):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (dict(r=0), "r must be a whole number from 1 to 16, the width of the narrowest layer, got 0"),
+        (dict(r=0), "r must be a whole number from 1 to 16, got 0"),
         (dict(r=-1), "got -1"),
-        (dict(r=17), "from 1 to 16, the width of the narrowest layer, got 17"),
+        (dict(r=17), "from 1 to 16, got 17"),
         (dict(r=True), "got True"),
         (dict(r=2.0), r"got 2\.0"),
         (dict(r="2"), "got '2'"),
@@ -670,17 +669,17 @@ def test_beside_the_adapter_stands_which_base_it_is_for(load, tmp_path):
         (dict(targets=[]), "targets is empty"),
         (dict(targets=["norm"]), "has no layer norm; its linear layers: "),
         (dict(targets=["embed_tokens"]), "has no layer embed_tokens; its linear layers: "),
-        (dict(alpha=0), "alpha must be finite and above 0, got 0"),
-        (dict(alpha=-1.0), r"alpha must be finite and above 0, got -1\.0"),
-        (dict(alpha=float("nan")), "alpha must be finite and above 0, got nan"),
-        (dict(alpha=float("inf")), "alpha must be finite and above 0, got inf"),
+        (dict(alpha=0), "alpha must be finite and > 0, got 0"),
+        (dict(alpha=-1.0), r"alpha must be finite and > 0, got -1\.0"),
+        (dict(alpha=float("nan")), "alpha must be finite and > 0, got nan"),
+        (dict(alpha=float("inf")), "alpha must be finite and > 0, got inf"),
     ],
     ids=str,
 )
 def test_what_cannot_be_attached_is_told_and_leaves_the_model_as_it_was(load, given, told):
     found = load("llama")
     values, parts, learned = state(found.model)
-    with pytest.raises(lora.AdapterError, match=told):
+    with pytest.raises(ValueError, match=told):
         lora.attach(found, **{"r": 2, **given})
     assert same(state(found.model)[0], values)
     assert state(found.model)[1:] == (parts, learned)

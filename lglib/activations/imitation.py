@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 from torch import Tensor
 
 from lglib.activations.pushforward import Pushforward
-from lglib.base.checks import count
+from lglib.base.checks import count, nonnegative
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 
@@ -49,8 +49,7 @@ def smallest_step(
     iterations = count("iterations", iterations)
     if not target.isfinite().all() or not target.any():
         raise ValueError("target must be finite and not zero: there is no step to look for")
-    if not 0 <= damp < np.inf:
-        raise ValueError(f"damp must be finite and at least 0, got {damp!r}")
+    nonnegative("damp", damp)
 
     def forward(u: np.ndarray) -> np.ndarray:
         moved = push(torch.as_tensor(u).to(target))

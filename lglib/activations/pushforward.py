@@ -1,7 +1,6 @@
 """The pushforward J_h: what a small step of the weights does to activations, and its transpose.
 
-Forward mode needs a
-model with attention="eager".
+Forward mode needs a model with attention="eager".
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from lglib.activations import residual
 from lglib.activations.residual import Reading
-from lglib.base.checks import count
+from lglib.base.checks import count, positive
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import LossFn, ParameterSpace
 
@@ -108,8 +107,7 @@ class Pushforward:
 
         An actual small step, to hold against `push`. Raises ValueError unless s is finite and above 0.
         """
-        if not 0 < s < float("inf"):
-            raise ValueError(f"s must be finite and above 0, got {s!r}")
+        positive("s", s)
         theta = self.space.flatten()
         ahead = self.values(theta + s * u)
         return (ahead - self.values(theta - s * u)) / (2 * s) if central else (ahead - self.values(theta)) / s
@@ -138,5 +136,5 @@ def activation_gradient(model: LanguageModel, loss_fn: LossFn, lesson: Any, laye
     with residual.watch(model, [layer]) as seen:
         loss = loss_fn(model.model, lesson)
         (g,) = torch.autograd.grad(loss, seen[layer])  # (n, L, width)
-    at = lesson.kept[lesson.place[:, 0]]
+    at = residual.of_lesson(lesson).at
     return g[torch.arange(len(at), device=at.device), at]

@@ -94,13 +94,7 @@ def check_layers(model: LanguageModel, layers: Sequence[int]) -> list[int]:
     >>> check_layers(loading.load("micro-gpt2"), [4, 1])
     [4, 1]
     """
-    last = len(model.blocks)
-    given = list(layers)
-    for layer in given:
-        if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= last:
-            raise ValueError(
-                f"layer must be a whole number from 1 to {last}, the blocks of {model.name}, got {layer!r}"
-            )
+    given = [count(f"layer of {model.name}", layer, most=len(model.blocks)) for layer in layers]
     if not given or len(set(given)) < len(given):
         raise ValueError(f"layers must be different, at least one, got {given}")
     return given

@@ -16,7 +16,7 @@ KINDS = ("logit difference", "say yes", "correct answer")
 
 
 def loss(model: LanguageModel, kind: str) -> LossFn:
-    """Return a loss on a `supervised.Lesson` of yes-no questions; a step against its gradient is the nudge.
+    """Return a loss on a `supervised.Lesson` of yes-no questions; a step against its gradient steers.
 
     - `logit difference`: logit of no minus logit of yes, mean over the questions;
     - `say yes`: cross-entropy of yes, whatever is right;

@@ -52,7 +52,7 @@ def register(
     linear: Sequence[str],
     fan_in_fan_out: bool = False,
 ) -> Family:
-    """Teach the door one more family: the three things it needs, under the model's `model_type`.
+    """Register one more family: the three things it needs, under the model's `model_type`.
 
     Raises ValueError for an empty path or list, or a family that is known with other names.
 

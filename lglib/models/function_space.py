@@ -1,7 +1,6 @@
 """What a step does to the function, not to the coordinates: merged matrices B A, and logits.
 
-Captures are computed from inner
-products, layer by layer, so that no vector of all merged matrices is ever formed for a basis.
+Captures are computed from inner products, layer by layer: no vector of all merged matrices is formed.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lglib.base.checks import count
 from lglib.geometry.subspace import Subspace
 from lglib.models import lora
 from lglib.models.lora import Adapter
@@ -35,8 +35,7 @@ def updates(adapter: Adapter, points: Tensor, k: int) -> list[Matrices]:
 
     Raises ValueError when the path has fewer than k steps.
     """
-    if not 1 <= k < len(points):
-        raise ValueError(f"k must lie between 1 and the {len(points) - 1} steps of the path, got {k}")
+    count("k", k, most=len(points) - 1)
     return [change(adapter, points[i], points[i + 1]) for i in range(k)]
 
 
@@ -46,17 +45,14 @@ def gradients(adapter: Adapter, loss_fn: LossFn, batches: Sequence[Any]) -> list
     The steepest change of the function's matrices, of any rank: what a gradient basis is without LoRA's
     coordinates. The base weights are frozen again afterwards, also after an error.
     """
-    weights = {one.name: _weight(one.module) for one in adapter.layers}
+    weights: Matrices = {one.name: one.module.base_layer.weight for one in adapter.layers}
+    turned = [type(one.module.base_layer).__name__ == "Conv1D" for one in adapter.layers]  # (inputs, outputs)
     found = []
     with _thawed(list(weights.values())):
         for batch in batches:
             rows = torch.autograd.grad(loss_fn(adapter.model, batch), list(weights.values()))
-            found.append(
-                {
-                    one.name: (row.T if _turned(one.module) else row).detach()
-                    for one, row in zip(adapter.layers, rows, strict=True)
-                }
-            )
+            own = [(row.T if flip else row).detach() for row, flip in zip(rows, turned, strict=True)]
+            found.append(dict(zip(weights, own, strict=True)))
     return found
 
 
@@ -71,12 +67,9 @@ def capture(basis: Sequence[Matrices], delta: Matrices, *, layers: Sequence[str]
     0.36
     """
     names = list(delta) if layers is None else list(layers)
-    if not names:
-        raise ValueError("layers is empty: name at least one")
-    if not basis:
-        raise ValueError("basis is empty: give at least one change")
-    gram = sum(_gram([*basis, delta], name) for name in names)
-    assert isinstance(gram, Tensor)  # for the types: there is at least one layer
+    if not names or not basis:
+        raise ValueError("layers and basis must hold at least one each: there is no capture without")
+    gram = _gram([*basis, delta], names)
     energy = gram[-1, -1].item()
     if not energy > 0:
         raise ValueError("delta is zero: it has no capture")
@@ -93,10 +86,8 @@ def leading(changes: Sequence[Matrices], k: int) -> list[Matrices]:
 
     Raises ValueError when k is above the rank of the n changes.
     """
-    if not 1 <= k <= len(changes):
-        raise ValueError(f"k must lie between 1 and the {len(changes)} changes, got {k}")
-    gram = sum(_gram(changes, name) for name in changes[0])
-    assert isinstance(gram, Tensor)
+    count("k", k, most=len(changes))
+    gram = _gram(changes, list(changes[0]))
     values, vectors = torch.linalg.eigh(gram)
     if k > (rank := int((values > RANK * values[-1]).sum())):
         raise ValueError(f"k: got {k}, want at most the rank found, {rank}")
@@ -162,19 +153,12 @@ def shares(
     return found
 
 
-def _gram(changes: Sequence[Matrices], name: str) -> Tensor:
-    rows = torch.stack([one[name].reshape(-1) for one in changes]).double()
-    return (rows @ rows.T).cpu()
-
-
-def _turned(module: Any) -> bool:
-    """Whether a layer keeps its weight as (inputs, outputs)."""
-    return type(module.base_layer).__name__ == "Conv1D"
-
-
-def _weight(module: Any) -> Tensor:
-    weight: Tensor = module.base_layer.weight
-    return weight
+def _gram(changes: Sequence[Matrices], layers: Sequence[str]) -> Tensor:
+    gram = torch.zeros(len(changes), len(changes), dtype=torch.float64)
+    for name in layers:
+        rows = torch.stack([one[name].reshape(-1) for one in changes]).double()
+        gram += (rows @ rows.T).cpu()
+    return gram
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The one door to every language model: shipped with the project, in a local folder, or on the hub."""
+"""The one way to load a language model: shipped with the project, in a local folder, or on the hub."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def load(
     `device="auto"` is a CUDA GPU if there is one, else the CPU. `dtype="auto"` is float32 on a CPU and for
     up to a billion parameters, above that bfloat16. With bfloat16 weights keep in float32 what is small
     beside them: peft makes LoRA adapters, and so their gradients and displacements, float32 by itself.
-    `attention="eager"` has the second derivatives and the forward mode that `params.hvp`, `vmap` and the
-    pushforward need; "sdpa" is faster and uses less memory where they are not needed.
+    `attention="eager"` has the second derivatives and the forward mode that `parameters.hessian`, `vmap`
+    and the pushforward need; "sdpa" is faster and uses less memory where they are not needed.
 
     Each of `answers` must be one token with its space; give `()` to skip the check. Raises ModelError for a
     name that means nothing, an argument that is not offered, or files that are not a model; and SplitAnswer,
     Altered, UnsafeWeights, UnsupportedFamily, Unreachable and MemoryError, as their names say.
 
-    >>> found = load("micro-gpt2")
-    >>> found.family, len(found.blocks), found.width, found.attention
+    >>> model = load("micro-gpt2")
+    >>> model.family, len(model.blocks), model.width, model.attention
     ('gpt2', 4, 128, ('c_attn',))
     """
     where = _device(device)

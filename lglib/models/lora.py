@@ -1,7 +1,6 @@
-"""LoRA adapters as points in R^d: attach them, trace every coordinate, merge them, change their gauge.
+"""LoRA adapters as points in R^d: attach them, trace every coordinate, merge, save, change their gauge.
 
-The adapters are peft's
-own; here is only what turns them into a vector and back.
+The adapters are peft's own; here is only what turns them into a vector and back.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lglib.base import files, seeding
+from lglib.base.checks import count, positive
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 
@@ -33,19 +33,18 @@ class AdapterError(ValueError):
 class Layer:
     """One adapted matrix, W x + scaling B A x, whose A (r, inputs) and B (outputs, r) are slices of theta.
 
-    `name` is the module's in the base model, `block` the number of its block (-1 outside), `kind` its last
-    name, `module` the peft layer.
+    `name` is the module's in the base model, `block` the number of its block (-1 outside), `module` the peft
+    layer.
     """
 
     name: str
     block: int
-    kind: str
     inputs: int
     outputs: int
     scaling: float
     a: slice
     b: slice
-    module: nn.Module
+    module: Any
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,10 @@ class Adapter:
         """Where each matrix lies in theta: a line for each A and B, in order."""
         lines = []
         for one in self.layers:
-            for what, s, shape in (
-                ("A", one.a, f"{self.r} x {one.inputs}"),
-                ("B", one.b, f"{one.outputs} x {self.r}"),
-            ):
-                place = f"{s.start:,} to {s.stop - 1:,}"
-                lines.append(
-                    dict(layer=one.name, block=one.block, matrix=what, shape=shape, coordinates=place)
-                )
+            a, b = f"{self.r} x {one.inputs}", f"{one.outputs} x {self.r}"
+            for what, s, shape in (("A", one.a, a), ("B", one.b, b)):
+                own = dict(layer=one.name, block=one.block, matrix=what, shape=shape)
+                lines.append(own | dict(coordinates=f"{s.start:,} to {s.stop - 1:,}"))
         return lines
 
 
@@ -103,8 +98,8 @@ def attach(
     A is uniform in +-1/sqrt(inputs), peft's own law, but drawn by key from the seed, so that it is the same
     on every device; B is zero, so the function is the base's. The scaling alpha / r is 1 unless `alpha` is
     given. The base's weights are frozen and its modules wrapped, until `detach`. Raises AdapterError for a
-    model that has adapters, no layer of these names (it lists those there are), r below 1 or above the
-    width of the narrowest layer, or an alpha that is not above 0.
+    model that has adapters, or no layer of these names (it lists those there are); ValueError for r below 1
+    or above the width of the narrowest layer, or an alpha that is not above 0.
 
     >>> from lglib.models import loading
     >>> adapter = attach(loading.load("micro-gpt2"), r=4)
@@ -118,12 +113,8 @@ def attach(
         raise AdapterError(f"{model.name} has adapters already; lora.detach takes them off")
     chosen = _chosen(model, targets)
     narrow = min(min(part.weight.shape) for part in chosen.values())
-    if isinstance(r, bool) or not isinstance(r, int) or not 1 <= r <= narrow:
-        raise AdapterError(
-            f"r must be a whole number from 1 to {narrow}, the width of the narrowest layer, got {r!r}"
-        )
-    if alpha is not None and not 0 < alpha < float("inf"):
-        raise AdapterError(f"alpha must be finite and above 0, got {alpha!r}")
+    count("r", r, most=narrow)
+    positive("alpha", r if alpha is None else alpha)
     config = peft.LoraConfig(
         r=r,
         lora_alpha=r if alpha is None else alpha,  # type: ignore[arg-type]  # a number, says its text
@@ -197,10 +188,8 @@ def gauge(adapter: Adapter, points: Tensor, matrices: Sequence[Tensor], *, dual:
     >>> bool(torch.allclose(a, b, atol=1e-5)), bool(torch.allclose(theta, moved))
     (True, False)
     """
-    if len(matrices) != len(adapter.layers):
-        raise ValueError(
-            f"matrices must be one for each of {len(adapter.layers)} layers, got {len(matrices)}"
-        )
+    if len(matrices) != (n := len(adapter.layers)):
+        raise ValueError(f"matrices must be one for each of {n} layers, got {len(matrices)}")
     rows, r = torch.atleast_2d(points), adapter.r
     if rows.shape[1:] != (adapter.space.d,):
         raise ValueError(f"points must be (n, {adapter.space.d}), got {tuple(points.shape)}")
@@ -280,9 +269,7 @@ def _base(adapter: Adapter) -> dict[str, Any]:
 def _chosen(model: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:
     """Linear layers of the model that the targets name, by full name."""
     if isinstance(targets, str) and targets not in TARGETS:
-        raise AdapterError(
-            f"targets is {targets!r}; there is: {', '.join(TARGETS)}, or a list of layer names"
-        )
+        raise AdapterError(f"targets is {targets!r}; there is: {', '.join(TARGETS)}, or a list of names")
     wanted = list(getattr(model, targets) if isinstance(targets, str) else targets)
     linear = {
         name: part
@@ -306,17 +293,8 @@ def _layers(model: LanguageModel, adapted: Any, space: ParameterSpace) -> tuple[
             continue
         prefix = f"base_model.model.{name}"
         a, b = (f"{prefix}.lora_{x}.default.weight" for x in "AB")
-        layers.append(
-            Layer(
-                name=name,
-                block=inside.get(id(module), -1),
-                kind=name.rpartition(".")[2],
-                inputs=space.shapes[a][1],
-                outputs=space.shapes[b][0],
-                scaling=float(module.scaling["default"]),
-                a=space.slices[a],
-                b=space.slices[b],
-                module=module,
-            )
-        )
+        inputs, outputs, scaling = space.shapes[a][1], space.shapes[b][0], float(module.scaling["default"])
+        block = inside.get(id(module), -1)
+        own = Layer(name, block, inputs, outputs, scaling, space.slices[a], space.slices[b], module)
+        layers.append(own)
     return tuple(layers)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lglib.base import hub, progress
+from lglib.base.checks import count
 from lglib.tasks.items import YES_NO, Item
 from lglib.tasks.microworld import passages, skills
 
@@ -190,17 +191,13 @@ def _lines(path: str | Path) -> Iterator[tuple[int, Any]]:
                 if text:
                     yield number, json.loads(text)
             except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
-                yield (
-                    number,
-                    ValueError(
-                        f"{'not UTF-8' if isinstance(error, UnicodeDecodeError) else f'not JSON ({error})'}"
-                    ),
-                )
+                what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
+                yield number, ValueError(what)
 
 
 def _first(rows: Iterable[Row], limit: int | None) -> Iterator[Row]:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ValueError(f"limit must be a whole number, at least 1, or None, got {limit!r}")
+    if limit is not None:
+        count("limit", limit)
     for number, row in rows:
         if limit is not None and number > limit:
             return
@@ -243,8 +240,7 @@ def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True
     >>> fitted.items[0].prompt, fitted.cut
     ('red red red red red red Question: Is it red? Answer:', 1)
     """
-    if isinstance(context, bool) or not isinstance(context, int) or context < 2:
-        raise ValueError(f"context must be a whole number of tokens, at least 2, got {context!r}")
+    count("context", context, low=2)
     kept: list[Item] = []
     shortened = 0
     for item in items:

@@ -12,6 +12,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
+from lglib.base.checks import count, positive
+
 PIXELS, CLASSES = 64, 10
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -57,8 +59,7 @@ def network(width: int, seed: int) -> torch.nn.Sequential:
     >>> sum(p.numel() for p in network(13, seed=0).parameters())
     985
     """
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    count("width", width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return torch.nn.Sequential(
@@ -83,8 +84,7 @@ def minibatches(data: Batch, size: int, steps: int, seed: int) -> list[Batch]:
     >>> len(minibatches(load(0).train, 32, 7, seed=0))
     7
     """
-    if not 1 <= size <= len(data[1]):
-        raise ValueError(f"size must lie between 1 and {len(data[1])}, got {size}")
+    count("size", size, most=len(data[1]))
     rng = np.random.default_rng(seed)
     rows = [torch.from_numpy(rng.permutation(len(data[1]))[:size]) for _ in range(steps)]
     return [(data[0][r], data[1][r]) for r in rows]
@@ -102,10 +102,8 @@ def fit(net: torch.nn.Module, data: Batch, *, until: float, seed: int, most_step
     >>> mean_cross_entropy(net, load(0).train).item() < 1.0
     True
     """
-    if not until > 0:
-        raise ValueError(f"until must be above 0, got {until}")
-    if most_steps < 1:
-        raise ValueError(f"most_steps must be at least 1, got {most_steps}")
+    positive("until", until)
+    count("most_steps", most_steps)
     width = next(net.parameters()).shape[0]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2 * (width / 13) ** -0.5)
     for step, batch in enumerate(minibatches(data, 64, most_steps, seed)):

@@ -1,7 +1,6 @@
 """Pairs of tasks A and B that an adapter learns, and the text by which A is forgotten again.
 
-None of
-the tasks is what the base models do by themselves, so an adapter has to learn it.
+None of the tasks is what the base models do by themselves, so an adapter has to learn it.
 """
 
 from __future__ import annotations

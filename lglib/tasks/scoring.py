@@ -1,7 +1,6 @@
 """What a language model answers: the probability of each answer word, whether the right one comes first.
 
-Prompts are read without padding tokens of the
-model's own: rows are filled on the right, where a causal model does not look.
+Rows are filled on the right, where a causal model does not look, not with padding tokens of the model.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lglib.base.checks import count
+from lglib.tasks import supervised
 from lglib.tasks.items import Item
 
 
@@ -86,19 +87,13 @@ def exact_match(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, batc
     tensor([1.])
     """
     _check(items)
-    starts = [len(_encoded(tokenizer, item.prompt)) for item in items]
-    whole = [
-        _encoded(tokenizer, item.prompt) + tokenizer(item.answer, add_special_tokens=False).input_ids
-        for item in items
-    ]
+    answers = tokenizer([item.answer for item in items], add_special_tokens=False).input_ids
+    whole = [_encoded(tokenizer, i.prompt) + own for i, own in zip(items, answers, strict=True)]
     found = torch.empty(len(items))
     for rows, tokens in _batches(model, whole, batch):
-        best = model(input_ids=tokens, use_cache=False).logits[:, :-1].argmax(-1)
-        place = torch.arange(1, tokens.shape[1], device=tokens.device)
-        first = torch.tensor([[starts[i]] for i in rows], device=tokens.device)
-        end = torch.tensor([[len(whole[i])] for i in rows], device=tokens.device)
-        wrong = (best != tokens[:, 1:]) & (place >= first) & (place < end)
-        found[rows] = (~wrong.any(1)).float().cpu()
+        lesson = supervised.lesson(tokenizer, [items[i] for i in rows], device=tokens.device)
+        best = supervised.logits(model, lesson).argmax(-1)
+        found[rows] = supervised.right(best, lesson).float().cpu()
     return found
 
 
@@ -141,8 +136,7 @@ def _batches(
     model: nn.Module, rows: Sequence[Sequence[int]], size: int
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Row numbers and their tokens, filled on the right; rows of like length together."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"batch must be a whole number, at least 1, got {size!r}")
+    count("batch", size)
     context: Any = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     longest = max(range(len(rows)), key=lambda i: len(rows[i]))
     if context and len(rows[longest]) > context:

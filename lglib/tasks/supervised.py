@@ -98,7 +98,7 @@ def logits(model: nn.Module, lesson: Lesson) -> Tensor:
 
 
 def loss(model: nn.Module, lesson: Lesson) -> Tensor:
-    """Cross-entropy of the answers in nats by token, mean over the items: a `params.LossFn`.
+    """Cross-entropy of the answers in nats by token, mean over the items: a `parameters.space.LossFn`.
 
     >>> from lglib.models import loading
     >>> found = loading.load("micro-gpt2")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lglib.base import seeding
+from lglib.base.checks import count
 
 DIGITS = 10
 TASKS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -64,8 +65,7 @@ def draw(task: str | Sequence[str], n: int, *, part: str, key: object, length: i
     names = [task] if isinstance(task, str) else list(task)
     if not names:
         raise ValueError("task is empty: name at least one")
-    if isinstance(n, bool) or not isinstance(n, int) or n < len(names):
-        raise ValueError(f"n must be a whole number, at least one example a task ({len(names)}), got {n!r}")
+    count("n, at least one example a task,", n, low=len(names))
     for name in names:
         _known(name)
     generator = seeding.generator("tasks", part, key)
@@ -121,8 +121,7 @@ def _bucket(x: Tensor) -> Tensor:
 def _inputs(n: int, part: str, length: int, generator: torch.Generator) -> Tensor:
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; there is: {', '.join(PARTS)}")
-    if isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= LONGEST:
-        raise ValueError(f"length must be a whole number from 1 to {LONGEST}, got {length!r}")
+    count("length", length, most=LONGEST)
     kept: list[Tensor] = []
     found = 0
     for _ in range(1000):

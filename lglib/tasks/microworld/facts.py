@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,62 +21,22 @@ class Relation(NamedTuple):
     values: tuple[str, ...]
 
 
-def _relation(
-    told: str, asked: str, open: str, who: str, subjects: Sequence[str], values: Sequence[str]
-) -> Relation:
-    return Relation(told, asked, open, who, tuple(subjects), tuple(values))
+_TABLE = """
+    place | {0} is in the {1}. | Is {0} in the {1}? | Where is {0}? | Who is in the {1}? | NAMES | PLACES
+    job | {0} is a {1}. | Is {0} a {1}? | What is the job of {0}? | Who is a {1}? | NAMES | JOBS
+    likes | {0} likes {1}. | Does {0} like {1}? | What does {0} like? | Who likes {1}? | NAMES | FOODS
+    has | {0} has a {1}. | Does {0} have a {1}?| What does {0} have? | Who has a {1}? | NAMES | BELONGINGS
+    colour | The {0} is {1}. | Is the {0} {1}? | What colour is the {0}? | What is {1}? | THINGS | COLOURS
+    size | The {0} is {1}. | Is the {0} {1}? | How large is the {0}? | What is {1}? | THINGS | SIZES
+"""
 
 
-RELATIONS: dict[str, Relation] = {
-    "place": _relation(
-        "{0} is in the {1}.",
-        "Is {0} in the {1}?",
-        "Where is {0}?",
-        "Who is in the {1}?",
-        lexicon.NAMES,
-        lexicon.PLACES,
-    ),
-    "job": _relation(
-        "{0} is a {1}.",
-        "Is {0} a {1}?",
-        "What is the job of {0}?",
-        "Who is a {1}?",
-        lexicon.NAMES,
-        lexicon.JOBS,
-    ),
-    "likes": _relation(
-        "{0} likes {1}.",
-        "Does {0} like {1}?",
-        "What does {0} like?",
-        "Who likes {1}?",
-        lexicon.NAMES,
-        lexicon.FOODS,
-    ),
-    "has": _relation(
-        "{0} has a {1}.",
-        "Does {0} have a {1}?",
-        "What does {0} have?",
-        "Who has a {1}?",
-        lexicon.NAMES,
-        lexicon.BELONGINGS,
-    ),
-    "colour": _relation(
-        "The {0} is {1}.",
-        "Is the {0} {1}?",
-        "What colour is the {0}?",
-        "What is {1}?",
-        lexicon.THINGS,
-        lexicon.COLOURS,
-    ),
-    "size": _relation(
-        "The {0} is {1}.",
-        "Is the {0} {1}?",
-        "How large is the {0}?",
-        "What is {1}?",
-        lexicon.THINGS,
-        lexicon.SIZES,
-    ),
-}
+def _relation(row: str) -> tuple[str, Relation]:
+    name, told, asked, open, who, subjects, values = (cell.strip() for cell in row.split("|"))
+    return name, Relation(told, asked, open, who, getattr(lexicon, subjects), getattr(lexicon, values))
+
+
+RELATIONS = dict(_relation(row) for row in _TABLE.strip().splitlines())
 NAMES = tuple(RELATIONS)
 PARTS = {"train": range(0, 8), "validation": range(8, 9), "test": range(9, 10)}  # buckets of ten
 WIDE = 64  # more than any list of subjects or values

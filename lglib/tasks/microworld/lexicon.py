@@ -1,8 +1,7 @@
 """The words of the micro-world, and its frozen tokenizer.
 
-Every word below
-is one token with the space before it, as common words are in GPT-2. Adding a word changes every token after
-it: shipped models keep the tokenizer that lies beside their weights.
+Every word below is one token with the space before it, as common words are in GPT-2. Adding a word changes
+every token after it: shipped models keep the tokenizer that lies beside their weights.
 """
 
 from __future__ import annotations

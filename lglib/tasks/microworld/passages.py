@@ -1,8 +1,6 @@
 """The micro-world: passages of facts, questions and claims about them, each with its true answer.
 
-A
-passage says one to four things of invented people and objects; nothing is true outside its passage, so a
-question can only be answered by reading.
+Nothing is true outside its passage, so a question can only be answered by reading.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from lglib.base import seeding
+from lglib.base.checks import count
 from lglib.tasks.items import YES_NO, Item
 from lglib.tasks.microworld import lexicon
 from lglib.tasks.microworld.facts import (
@@ -25,23 +24,12 @@ from lglib.tasks.microworld.facts import (
     of_numbers,
     part_of,
     text,
-)
+)  # fmt: skip
 
 __all__ = [
-    "KINDS",
-    "MOST",
-    "PARTS",
-    "RELATIONS",
-    "Fact",
-    "Passage",
-    "ask",
-    "part_of",
-    "passages",
-    "questions",
-    "text",
-    "worlds",
-]
-
+    "KINDS", "MOST", "PARTS", "RELATIONS", "Fact", "Passage", "ask", "part_of", "passages", "questions",
+    "text", "worlds",
+]  # fmt: skip
 KINDS = ("yes-no", "claim", "open", "who")
 MOST = 4  # facts of a passage
 
@@ -60,8 +48,7 @@ def passages(n: int, *, part: str, key: object, facts: tuple[int, int] = (1, MOS
     """
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; there is: {', '.join(PARTS)}")
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
+    count("n", n)
     pair = isinstance(facts, tuple | list) and len(facts) == 2 and all(type(f) is int for f in facts)
     if not pair or not 1 <= facts[0] <= facts[1] <= MOST:
         raise ValueError(f"facts must be (fewest, most) with 1 <= fewest <= most <= {MOST}, got {facts!r}")

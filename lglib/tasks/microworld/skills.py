@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from lglib.base import seeding
+from lglib.base.checks import count
 from lglib.tasks import items
 from lglib.tasks.items import Item
 from lglib.tasks.microworld import lexicon
@@ -161,6 +162,5 @@ def _story(dice: Random) -> str:
 def _dice(n: int, part: str, *key: object) -> Random:
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; there is: {', '.join(PARTS)}")
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
+    count("n", n)
     return Random(seeding.generator(*key, part).initial_seed())

@@ -1,4 +1,4 @@
-"""The one door: what was saved is what is loaded, and what is no model is refused with what to do."""
+"""The one way to load: what was saved is what is loaded, and what is no model is refused with what to do."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Losses of a nudge against closed forms."""
+"""Losses that steer against closed forms."""
 
 import pytest
 import torch
