@@ -50,10 +50,10 @@ def in_words(row: Mapping[str, Any]) -> str:
     return f"{with_spread(row['value'], row['low'], row['high'])} ({row['n']:.0f})"
 
 
-def wide(frame: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
+def wide(frame: pd.DataFrame, index: str, columns: str, *, nulls: bool = False) -> pd.DataFrame:
     """Values with their intervals, one line for each value of one column, one column for each of another.
 
-    Raises ValueError when two rows fall into one cell.
+    With `nulls` each is followed by its null. Raises ValueError when two rows fall into one cell.
 
     >>> frame = pd.DataFrame({"pair": ["a", "a"], "k": [1, 2], "value": [0.2, 0.4], "low": [0.2, 0.4]})
     >>> wide(frame.assign(high=frame["low"], n=1), "pair", "k").loc["a"].tolist()
@@ -61,7 +61,11 @@ def wide(frame: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
     """
     if frame.duplicated([index, columns]).any():
         raise ValueError(f"{index} and {columns} do not tell all rows apart; select with rows(...) first")
-    texts = frame.assign(**{VALUE: [in_words(row) for row in frame.to_dict("records")]})
+    words = [
+        f"{in_words(row)}; null {row['null']:.2g}" if nulls else in_words(row)
+        for row in frame.to_dict("records")
+    ]
+    texts = frame.assign(**{VALUE: words})
     lines, across = (texts[name].drop_duplicates().tolist() for name in (index, columns))
     table = texts.pivot(index=index, columns=columns, values=VALUE).reindex(index=lines, columns=across)
     return table.fillna("").rename_axis(index=None, columns=f"{index}, by {columns}")
