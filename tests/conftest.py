@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,22 +36,29 @@ def copy_project(target: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return copy_project(tmp_path / "project")
-
-
-def make_book(project: Path, *arguments: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    """What `make book` runs, in a copy of the project, with this interpreter."""
+def make_book(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What make runs (measure, book, publish or verify), in a copy of the project, with this interpreter."""
     return subprocess.run(
-        [sys.executable, "-m", "workflow.book", *arguments],
+        [sys.executable, "-m", "workflow.drive", *arguments],
         cwd=project,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(project)},
         check=False,
-        **kwargs,
     )
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A copy of the project with something made in it, once for all workers of a test run."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / f"{name}.made").exists():
+            shutil.rmtree(shared / name, ignore_errors=True)
+            make(copy_project(shared / name))
+            (shared / f"{name}.made").touch()
+    return shared / name
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +66,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The strictly built book, from the committed chapters: built once for all tests of its pages."""
     from workflow import site as builder
 
-    project = copy_project(tmp_path_factory.mktemp("book") / "project")
-    html = project / "_build" / "html"
-    html.parent.mkdir()
-    builder.build(project, project, html, project / "runs" / "book.log")
-    return html
+    project = made_once(tmp_path_factory, "site", lambda project: builder.build("quick", [], project))
+    return project / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with its book in the smoke profile, measured on all shipped models, executed once."""
+
+    def make(project: Path) -> None:
+        models = "micro-gpt2 micro-qwen2 micro-olmo2"
+        for action in (
+            ("measure", "--studies", "lora rank bridge", "--models", models),
+            ("book",),
+        ):
+            made = make_book(project, *action, "--profile", "smoke")
+            assert made.returncode == 0, made.stdout + made.stderr
+
+    return made_once(tmp_path_factory, "smoke", make)
 
 
 @pytest.fixture(scope="session")

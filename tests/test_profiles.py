@@ -1,161 +1,165 @@
-"""Profiles, chapters and seeds: what is allowed, and what is said of the rest."""
+"""Profiles and what is asked of make: what is allowed, and what is said of the rest."""
 
 import json
-import re
 
 import jupytext
 import pytest
 
-from lglib.report import provenance
-from workflow import pairs, profiles
+from lglib import studies
+from lglib.studies import base, profiles
+from workflow import pairs, request
+
+KNOWN = ("one", "two")
+WHOLE = "one:\n  runs: {mini: [0, 1]}\n  parameters: {}\ntwo:\n  runs: {mini: [0]}\n  parameters: {}\n"
+
+
+class Steps(base.Parameters):
+    steps: base.Count = base.parameter(3, "how many", unit="steps")
+    ks: base.RisingInts = base.parameter((1, 2), "dimensions", min_length=2)
+    rate: base.Positive = base.parameter(0.1, "learning rate")
+    pairs: tuple[str, ...] = base.parameter(("a",), "pairs")
 
 
 @pytest.fixture
-def with_profile(root, tmp_path):
-    """A folder with the project's schema and one profile of the test's making."""
+def profile(tmp_path):
+    """A folder with one profile of the test's making."""
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "schema.yml").write_text((root / "config" / "schema.yml").read_text())
 
-    def load(text):
-        (tmp_path / "config" / "mine.yml").write_text(text)
-        return profiles.load("mine", tmp_path)
+    def read(text, name="mine"):
+        (tmp_path / "config" / f"{name}.yml").write_text(text)
+        return profiles.read(name, KNOWN, tmp_path)
 
-    return load
+    return read
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
-def test_the_projects_profiles_are_valid_and_complete(root, name):
-    schema = profiles.read_yaml(root / "config" / "schema.yml")
-    loaded = profiles.load(name, root)
-    assert {f"{chapter}.{key}" for chapter, keys in loaded.items() for key in keys} == set(schema)
+@pytest.mark.parametrize("study", studies.NAMES)
+def test_the_projects_profiles_are_valid(name, study):
+    for model in studies.plan(name)[study]:
+        assert studies.parameters(study, name, model=model).model == model
+
+
+@pytest.mark.parametrize("study", studies.NAMES)
+def test_each_parameter_has_its_description_and_unit_and_quick_is_the_default(study):
+    declared = studies.study(study).Parameters
+    assert [one["name"] for one in declared.described() if not (one["description"] and one["unit"])] == []
+    assert studies.parameters(study, "quick") == declared()
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (WHOLE.replace("two:", "three:"), "no study 'three'; there is: one, two"),
+        (WHOLE.replace("two:", "three:"), "study two is missing"),
+        (WHOLE.replace("runs: {mini: [0]}", "runs: {}"), "study two, runs is {}"),
         (
-            "01_theory.drawz: 5",
-            "unknown key '01_theory.drawz'; chapter 01_theory takes: model, draws, widths",
+            WHOLE.replace("[0]", "[-1]"),
+            r"study two, runs.mini.0 is -1; it should be greater than or equal to 0",
         ),
-        ("draws: 500", "unknown key 'draws'; chapters: 01_theory"),
+        (WHOLE.replace("[0]", "['0']"), r"study two, runs.mini.0 is '0'"),
+        (WHOLE.replace("mini: [0]}", "../x: [0]}"), r"study two, runs: '\.\./x' is no model"),
         (
-            "01_theory.draws: many",
-            r"draws of chapter 01_theory is 'many' \(text\); allowed: a whole number from 200",
+            WHOLE.replace("parameters: {}", "steps: 3", 1),
+            "study one, unknown parameter 'steps'; it has: runs",
         ),
-        ("01_theory.draws: 1e3", r"is '1e3' \(text: YAML wants 1\.0e\+03 with a point\)"),
-        (
-            "01_theory.draws: 3",
-            "draws of chapter 01_theory is 3; allowed: a whole number from 200 to 10000000",
-        ),
-        ("01_theory.draws: true", "draws of chapter 01_theory is True"),
-        ("01_theory.draws: 500.5", "draws of chapter 01_theory is 500.5"),
-        (
-            "01_theory.widths: 13",
-            "widths of chapter 01_theory is 13; allowed: a list of 2 or more, each a whole",
-        ),
-        ("01_theory.widths: [13, 1]", r"widths of chapter 01_theory is \[13, 1\]"),
-        ("01_theory.device: tpu", "allowed: one of cpu, cuda"),
-        ("02_synthetic_transformer.ks: [1, 2]", r"whole number from 1 to 1000, 10 among them, rising"),
-        ("02_synthetic_transformer.ks: [10, 2]", r"ks of chapter 02_synthetic_transformer is \[10, 2\]"),
-        ("02_synthetic_transformer.horizons: [50, 100]", "allowed: a list of 3, each a whole number from 20"),
-        ("02_synthetic_transformer.schedule_steps: 100", "from 16 to 100000, a multiple of 16"),
-        ("01_theory.draws: 500\n01_theory.draws: 600", "01_theory.draws is given twice"),
-        ("- a list", "must be a flat list of `chapter.parameter: value` lines"),
+        (WHOLE + "two:\n  runs: {mini: [0]}\n", "two is given twice"),
+        ("- a list", "must name studies, each with its runs and parameters"),
         ("a: [", "is not YAML"),
-        ("01_theory.draws: 500", "01_theory.widths is missing; allowed: a list of 2 or more"),
-        ("", "must be a flat list"),
+        ("", "must name studies"),
     ],
 )
-def test_a_bad_profile_says_which_key_which_chapter_and_what_is_allowed(with_profile, text, told):
+def test_a_bad_profile_says_which_study_what_it_got_and_what_is_allowed(profile, text, told):
     with pytest.raises(profiles.ProfileError, match=told):
-        with_profile(text)
+        profile(text)
 
 
-def test_everything_that_is_wrong_is_told_at_once(with_profile):
+def test_everything_that_is_wrong_with_a_profile_is_told_at_once(profile):
     with pytest.raises(profiles.ProfileError) as caught:
-        with_profile(
-            "01_theory.draws: 1\n01_theory.nope: 2\n01_theory.device: 3\n01_theory.model: digits-mlp"
-        )
-    # that the chapters from 2 on are missing whole is told too
-    told = [line for line in str(caught.value).splitlines() if not re.search(r" 0[2-9]", line)]
-    assert len(told) == 5
+        profile("one:\n  runs: {mini: [-1]}\n  steps: 3\nthree: {}\n")
+    told = str(caught.value).splitlines()
+    assert len(told) == 4
     assert all(line.startswith("config/mine.yml: ") for line in told)
-    for told in ("draws of", "unknown key", "device of", "widths is missing", "candidates is missing"):
-        assert told in str(caught.value)
 
 
-def test_a_whole_number_written_with_a_point_is_refused(with_profile):
-    with pytest.raises(profiles.ProfileError, match=r"draws of chapter 01_theory is 400\.0"):
-        with_profile("01_theory.draws: 400.0")
-
-
-def test_a_profile_of_another_encoding_or_name_is_refused(root, tmp_path):
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "schema.yml").write_text("{}")
-    (tmp_path / "config" / "mine.yml").write_bytes("# Grüße\n{}".encode("latin-1"))
-    (tmp_path / "config" / "My Own.yml").write_text("{}")
-    with pytest.raises(profiles.ProfileError, match="is not YAML in UTF-8"):
-        profiles.load("mine", tmp_path)
+def test_a_profile_of_another_encoding_or_name_is_refused(profile, tmp_path):
+    assert list(profile(WHOLE)) == ["one", "two"]
     with pytest.raises(profiles.ProfileError, match="a name is small letters"):
-        profiles.load("My Own", tmp_path)
+        profile(WHOLE, "My Own")
+    (tmp_path / "config" / "mine.yml").write_bytes("# Grüße\n".encode("latin-1"))
+    with pytest.raises(profiles.ProfileError, match="is not YAML in UTF-8"):
+        profiles.read("mine", KNOWN, tmp_path)
 
 
-def test_an_unknown_profile_lists_the_profiles(root):
-    with pytest.raises(profiles.ProfileError, match="PROFILE is 'quik'; there is: paper, quick, smoke"):
-        profiles.load("quik", root)
+def test_an_unknown_profile_lists_the_profiles_and_the_claims_are_none():
+    for name in ("quik", "claims"):
+        with pytest.raises(
+            profiles.ProfileError, match=f"profile is '{name}'; there is: paper, quick, smoke"
+        ):
+            studies.plan(name)
 
 
-def test_the_schema_is_no_profile(root):
-    with pytest.raises(profiles.ProfileError, match="PROFILE is 'schema'"):
-        profiles.load("schema", root)
+def test_an_unknown_study_lists_the_studies():
+    with pytest.raises(profiles.ProfileError, match="study is 'lroa'; there is: theory, synthetic"):
+        studies.study("lroa")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"stepz": 5}, "study one, unknown parameter 'stepz'; it has: model, device, allow_download, steps"),
+        ({"steps": "many"}, "study one, steps is 'many'; it should be a valid integer"),
+        ({"steps": "1e3"}, r"steps is '1e3' \(text: YAML wants 1\.0e\+03 with a point\)"),
+        ({"steps": 0}, "steps is 0; it should be greater than or equal to 1"),
+        ({"steps": True}, "steps is True"),
+        ({"steps": 400.0}, r"steps is 400\.0"),
+        ({"ks": [2, 1]}, r"ks is \(2, 1\); the values must rise"),
+        ({"ks": [1, 2.5]}, r"ks\.1 is 2\.5"),
+        ({"ks": 13}, "ks is 13"),
+        ({"rate": float("nan")}, "rate is nan; it should be"),
+        ({"device": "tpu"}, "device is 'tpu'; it should be 'cpu' or 'cuda'"),
+    ],
+)
+def test_a_bad_parameter_says_which_study_what_it_got_and_what_is_allowed(given, told):
+    with pytest.raises(profiles.ProfileError, match=told):
+        profiles.checked("one", Steps, given)
+
+
+def test_parameters_are_frozen_lists_become_tuples_and_a_changed_copy_is_checked():
+    found = profiles.checked("one", Steps, {"ks": [1, 2, 5], "rate": 1})
+    assert (found.ks, found.rate) == ((1, 2, 5), 1.0)
+    assert found.changed(steps=5).steps == 5
+    with pytest.raises(ValueError, match="frozen"):
+        found.steps = 4
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        found.changed(steps=0)
 
 
 def test_chapters_are_picked_by_number_or_name():
     known = ["01_theory", "02_synthetic"]
-    assert profiles.pick_chapters("", known) == known
-    assert profiles.pick_chapters("02", known) == ["02_synthetic"]
-    assert profiles.pick_chapters("02_synthetic 01", known) == known
+    assert request.pick_chapters("", known) == known
+    assert request.pick_chapters("02", known) == ["02_synthetic"]
+    assert request.pick_chapters("02_synthetic 01", known) == known
     with pytest.raises(profiles.ProfileError, match="CHAPTERS has '7'; there is: 01_theory, 02_synthetic"):
-        profiles.pick_chapters("7", known)
+        request.pick_chapters("7", known)
 
 
-def test_other_models_are_filed_under_a_name_that_can_be_a_folder(root):
-    assert profiles.pick_models("") == {}
+def test_models_are_filed_under_a_name_that_can_be_a_folder():
     hub = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"
-    assert profiles.pick_models(f"micro-qwen2 {hub}") == {
-        "micro-qwen2": "micro-qwen2",
-        "openai-community--gpt2": hub,
-    }
+    assert request.pick_models(f"micro-qwen2 {hub}") == ["micro-qwen2", hub]
+    assert studies.filed(hub) == "openai-community--gpt2"
     with pytest.raises(profiles.ProfileError, match=r"MODELS has '\.\./x'; a model is"):
-        profiles.pick_models("../x")
-    assert profiles.takes_models("03_lora_drift", root)
-    assert not profiles.takes_models("01_theory", root)
-    assert not profiles.takes_models("02b_models", root)
+        request.pick_models("../x")
 
 
-def test_seed_zero_is_always_among_the_seeds():
-    assert profiles.pick_seeds("") == [0]
-    assert profiles.pick_seeds("3 1 1") == [0, 1, 3]
+def test_seeds_are_each_taken_once_and_in_order():
+    assert request.pick_seeds("") == []
+    assert request.pick_seeds("3 1 1") == [1, 3]
 
 
 @pytest.mark.parametrize("bad", ["-1", "1.5", "a", "1,2", "²", str(2**31)])
 def test_a_bad_seed_says_what_a_seed_is(bad):
     with pytest.raises(profiles.ProfileError, match="a seed is a whole number from 0"):
-        profiles.pick_seeds(bad)
-
-
-def parameters_cell(root, chapter):
-    cells = jupytext.read(root / "notebooks" / f"{chapter}.ipynb").cells
-    (cell,) = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
-    found: dict[str, object] = {}
-    exec(cell.source, found)
-    return {k: v for k, v in found.items() if not k.startswith("__")}
-
-
-def test_the_parameters_cell_shows_the_published_profile_and_the_schema_knows_it_whole(root):
-    quick = profiles.load("quick", root)
-    for chapter in provenance.chapters(root):
-        assert parameters_cell(root, chapter) == {**quick.get(chapter, {}), "profile": "quick", "seed": 0}
+        request.pick_seeds(bad)
 
 
 def test_every_pair_of_notebook_files_is_in_step_and_holds_no_outputs(root):
