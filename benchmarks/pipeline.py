@@ -19,21 +19,21 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
+STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
 BUDGETS = {  # seconds
     "install": 180,
-    "chapter 01_theory, one seed": 90,
-    "chapter 02_synthetic_transformer, one seed": 240,
-    "chapter 02_synthetic_transformer, smoke": 20,
-    "chapter 03_lora_drift, smoke": 20,
-    "chapter 02b_models, one seed": 90,
-    "chapter 03_lora_drift, one seed": 360,
-    "chapter 04_llm_rank, one seed": 120,
-    "chapter 04_llm_rank, smoke": 20,
-    "chapter 05_steering_bridge, one seed": 240,
-    "chapter 05_steering_bridge, smoke": 20,
+    "study theory, one run": 90,
+    "study synthetic, one run": 240,
+    "study models, one run": 90,
+    "study lora, one run": 360,
+    "study rank, one run": 180,
+    "study bridge, one run": 240,
+    "make book PROFILE=smoke": 180,
+    "make book, first time after the install": 240,
     "make book, nothing to do": 10,
     "make book, after a change of prose": 25,
-    "make test": 480,
+    "make verify": 240,
+    "make test": 360,
 }
 
 
@@ -72,38 +72,31 @@ def main() -> None:
         clone = Path(scratch) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         found = {"install": measure(["make", "setup"], clone)}
-        python = str(clone / ".venv" / "bin" / "python")
-        for name in (
-            "01_theory",
-            "02b_models",
-            "02_synthetic_transformer",
-            "03_lora_drift",
-            "04_llm_rank",
-            "05_steering_bridge",
-        ):
-            chapter = [python, "-m", "workflow.execute", name]
-            found[f"chapter {name}, one seed"] = measure(chapter, clone)
-        for name in ("02_synthetic_transformer", "03_lora_drift", "04_llm_rank", "05_steering_bridge"):
-            smoke = [python, "-m", "workflow.execute", name, "--profile", "smoke"]
-            found[f"chapter {name}, smoke"] = measure(smoke, clone)
         found["make book, first time after the install"] = measure(["make", "book"], clone)
         status = ["git", "status", "--porcelain"]
-        changed = subprocess.run(status, cwd=clone, check=True, capture_output=True, text=True).stdout.split()
+        changed = subprocess.run(status, cwd=clone, check=True, capture_output=True, text=True).stdout
+        if changed:
+            sys.exit(f"make book changed committed files:\n{changed}")
         found["make book, nothing to do"] = measure(["make", "book"], clone)
         page = clone / "notebooks" / "01_theory.py"
         before = page.read_text()
-        page.write_text(before.replace("Symbols are collected", "The symbols are collected"))
+        page.write_text(before.replace("# %% [markdown]\n# # ", "# %% [markdown]\n# # On ", 1))
         if page.read_text() == before:
             sys.exit("the prose edit changed nothing: choose words that the chapter has")
         found["make book, after a change of prose"] = measure(["make", "book"], clone)
         subprocess.run(["git", "checkout", "--quiet", "."], cwd=clone, check=True)
+        found["make book PROFILE=smoke"] = measure(["make", "book", "PROFILE=smoke"], clone)
+        found["make verify"] = measure(["make", "verify"], clone)
+        python = str(clone / ".venv" / "bin" / "python")
+        for name in STUDIES:
+            one = [python, "-m", "workflow.measure", name]
+            found[f"study {name}, one run"] = measure(one, clone)
         found["install of the test tools"] = measure(["make", ".venv/.test"], clone)
         found["make test"] = measure(["make", "test"], clone)
     for step, budget in BUDGETS.items():
         found[step]["budget"] = budget
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    again = {"files changed by executing seed 0 again": changed}
-    text = json.dumps({"machine": machine, "steps": found, **again}, indent=1)
+    text = json.dumps({"machine": machine, "steps": found}, indent=1)
     (ROOT / "benchmarks" / "pipeline.json").write_text(text + "\n")
     print(text)
 
