@@ -15,15 +15,16 @@ from lglib.studies.bridge.shifts import (
     gradient_shifts,
     random_shifts,
 )
-from lglib.studies.bridge.steered import CAA, COMPARED, DOSED, judge, random_directions, vectors
+from lglib.studies.bridge.steered import CAA, COSTS, DOSED, SOUGHT, judge, random_directions, vectors
 from lglib.studies.bridge.taylor import as_long_as_theta, kernel, order, remainders, smallest_gap, steps
 
 __all__ = [
     "CAA",
-    "COMPARED",
     "CONTRASTS",
+    "COSTS",
     "DOSED",
     "SHIFTS",
+    "SOUGHT",
     "Parameters",
     "across_models",
     "agreement",

@@ -29,13 +29,13 @@ class Scores:
     """Scores of mirrored pairs (pairs,) in standard units, and what they were made from.
 
     `gradient` (d,) is that of the loss that is searched on, `even` (pairs,) the curvature in units of the
-    scores' spread, `straight` the correlation of the first scores with minus the slope along the direction.
+    scores' spread, `slope_correlation` that of the first scores with minus the slopes along their directions.
     """
 
     score: np.ndarray
     even: np.ndarray
     gradient: Tensor
-    straight: float
+    slope_correlation: float
 
 
 def scores(setup: Setup, parameters: Parameters, pairs: int | None = None) -> Scores:
@@ -48,8 +48,8 @@ def scores(setup: Setup, parameters: Parameters, pairs: int | None = None) -> Sc
         space, loss, batch, sigma=parameters.sigma, pairs=pairs or parameters.pairs, seed=seed
     )
     slopes = [-(g @ random_search.noise(space, seed, i)).item() for i in range(min(len(odd), CHECKED))]
-    straight = float(np.corrcoef(odd[: len(slopes)], slopes)[0, 1])
-    return Scores(odd / (parameters.sigma * g.norm().item()), even / odd.std(), g, straight)
+    slope_correlation = float(np.corrcoef(odd[: len(slopes)], slopes)[0, 1])
+    return Scores(odd / (parameters.sigma * g.norm().item()), even / odd.std(), g, slope_correlation)
 
 
 def counts(pairs: int) -> list[int]:
@@ -175,7 +175,7 @@ def observe(
 def _scores(o: Observations, scored: Scores) -> None:
     null = columns(null=0.0, null_means="scores that know nothing of the gradient", predicted=1.0)
     o.add("B4", "standard deviation of the scores", float(scored.score.std()), **null)
-    o.add("B4", "correlation of score and slope", scored.straight, **null)
+    o.add("B4", "correlation of score and slope", scored.slope_correlation, **null)
     null = columns(null=0.0, null_means="no curvature")
     o.add("B4", "mean even part / spread of the odd part", float(scored.even.mean()), **null)
 

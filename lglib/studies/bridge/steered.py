@@ -26,6 +26,7 @@ RANDOM_WEIGHTS, RANDOM_DIRECTION = "random weights", "random direction"
 CAA = "CAA, true - false"  # the vector that shifts are held against
 SOUGHT = "shift, logit difference"  # the vector that a weight edit imitates
 COMPARED = (SOUGHT, "shift, class difference")
+COSTS = ("target gain", "accuracy change", "skills lost", "plain text", "damaged generations")  # of B5
 DOSED = (CAA, "CAA, answer token", *COMPARED, RANDOM_WEIGHTS, RANDOM_DIRECTION)
 
 
