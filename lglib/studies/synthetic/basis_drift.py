@@ -63,9 +63,16 @@ def overlap_of_strangers(model: Trained) -> float:
     return fmean(a.overlap(b) for i, a in enumerate(own) for j, b in enumerate(strange) if i != j)
 
 
-def follow_basis(model: Trained, path: Tensor, floor: float) -> BasisDrift:
-    """Follow the top-ten gradient basis along the points of a recovery (T + 1, d) of the followed task."""
-    steps, sets = steps_followed(len(path) - 1), model.gradient_sets(FOLLOWED)
+def follow_basis(
+    model: Trained, path: Tensor, floor: float, steps: Sequence[int] | None = None
+) -> BasisDrift:
+    """Follow the top-ten gradient basis along the points of a recovery (T + 1, d) of the followed task.
+
+    `steps` rise from 0 (default: `steps_followed`). A basis that never falls to one half has the length of
+    the run as its half-life.
+    """
+    steps = steps_followed(len(path) - 1) if steps is None else steps
+    sets = model.gradient_sets(FOLLOWED)
     estimates = []
     for step in steps:
         with model.space.at(path[step]):

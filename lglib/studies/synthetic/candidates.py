@@ -42,10 +42,17 @@ class Correlation:
     between: float
 
 
-def pool_at(model: Trained, path: Tensor, step: int, planes: Mapping[str, Subspace]) -> pools.Pool:
+def pool_at(
+    model: Trained,
+    path: Tensor,
+    step: int,
+    planes: Mapping[str, Subspace],
+    families: Sequence[str] = FAMILIES,
+) -> pools.Pool:
     """Candidates around a point of a recovery (T + 1, d), from six ten-dimensional subspaces and all of R^d.
 
-    Slope, curvature and gain come from one batch of 64. `planes` are the static planes.
+    Slope, curvature and gain come from one batch of 64. `planes` are the static planes. A candidate of one
+    family is the same whatever other families are drawn.
     """
     space = model.space
     batch = model.batch(FOLLOWED, STEP_BATCH, "gain")
@@ -67,7 +74,7 @@ def pool_at(model: Trained, path: Tensor, step: int, planes: Mapping[str, Subspa
         space,
         transformer.loss,
         batch,
-        spaces,
+        {name: spaces[name] for name in families},
         static=plane,
         norms=[share * length for share in SHARES],
         candidates=model.parameters.candidates,
@@ -76,8 +83,12 @@ def pool_at(model: Trained, path: Tensor, step: int, planes: Mapping[str, Subspa
 
 
 def correlations(whole: pools.Pool) -> Iterator[Correlation]:
-    """Correlations of the gain with alignment and with static overlap, in each pool, at each length."""
-    for name, families in POOLS.items():
+    """Correlations of the gain with alignment and with static overlap, in each pool, at each length.
+
+    Pools of which a family was not drawn are left out.
+    """
+    drawn = {name: families for name, families in POOLS.items() if set(families) <= set(whole.density)}
+    for name, families in drawn.items():
         pool = whole.take(families)
         for j, share in enumerate(SHARES):
             for claim, x in (("S5", pool.alignment), ("S6", pool.overlap)):

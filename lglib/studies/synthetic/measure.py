@@ -57,7 +57,7 @@ def measure(parameters: Parameters, seed: int) -> Observations:
 
 
 def verify(parameters: Parameters, seed: int) -> Observations:
-    """Measure a part of it by the same steps: one task, one optimiser, one point, one schedule."""
+    """Measure a part of it by the same steps: one task, optimiser, point, pool and schedule."""
     o, model = Observations(), trained.train(parameters, seed)
     add_knowledge(o, model)
     sets = gradients.gradient_sets(model, FOLLOWED, "theta_f")
@@ -67,8 +67,9 @@ def verify(parameters: Parameters, seed: int) -> Observations:
     found = captures.recover_and_capture(model, FOLLOWED, SEARCHED, beforehand)
     add_captures(o, model, (FOLLOWED, SEARCHED), found)
     floor = basis_drift.overlap_of_strangers(model)
-    add_drift(o, SEARCHED, basis_drift.follow_basis(model, found.path, floor))
-    add_pool(o, "theta_f", candidates.pool_at(model, found.path, 0, planes))
+    add_overlaps(o, SEARCHED, basis_drift.follow_basis(model, found.path, floor, steps=[0, 1]))
+    few = candidates.POOLS["no recovery"]
+    add_pool(o, "theta_f", candidates.pool_at(model, found.path, 0, planes, few))
     schedule, setup = "PCGrad-lite", "sort + reverse, base"
     add_outcome(o, model, schedule, setup, setups.train_by(model, schedule, setup))
     return o
@@ -133,18 +134,23 @@ def add_from_scratch(o: Observations, model: Trained, optimiser: str) -> None:
 
 def add_drift(o: Observations, optimiser: str, found: BasisDrift) -> None:
     """Add the drift of the gradient basis along one recovery (S4)."""
+    add_overlaps(o, optimiser, found)
+    never: Told = {"null": float(found.drift.steps[-1]), "null_means": "no drift: the run's length"}
+    told: Told = {"task": FOLLOWED, "optimiser": optimiser}
+    o.add("S4", "half-life", found.half_life, unit="steps", **told, **never)
+
+
+def add_overlaps(o: Observations, optimiser: str, found: BasisDrift) -> None:
+    """Add the overlaps of the gradient basis with itself, step by step (S4)."""
     d = found.drift
     told: Told = {"task": FOLLOWED, "optimiser": optimiser}
     strangers: Told = {"null": d.floor, "null_means": "bases of two unrelated networks"}
     for step, overlap, ceiling in zip(d.steps, d.overlap, d.ceiling, strict=True):
         o.add("S4", "overlap", overlap, step=int(step), **told, **strangers)
         o.add("S4", "same-step overlap", ceiling, step=int(step), **told, **strangers)
+    stays: Told = {"null": 1.0, "null_means": "a basis that stays"}
     for step, relative in zip(d.steps[1:], found.relative, strict=True):
-        stays: Told = {"null": 1.0, "null_means": "a basis that stays"}
         o.add("S4", "relative overlap", relative, step=int(step), **told, **stays)
-    last = float(d.steps[-1])
-    never: Told = {"null": last, "null_means": "no drift: the run's length"}
-    o.add("S4", "half-life", found.half_life, unit="steps", **told, **never)
 
 
 def add_pool(o: Observations, point: str, pool: Pool) -> None:
@@ -167,6 +173,8 @@ def add_pool(o: Observations, point: str, pool: Pool) -> None:
             told |= {"norm": share, "best_of": n}
             means = "the linear law in the whole space"
             o.add("S7", "best gain", gain, unit="nats", predicted=law, null=null, null_means=means, **told)
+    if set(pool.density) < set(candidates.FAMILIES):  # a ranking is one of all families
+        return
     for share, rank in zip(candidates.SHARES, candidates.rank_by_density(pool), strict=True):
         told = {"point": point, "norm": share, "best_of": n}
         o.add("S7", "rank correlation", rank, null=0.0, null_means="unrelated ranking", **told)
