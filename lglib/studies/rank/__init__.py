@@ -1,7 +1,15 @@
 """Study `rank`, of chapter 4: the rank of gradients (L1), the linear regime and sigma* (L2)."""
 
 from lglib.studies.rank.causes import answer_pool, by_width, sketched, with_answers
-from lglib.studies.rank.measure import measure, verify
+from lglib.studies.rank.measure import (
+    file_answers,
+    file_decades,
+    file_growth,
+    file_ranks,
+    file_steps,
+    measure,
+    verify,
+)
 from lglib.studies.rank.parameters import Parameters
 from lglib.studies.rank.ranks import SETS, STATES, effective_ranks, grams, growth, item_sets, with_control
 from lglib.studies.rank.regime import SCALES, crossing_errors, in_rounded, regimes
@@ -10,7 +18,8 @@ from lglib.studies.rank.subject import encode, gram_memory, items, load
 
 __all__ = [
     "SCALES", "SETS", "STATES", "Parameters", "answer_pool", "best_of_n", "by_width", "crossing_errors",
-    "effective_ranks", "encode", "gram_memory", "grams", "growth", "in_rounded", "item_sets", "items",
+    "effective_ranks", "encode", "file_answers", "file_decades", "file_growth", "file_ranks", "file_steps",
+    "gram_memory", "grams", "growth", "in_rounded", "item_sets", "items",
     "largest_absolute", "load", "measure", "predicted_step", "regimes", "sketched", "try_steps", "verify",
     "with_answers", "with_control",
 ]  # fmt: skip

@@ -126,7 +126,9 @@ def file_width(o: Observations, one: Subject, sets: Mapping[str, Sequence[Item]]
 
 def file_sketches(o: Observations, one: Subject, items: Sequence[Item]) -> None:
     """What each sketch shows of a participation ratio, and how its inner products err."""
-    for row in causes.sketched(one, items)[1]:
+    exact, found = causes.sketched(one, items)
+    _directions(o, one, "before sketching", exact)
+    for row in found:
         varied: Words = dict(sketch=row.sketch, m=row.m)
         told: Words = dict(null=row.control, null_means="sketched random directions", predicted=row.law)
         o.add("L1", "sketched participation ratio", row.seen, **told, **varied)
