@@ -1,4 +1,4 @@
-"""Checks at the door: a numeric argument is what it must be, or the error names it, what it got and wants."""
+"""Checks of arguments: a number is what it must be, or the error names it, what it got and wants."""
 
 from __future__ import annotations
 
