@@ -1,7 +1,7 @@
 """Study of chapter 1: the best of N steps, density, the Krylov space and the pushforward, and real digits."""
 
 from lglib.studies.theory.best_of_n import gain_over_law, layered_gain, layered_scores, projections
-from lglib.studies.theory.curvature import net_gain, quadratics
+from lglib.studies.theory.curvature import curvature_law, net_gain, quadratics
 from lglib.studies.theory.density import best_gains, random_subspaces, rank_correlation, uneven_signal
 from lglib.studies.theory.measure import measure, verify
 from lglib.studies.theory.networks import (
@@ -32,6 +32,7 @@ __all__ = [
     "Parameters",
     "along_training",
     "best_gains",
+    "curvature_law",
     "directions",
     "energy_share",
     "gain_over_law",
