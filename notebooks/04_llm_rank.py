@@ -25,54 +25,46 @@
 # | L1 | Gradients have low rank, lower than a random control | {ref}`llm-rank` |
 # | L2 | There is a linear regime, and $F_1$, $F_2$ find its end | {ref}`llm-regime` |
 #
-# Three questions are ours. What *makes* the rank low ({ref}`llm-why`)? Is it learned ({ref}`llm-fails`)? And does the theory of {doc}`01_theory`, fed with measured slopes and curvatures, pick the right step for random search on a language model ({ref}`llm-search`)? The models come from {doc}`02b_models`; symbols are on the {doc}`../notation` page.
+# Three questions are ours. What *makes* the rank low ({ref}`llm-why`)? Is it learned ({ref}`llm-fails`)? And does the theory of {doc}`01_theory`, fed with measured slopes and curvatures, pick the right step for random search on a language model ({ref}`llm-search`)? The models come from {doc}`02b_models`; symbols are on the {doc}`../notation` page. One case is computed live on this page; figures and tables hold all seeds and models, as they were measured before.
 # We did not have the paper's code: definitions that are our reading are marked so.
 
 # %% tags=["parameters"]
-profile = "quick"  # name under which the results are filed
-seed = 0  # all randomness of this run follows from it
+profile = "quick"  # whose observations are shown
+seed = 0  # of the live case: all its randomness follows from it
 model = "micro-gpt2"  # a shipped model, a folder, or a hub id with its commit
-tasks = ["yes-no", "open", "count", "sort"]  # kinds of items; see the models chapter
-examples = 128  # n, gradients in a set
-answer_counts = [2, 4, 8, 16]  # different answers that a set may have
-widths = [32, 64, 128, 256]  # of untrained networks
-sketch_sizes = [8, 32, 128, 512]  # m, dimensions of the sketches
-regime_items = 24  # questions behind the loss of the linear regime
-random_directions = 4  # random directions along which it is measured
-probes = 24  # random signs behind a trace
-candidates = 64  # of the random search, at each step size
-allow_download = False  # whether a hub model may be fetched
-device = "cpu"  # where the models run
+live_tasks = ["yes-no", "open"]  # kinds of items of the live case
 
-# %%
-from collections import Counter
-from dataclasses import replace
-from statistics import fmean
-
+# %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 import torch
 
-from lglib.geometry import spectra
-from lglib.report import crossed, figures, provenance, results, verdicts
-from lglib.parameters import double, gram, hessian, linearity, memory, sketches
-from lglib.tasks import data, supervised
-from lglib.activations import directions
+from lglib import studies
 from lglib.base import seeding
-from lglib.models import loading
-from lglib.search import random_search
-from lglib.theory import laws, stats
-from lglib.parameters.space import ParameterSpace
-from lglib.report.results import Record
+from lglib.parameters import sketches
+from lglib.report import Observations, claims, figures, over_seeds, provenance, rows
+from lglib.report import tables
+from lglib.studies import rank
+from lglib.theory import laws
 
 figures.style()
-parameters = dict(tasks=tasks, examples=examples, answer_counts=answer_counts)
-parameters |= dict(widths=widths, sketch_sizes=sketch_sizes, device=device)
-parameters |= dict(regime_items=regime_items, random_directions=random_directions)
-parameters |= dict(probes=probes, candidates=candidates)
-records = []  # every measured value of this run, filed at the end
-print(f"profile {profile}, seed {seed}, model {model}")
-print(", ".join(f"{name} = {value}" for name, value in parameters.items()))
+parameters = studies.parameters("rank", profile, model=model)
+told = parameters.model_dump().items()
+print(f"profile {profile}, seed {seed}")
+print(", ".join(f"{name} = {value}" for name, value in told))
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
+
+# %% [markdown]
+# **Live, and over seeds.** *Live* numbers are computed by the cell above them, for one model and one seed, which fixes the items, the untrained twin, the directions, the probes and the noise; the trained model is the same for every seed. All other numbers were measured before, by the same steps, and filed as observations. With two seeds or more, a value is their mean, and its interval is Student's $t$ interval over seeds. With one seed, it is the interval over that run's own draws (three sets of items, random directions, or candidates), and a value without draws has none.
+
+# %%
+observed = studies.observed("rank", profile)
+over = over_seeds(observed.frame)  # means over seeds, with intervals
+models = list(over["model"].unique())
+shown = studies.filed(model) if studies.filed(model) in models else models[0]
+mine = rows(over, model=shown)
+print(observed)
+print(f"where one model is shown, it is {shown}")
 
 # %% [markdown]
 # (llm-gram)=
@@ -98,57 +90,12 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 #
 # A model that is right nearly everywhere has a few items with long gradients and many with short ones. So raw gradients of a *trained* model look low-rank for a reason that has nothing to do with directions. The honest control is therefore **random directions with the same lengths**. And at unit norm that control is close to $n$.
 #
-# The $n\times d$ matrix need not exist: one forward and one backward pass yield, for each layer, its inputs and the gradients of its outputs; from these the $n$ gradients of one matrix are formed, multiplied with each other, added to $G$, and dropped. Before it runs, a plan says what it will take.
+# The $n\times d$ matrix need not exist: one forward and one backward pass yield, for each layer, its inputs and the gradients of its outputs; from these the $n$ gradients of one matrix are formed, multiplied with each other, added to $G$, and dropped. Before it runs, an estimate says what it will take.
 
 # %%
-found = loading.load(model, device=device, allow_download=allow_download)
-twin = loading.load(
-    model, trained=False, seed=seed + 1000, device=device, allow_download=allow_download
-)
-spaces = {
-    "trained": ParameterSpace(found.model),
-    "untrained": ParameterSpace(twin.model),
-}
-space, d = spaces["trained"], spaces["trained"].d
-SETS = 3  # of items, for the spread within a run
-
-
-def once(value):
-    """A value of a single run: it has no interval until there are more seeds."""
-    return stats.Interval(value, value, value, 0.95, 1)
-
-
-def draw(kind, n, key):
-    """Items of a kind; those of BoolQ come from the hub."""
-    if kind == "boolq":
-        drawn = data.boolq("validation", allow_download=allow_download)
-        order = torch.randperm(
-            len(drawn), generator=seeding.generator(seed, key)
-        ).tolist()
-        return data.fit(
-            [drawn[i] for i in order], found.tokenizer, found.context - 8
-        ).items[:n]
-    return data.micro(n, kind, part="test", key=f"{seed}/{key}")
-
-
-def lesson(items):
-    """Items as tokens for this model."""
-    return supervised.lesson(
-        found.tokenizer, items, context=found.context, device=device
-    )
-
-
-# %%
-longest = lesson(draw(tasks[0], examples, "plan"))
-first = lesson(draw(tasks[0], 1, "plan"))
-planned = dict(n=examples, tokens=longest.tokens.shape[1])
-whole = memory.memory_estimate(space, gram.item_losses, first, **planned)
-lean = memory.memory_estimate(space, gram.item_losses, first, blocks=found.blocks, **planned)
-room = memory.free_memory(found.device)
-blocks = () if whole.total < room else found.blocks  # blocks: their activations again
-chosen_plan = lean if blocks else whole
-chosen_plan.require(room)
-print(chosen_plan)
+one = rank.load(parameters, seed)  # the model, and its untrained twin
+print(f"{model}: d = {one.space.d:,} weights")
+print(rank.gram_memory(one))
 
 # %% [markdown]
 # (llm-rank)=
@@ -156,164 +103,108 @@ print(chosen_plan)
 #
 # **What the paper claims.** L1: measured gradient rank lies below a random-sketch control (figure 5, on Qwen); at 7 billion parameters this partly fails.
 #
-# **What we do.** Three sets of $n$ items of each task. The trained model; its *untrained twin*, the same network with new random weights; and the trained model with *shuffled labels*, where each item has the answer of another. Beside each stands the control of equal lengths.
-
-
-# %%
-def measured(state, items):
-    """Gram matrices of a set in a state of the model."""
-    where = "untrained" if state == "untrained" else "trained"
-    if state == "shuffled labels":
-        dice = seeding.generator(seed, "shuffle", len(items))
-        mixed = torch.randperm(len(items), generator=dice).tolist()
-        items = [
-            replace(one, answers=items[j].answers, label=items[j].label)
-            for one, j in zip(items, mixed, strict=True)
-        ]
-    return gram.grams(spaces[where], lesson(items), blocks=blocks)
-
-
-STATES = ("trained", "untrained", "shuffled labels")
-sets = {t: [draw(t, examples, f"set {s}") for s in range(SETS)] for t in tasks}
-grams = {(t, s): [measured(s, one) for one in sets[t]] for t in tasks for s in STATES}
+# **What we do.** Three sets of $n$ items of each task; live, of two tasks on the trained model. The trained model; its *untrained twin*, the same network with new random weights; and the trained model with *shuffled labels*, where each item has the answer of another. Beside each stands the control of equal lengths.
 
 # %%
-VIEWS = {"raw": lambda g: g, "centred": spectra.centred, "unit norm": spectra.unit}
+sets = {task: rank.item_sets(one, task) for task in live_tasks}
+print(sets[live_tasks[0]][0][0].prompt, sets[live_tasks[0]][0][0].answer)
+grams = {task: [rank.grams(one, "trained", s) for s in sets[task]] for task in sets}
+for task in sets:
+    for view in ("raw", "unit norm"):
+        own, null = rank.with_control(one, grams[task], view)["participation ratio"]
+        numbers = f"{np.mean(own):.3g}, random directions {np.mean(null):.3g}"
+        print(f"{task}, trained, {view}: participation ratio {numbers}")
 
-
-def ranks(view, g, set_number):
-    """Effective ranks of a set, and of random directions with the same lengths."""
-    control = spectra.same_norms(g, d, seed=1000 * seed + set_number)
-    own, null = (spectra.spectrum(VIEWS[view](x)) for x in (g, control))
-    return {
-        "participation ratio": (own.participation_ratio, null.participation_ratio),
-        "stable rank": (own.stable_rank, null.stable_rank),
-        "rank at 90 %": (float(own.rank()), float(null.rank())),
-    }
-
-
-rank_of = {
-    (t, s, v): [ranks(v, one.total, i) for i, one in enumerate(grams[t, s])]
-    for t, s in grams
-    for v in VIEWS
-}
+# %% [markdown]
+# Over seeds, for all tasks, states and views; behind the slash stands the control.
 
 # %% tags=["hide-input"]
-RANKS = ("participation ratio", "stable rank", "rank at 90 %")
-rows = []
-for (t, s, v), found_ranks in rank_of.items():
-    row = {"task": t, "state": s, "view": v}
-    for what in RANKS:
-        own, null = (np.array([r[what][i] for r in found_ranks]) for i in (0, 1))
-        told = dict(unit="1", null=null.mean(), null_means="random, equal lengths")
-        value = stats.mean_interval(own)
-        records.append(Record.of("L1", f"{what}, {v}, {s}, {t}", value, **told))
-        row[f"{what} (control)"] = f"{own.mean():.3g} ({null.mean():.3g})"
-        share = stats.mean_interval(own / null)
-        told = dict(unit="1", null=1.0, null_means="random, equal lengths")
-        what = f"{what} / control, {v}, {s}, {t}"
-        records.append(Record.of("L1", what, share, **told))
-    rows.append(row)
-sure = {
-    t: fmean(
-        (gram.sure(g.losses, lesson(one)) > gram.SURE).double().mean().item()
-        for g, one in zip(grams[t, "trained"], sets[t], strict=True)
+told = {}
+for name in ("participation ratio", "rank at 90 %"):
+    table = rows(mine, measure=name, view=["raw", "centred", "unit norm"])
+    text = [f"{tables.in_words(r)} / {r['null']:.3g}" for r in table.to_dict("records")]
+    table = table.assign(text=text).pivot_table(
+        index=["task", "view"],
+        columns="state",
+        values="text",
+        aggfunc="first",
+        sort=False,
     )
-    for t in tasks
-}
-print("answered with probability above 0.999 by the trained model:")
-print(", ".join(f"{t} {share:.2f}" for t, share in sure.items()))
-print(f"n = {examples}, d = {d:,}; means over {SETS} sets")
-figures.table(rows, index="task")
+    told[name] = tables.show(table.reset_index(), ["task", "view", *table.columns])
+print(f"{shown}: participation ratio / that of random directions of equal lengths")
+told["participation ratio"]
+
+# %% tags=["hide-input"]
+print(f"{shown}: rank at 90 % / that of random directions of equal lengths")
+told["rank at 90 %"]
+
+# %% tags=["hide-input"]
+sure = rows(mine, claim="context", measure="answered surely")
+print("share of items that the trained model answers with probability above 0.999")
+tables.show(sure, {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"})
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rank", "caption": "Participation ratio of per-example gradients divided by that of random directions of the same lengths (grey: 1, no structure). Raw gradients above, unit norm below. Yes-no questions span a few directions in every state of the model, untrained too; open questions do not."}, "image": {"alt": "Two dot plots with the tasks as rungs and three states of the model as colours, logarithmic axis."}}
 figure, axes = figures.panels(2, height=2.6)
-for panel, v in zip(axes, ("raw", "unit norm"), strict=True):
+for panel, view in zip(axes, ("raw", "unit norm"), strict=True):
     series = {}
-    for s in STATES:
-        shares = [
-            stats.mean_interval(
-                [r[RANKS[0]][0] / r[RANKS[0]][1] for r in rank_of[t, s, v]]
-            )
-            for t in tasks
-        ]
-        series[s] = [(x.estimate, max(x.low, 1e-3), x.high) for x in shares]
-    figures.ladder(panel, tasks, series)
+    for state in rank.STATES:
+        found = rows(
+            mine, measure="participation ratio / control", view=view, state=state
+        ).set_index("task")
+        spans = found.loc[list(parameters.tasks), ["value", "low", "high"]]
+        series[state] = spans.clip(lower=1e-3).to_numpy()
+    figures.ladder(panel, parameters.tasks, series)
     panel.axvline(1, color=figures.NULL, label="control", zorder=0)
-    panel.set(xscale="log", title=v, xlim=(0.01, 2))
+    panel.set(xscale="log", title=view, xlim=(0.01, 2))
 axes[1].set_xlabel("participation ratio / control")
 figures.legend_below(axes[1])
 
 # %% [markdown]
 # **What we see.** *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
 #
-# *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for the first two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So L1 is right for some tasks and hardly for others, in one and the same model.
+# *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for these two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So L1 is right for some tasks and hardly for others, in one and the same model.
 #
 # *Untrained.* The twin, which knows nothing, shows the same order of tasks. On this model training lowers the participation ratio for yes-no questions and counting, and *raises* it for open questions and sorting; the rank at 90 % it raises for all four. Other architectures differ ({ref}`across-seeds-llm`).
 #
-# *Shuffled labels.* At unit norm, wrong answers leave the rank of counting nearly as it was, and raise it for open questions and sorting. For yes-no questions they leave it as it was to three digits, and must: where the model gives both answers all of the probability, the other answer turns $p-e_y$ round, and no eigenvalue of $G$ sees the signs of the $g_i$. There this control says nothing. In Qwen2 and OLMo2 wrong answers nearly double the rank of counting.
+# *Shuffled labels.* At unit norm, wrong answers leave the rank of counting nearly as it was, and raise it for open questions and sorting. For yes-no questions they leave it as it was, and must: where the model gives both answers all of the probability, the other answer turns $p-e_y$ round, and no eigenvalue of $G$ sees the signs of the $g_i$. There this control says nothing. (In Qwen2 and OLMo2 wrong answers nearly double the rank of counting.)
 #
-# **What this does not show.** At unit norm an item that the model answers surely counts as much as one on which it errs, though its gradient moves nothing. The line above the table says how many are answered surely. There is no view that is right for every purpose: the raw one tells what a step of training sees, the unit one what the directions are. Intervals are Student's $t$ over three sets.
+# **What this does not show.** At unit norm an item that the model answers surely counts as much as one on which it errs, though its gradient moves nothing. The table above the figure says how many are answered surely. There is no view that is right for every purpose: the raw one tells what a step of training sees, the unit one what the directions are.
 #
 # ### A rank that grows with $n$ is not a rank
 #
 # If the gradients of a task lay in $k$ directions, more items would not find more. So take the first $2, 4, 8, \dots$ items of a set.
 
 # %%
-SIZES = sorted(
-    {2**i for i in range(1, 12) if 2**i < examples} | {examples // 4, examples}
-)
-grown = {
-    (t, s): [spectra.growth(spectra.unit(one.total), SIZES) for one in grams[t, s]]
-    for t in tasks
-    for s in ("trained", "untrained")
-}
+for task in live_tasks:
+    curves = rank.growth(grams[task][0])
+    for name, curve in curves.items():
+        print(
+            f"{task}, {name}:", ", ".join(f"{r:.3g} of {n}" for n, r in curve.items())
+        )
 
-
-ninety = {
-    c: [
-        {n: spectra.spectrum(spectra.unit(g.total)[:n, :n]).rank() for n in SIZES}
-        for g in grams[c]
-    ]
-    for c in grown
-}
-
-
-def exponent(curve):
-    """Slope of log rank against log n over the last factor of four: 1 for random directions, 0 for a rank."""
-    last = [n for n in SIZES if n >= examples / 4]
-    return np.polyfit(np.log(last), np.log([curve[n] for n in last]), 1)[0]
-
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-growth", "caption": "Participation ratio at unit norm against the number n of gradients, trained above, untrained below; means over three sets. Grey: random directions, rank n. By this measure yes-no questions reach their rank within some sixteen items; the curve of open questions has not ended at the largest n."}, "image": {"alt": "Two panels of rising curves on logarithmic axes; one stays flat, others keep rising below the grey diagonal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-growth", "caption": "Participation ratio at unit norm against the number n of gradients, trained above, untrained below; bands: 95 %. Grey: random directions, rank n. By this measure yes-no questions reach their rank within some sixteen items; the curve of open questions has not ended at the largest n."}, "image": {"alt": "Two panels of rising curves on logarithmic axes; one stays flat, others keep rising below the grey diagonal."}}
 figure, axes = figures.panels(2, height=2.8)
-for panel, s in zip(axes, ("trained", "untrained"), strict=True):
-    for i, t in enumerate(tasks):
-        mean = [fmean(c[n] for c in grown[t, s]) for n in SIZES]
-        panel.plot(SIZES, mean, marker="o", ms=4, color=figures.PALETTE[i], label=t)
-    panel.plot(SIZES, SIZES, color=figures.NULL, label="random", zorder=0)
-    panel.set(xscale="log", yscale="log", title=s, ylabel="participation ratio")
+grown = rows(mine, measure="rank of the first items", rank="participation ratio")
+for panel, state in zip(axes, ("trained", "untrained"), strict=True):
+    for i, task in enumerate(parameters.tasks):
+        found = rows(grown, state=state, task=task)
+        colour = figures.PALETTE[i]
+        panel.plot(found["items"], found["value"], "o-", ms=4, color=colour, label=task)
+        panel.fill_between(
+            found["items"], found["low"], found["high"], color=colour, alpha=0.2
+        )
+    panel.plot(
+        found["items"], found["null"], color=figures.NULL, label="random", zorder=0
+    )
+    panel.set(xscale="log", yscale="log", title=state, ylabel="participation ratio")
 axes[1].set_xlabel("gradients n")
 figures.legend_below(axes[1], columns=3)
 
 # %% tags=["hide-input"]
-rows = []
-for t, s in grown:
-    row = {"task": t, "state": s}
-    for label, curves in (("participation ratio", grown), ("rank at 90 %", ninety)):
-        slopes = stats.mean_interval([exponent(c) for c in curves[t, s]])
-        told = dict(unit="1", null=1.0, null_means="random directions")
-        records.append(
-            Record.of("L1", f"growth exponent, {label}, {s}, {t}", slopes, **told)
-        )
-        row[label] = str(slopes)
-    row[f"rank at 90 % at n = {examples // 4}"] = fmean(
-        c[examples // 4] for c in ninety[t, s]
-    )
-    row[f"at n = {examples}"] = fmean(c[examples] for c in ninety[t, s])
-    rows.append(row)
-print("growth exponents at unit norm from n / 4 to n (random directions 1, a rank 0)")
-figures.table(rows, index="task")
+slopes = rows(mine, measure="growth exponent")
+slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
+print(f"{shown}: growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)")
+tables.wide(slopes, "task", "of")
 
 # %% [markdown]
 # The participation ratio of yes-no questions is flat from about sixteen items on, that of counting nearly so: *this* rank does not grow. That of open questions rises with an exponent of about $0.6$, where random directions have $1$, and a number quoted for them is a statement about $n$. Sorting lies between.
@@ -324,40 +215,16 @@ figures.table(rows, index="task")
 #
 # $G$ is a sum over matrices, so each layer and each kind of matrix has a rank of its own.
 
-# %%
-KINDS = [k for k, _ in gram.KINDS]
-RANDOM = dict(unit="1", null=float(examples), null_means="random directions")
-
-
-def by_place(task, block, kind):
-    """Participation ratio at unit norm of one kind of matrix in one block, mean over the sets."""
-    values = []
-    for one in grams[task, "trained"]:
-        part = one.of(lambda name: gram.place(name) == (block, kind))
-        keep = part.diagonal() > 0
-        values.append(spectra.spectrum(spectra.unit(part[keep][:, keep])).participation_ratio)
-    return fmean(values)
-
-
-places = sorted(
-    {gram.place(n) for n in space.names}, key=lambda p: (p[0] or 0, KINDS.index(p[1]))
+# %% tags=["hide-input"]
+print(
+    f"{shown}, trained: participation ratio at unit norm (null: {parameters.examples})"
 )
-inner = [k for k in KINDS if any(b and kind == k for b, kind in places)]
-layers = sorted({b for b, _ in places if b})
+place = rows(mine, measure="participation ratio at a place")
+tables.wide(rows(place, task=parameters.tasks[0]), "matrix", "block")
 
 # %% tags=["hide-input"]
-rows = []
-for t in tasks[:2]:
-    for kind in inner:
-        row = {"task": t, "matrix": kind}
-        for b in layers:
-            value = by_place(t, b, kind)
-            row[f"block {b}"] = value
-            what = f"participation ratio, unit norm, block {b}, {kind}, {t}"
-            records.append(Record.of("L1", what, once(value), **RANDOM))
-        rows.append(row)
-print(f"participation ratio at unit norm, trained (random: {examples})")
-figures.table(rows, index="task")
+print(f"the same for {parameters.tasks[1]}")
+tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
 
 # %% [markdown]
 # For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-three to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
@@ -370,47 +237,39 @@ figures.table(rows, index="task")
 # This can be tested by an intervention: open questions, of which we keep those whose answer is among the $m$ most common ones.
 
 # %%
-pool = draw("open", 40 * examples, "answers")
-common = [a for a, _ in Counter(one.answer for one in pool).most_common()]
-
-
-def with_answers(m):
-    """A set of n open questions with m different answers, equally often as far as possible."""
-    kept = [[one for one in pool if one.answer == a] for a in common[:m]]
-    return [own[i] for i in range(examples) for own in kept if i < len(own)][:examples]
-
-
-by_answers = {
-    (m, s): measured(s, with_answers(m))
-    for m in answer_counts
-    for s in ("trained", "untrained")
-}
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising curves, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
-figure, (axes,) = figures.panels(1, height=3.2)
-for i, s in enumerate(("trained", "untrained")):
-    value = [
-        spectra.spectrum(spectra.unit(by_answers[m, s].total)).participation_ratio
-        for m in answer_counts
-    ]
-    axes.plot(answer_counts, value, marker="o", color=figures.PALETTE[i], label=s)
-    for m, v in zip(answer_counts, value, strict=True):
-        what = f"participation ratio, unit norm, open with {m} answers, {s}"
-        records.append(Record.of("L1", what, once(v), **RANDOM))
-        print(f"{s:9s} {m:3d} answers: participation ratio {v:.1f} (random {examples})")
-axes.plot(
-    answer_counts,
-    answer_counts,
-    color=figures.NULL,
-    label="number of answers",
-    zorder=0,
+pool = rank.answer_pool(one)
+few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
+print(sorted({item.answer for item in few}))
+answered = rank.grams(one, "trained", few)
+print(
+    f"participation ratio {rank.participation_ratio(answered.total):.3g} of {len(few)}"
 )
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising rows of dots, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
+figure, (axes,) = figures.panels(1, height=3.2)
+for i, state in enumerate(("trained", "untrained")):
+    found = rows(mine, measure="participation ratio by answers", state=state)
+    x, bars = (
+        found["answers"] * (1 + 0.04 * i),
+        found[["value", "low", "high"]].to_numpy().T,
+    )
+    figures.points(axes, x, *bars, label=state, color=figures.PALETTE[i])
+counts = list(parameters.answer_counts)
+axes.plot(counts, counts, color=figures.NULL, label="number of answers", zorder=0)
 axes.set(
     xscale="log", yscale="log", xlabel="different answers", ylabel="participation ratio"
 )
-axes.set_xticks(answer_counts, [str(m) for m in answer_counts])
+axes.set_xticks(counts, [str(m) for m in counts])
 axes.minorticks_off()
 figures.legend_below(axes)
+
+# %% tags=["hide-input"]
+found = rows(over, measure="participation ratio by answers")
+found = found.assign(run=found["model"] + ", " + found["state"])
+print(
+    f"participation ratio by number of different answers (null: {parameters.examples})"
+)
+tables.wide(found, "run", "answers")
 
 # %% [markdown]
 # **What we see.** The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
@@ -447,66 +306,29 @@ figures.legend_below(axes)
 #
 # So a sketch is unbiased for inner products and *biased for ranks*: it can never show more than $m$. And a random control that is sketched too has this bias most of all, since its $r=n$ is the largest.
 
-# %%
-KIND_NAMES = {"dense": "dense", "countsketch": "CountSketch"}
-task = "open" if "open" in tasks else tasks[0]
-made = {
-    (kind, m): sketches.Sketch(kind, m=m, d=d, seed=seed)
-    for kind in KIND_NAMES
-    for m in sketch_sizes
-}
-squares = sketches.Squares()
-asked = lesson(sets[task][0])
-exact = gram.grams(space, asked, blocks=blocks, also=[*made.values(), squares])
-
 # %% tags=["hide-input"]
-r = spectra.spectrum(spectra.unit(exact.total)).participation_ratio
-lengths = exact.total.diagonal().sqrt()
-rows = []
-for (kind, m), sketch in made.items():
-    scaled = sketch.gram / lengths / lengths[:, None]  # sketches of the unit vectors
-    seen, law = (
-        spectra.spectrum(scaled).participation_ratio,
-        sketches.participation_ratio(r, m),
-    )
-    expected = sketches.variance(
-        exact.total, m, squares=None if kind == "dense" else squares.gram
-    )
-    z = (sketch.gram - exact.total) / expected.sqrt()
-    spread = z[np.triu_indices(examples, 1)].square().mean().sqrt().item()
-    control = sketches.participation_ratio(float(examples), m)
-    told = dict(unit="1", null=control, null_means="sketched random directions")
-    what = f"participation ratio, {KIND_NAMES[kind]} m = {m}"
-    records.append(Record.of("L1", what, once(seen), predicted=law, **told))
-    rows.append(
-        {"sketch": KIND_NAMES[kind], "m": m, "participation ratio": seen, "law": law}
-        | {"exact": r, "sketched control": control, "error / its law": spread}
-    )
-print(
-    f"{task}, n = {examples}, unit norm; error: root mean square over pairs, 1 if the variance law holds"
-)
-figures.table(rows, index="sketch")
+seen = rows(mine, measure="sketched participation ratio")
+error = rows(mine, measure="error of sketched inner products / law")
+seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
+print(f"{shown}, unit norm; error: root mean square over pairs, 1 if the law holds")
+heads = {"sketch": "sketch", "m": "m", tables.VALUE: "participation ratio [95 %] (n)"}
+heads |= {"predicted": "law", "null": "sketched control", "error": "error / its law"}
+tables.show(seen, heads)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-sketch", "caption": "What a sketch of dimension m shows of a rank. Dots: measured; black: the law; dashed: the exact participation ratio; grey: what random directions of full rank n show through the same sketch. A small sketch makes everything look low-rank, the control first of all."}, "image": {"alt": "Rising curve of participation ratio against sketch dimension, below the exact value; the grey curve of the control rises with it."}}
 figure, (axes,) = figures.panels(1, height=3.2)
-fine = np.geomspace(sketch_sizes[0], sketch_sizes[-1], 50)
-for i, label in enumerate(KIND_NAMES.values()):
-    value = [row["participation ratio"] for row in rows if row["sketch"] == label]
-    figures.points(
-        axes,
-        np.array(sketch_sizes) * (1 + 0.06 * i),
-        value,
-        label=label,
-        color=figures.PALETTE[i],
-    )
-figures.law(axes, fine, [sketches.participation_ratio(r, m) for m in fine], "law")
-axes.plot(
-    fine,
-    [sketches.participation_ratio(float(examples), m) for m in fine],
-    color=figures.NULL,
-    label="control",
-)
-axes.axhline(r, ls="--", lw=1, color="black", label="exact")
+exact = rows(mine, measure="participation ratio before sketching")["value"].item()
+fine = np.geomspace(parameters.sketch_sizes[0], parameters.sketch_sizes[-1], 50)
+for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
+    x, bars = found["m"] * (1 + 0.06 * i), found[["value", "low", "high"]].to_numpy().T
+    figures.points(axes, x, *bars, label=name, color=figures.PALETTE[i])
+law = {
+    r: [sketches.participation_ratio(r, m) for m in fine]
+    for r in (exact, float(parameters.examples))
+}
+figures.law(axes, fine, law[exact], "law")
+axes.plot(fine, law[float(parameters.examples)], color=figures.NULL, label="control")
+axes.axhline(exact, ls="--", lw=1, color="black", label="exact")
 axes.set(
     xscale="log",
     yscale="log",
@@ -527,40 +349,12 @@ figures.legend_below(axes)
 #
 # **Across sizes.** The shipped models have one size. What size alone does can be seen on untrained networks of GPT-2's shapes, whose gradients know nothing.
 
-# %%
-from transformers import GPT2Config, GPT2LMHeadModel
-
-
-def untrained(width):
-    """A fresh GPT-2 of four blocks, this wide, for the model's tokenizer."""
-    tokens = found.model.get_input_embeddings().weight.shape[0]
-    shape = dict(n_layer=4, n_head=4, n_positions=max(64, asked.tokens.shape[1]))
-    config = GPT2Config(
-        vocab_size=tokens, n_embd=width, bos_token_id=0, eos_token_id=0, **shape
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return GPT2LMHeadModel(config).to(device).eval()
-
-
-sizes = {}
-for width in widths:
-    fresh = ParameterSpace(untrained(width))
-    for t in tasks[:2]:
-        g = gram.grams(fresh, lesson(sets[t][0]))
-        sizes[width, t] = fresh.d, spectra.spectrum(spectra.unit(g.total)).participation_ratio
-
 # %% tags=["hide-input"]
-rows = []
-for width in widths:
-    row = {"width": width, "parameters": f"{sizes[width, tasks[0]][0]:,}"}
-    row |= {t: sizes[width, t][1] for t in tasks[:2]}
-    rows.append(row)
-    for t in tasks[:2]:
-        what = f"participation ratio, unit norm, untrained of width {width}, {t}"
-        records.append(Record.of("L1", what, once(sizes[width, t][1]), **RANDOM))
-print(f"participation ratio at unit norm, untrained networks (random: {examples})")
-figures.table(rows, index="width")
+print(
+    f"untrained networks, with the tokens of {shown}: participation ratio at unit norm"
+)
+print(f"null: {parameters.examples}")
+tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
 
 # %% [markdown]
 # **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
@@ -598,167 +392,74 @@ figures.table(rows, index="width")
 # of its means over true and false claims, at the last block: the step that moves activations fastest along a steering vector. The reference is computed in double precision throughout; float32 and bfloat16 stand beside it.
 
 # %%
-RELATIVE = np.logspace(-6, 0, 13)
-LAST = len(found.blocks)
-questions = {
-    part: lesson(draw(tasks[0], regime_items, part)) for part in ("select", "held")
-}
-claims = draw("claim", 64, "claims")
-exact_model = loading.load(
-    model, device=device, dtype="float64", allow_download=allow_download
-)
-fine_space = ParameterSpace(exact_model.model)
-length = fine_space.flatten().norm().item()
-
-
-def lines(model_found, space):
-    """Unit directions in weight space, by name."""
-    g = space.gradient(supervised.loss, questions["select"])
-    found_lines = {
-        f"random {i}": directions.unit(random_search.noise(space, seed, i))
-        for i in range(random_directions)
-    }
-    found_lines["gradient"] = directions.unit(g)
-    found_lines["LoRA step"] = directions.lora(space, g, model_found.attention, 4, seed)
-    labels = [one.label for one in claims]
-    found_lines["steering"] = directions.steering(
-        model_found, space, lesson(claims), LAST, labels
-    )
-    for b in layers:
-        noise = random_search.noise(space, seed, -b)
-        found_lines[f"block {b}"] = directions.inside(space, noise, f".{b - 1}.")
-    return found_lines
-
-
-# %%
-with double.Throughout():
-    along = lines(exact_model, fine_space)
-    scales = (RELATIVE * length).tolist()
-    straight = dict(
-        zip(
-            along,
-            linearity.measure(
-                fine_space,
-                supervised.loss,
-                questions["select"],
-                list(along.values()),
-                scales,
-            ),
-            strict=True,
-        )
-    )
-    product = fine_space.hvp_operator(supervised.loss, questions["select"])
-    bend = dict(zip(along, hessian.along(product, list(along.values())), strict=True))
-    del product
-
-# %%
-select, held = questions["select"], questions["held"]
-a = -space.gradient(supervised.loss, select)
-operator = space.hvp_operator(supervised.loss, select)
-traced = hessian.trace(operator, a, probes, seed)
-kappa = hessian.along(operator, [directions.unit(a)])[0]
-del operator
-slope, tr = a.norm().item(), traced.estimate
-print(f"|g| = {slope:.3f}, tr H = {traced:.0f}, curvature along g {kappa:.1f}")
-
-# %%
-coarse = {}
-for kind in ("float32", "bfloat16"):
-    rough = loading.load(
-        model, device=device, dtype=kind, allow_download=allow_download
-    )
-    rough_space = ParameterSpace(rough.model)
-    two = [
-        along["random 0"].to(rough_space.dtype),
-        along["gradient"].to(rough_space.dtype),
-    ]
-    coarse[kind] = linearity.measure(
-        rough_space, supervised.loss, questions["select"], two, scales
-    )
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
+lines = rank.regimes(one, SHOWN)  # in double precision
+for name in SHOWN:
+    end = lines.regimes[name].crossing / lines.length
+    law = lines.predicted(name) / lines.length
+    print(
+        f"{name}: F1 and F2 cross at {end:.2g} |theta|; by one Hessian product {law:.2g}"
+    )
+
+# %% tags=["hide-input"]
+star = rank.predicted_step(one)  # slope, trace and curvature along the gradient
+print(f"|g| = {star.slope:.3f}, tr H = {star.trace:.0f}, along g {star.along:.1f}")
+table = []
+for name in SHOWN:
+    regime, length = lines.regimes[name], lines.length
+    by_trace = 2 * abs(regime.slope) * one.space.d / abs(star.trace.estimate)
+    table.append(
+        {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
+    )
+    table[-1] |= {
+        "crossing / |theta|": regime.crossing / length,
+        "from u.Hu": lines.predicted(name) / length,
+    }
+    table[-1] |= {"from tr H": by_trace / length if name == "random 0" else None}
+    table[-1] |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
+tables.show(pd.DataFrame(table), list(table[0]))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 figure, axes = figures.panels(len(SHOWN), height=2.5)
 for panel, name in zip(axes, SHOWN, strict=True):
-    one, s = straight[name], straight[name].scales
-    figures.points(
-        panel, RELATIVE, np.abs(one.f1), color=figures.PALETTE[0], label="|F1|"
-    )
-    figures.points(
-        panel, RELATIVE, np.abs(one.f2), color=figures.PALETTE[1], label="|F2|"
-    )
-    figures.law(panel, RELATIVE, np.abs(s * one.slope), "first order")
-    figures.law(panel, RELATIVE, np.abs(s**2 * bend[name] / 2), "curvature", ls="--")
-    panel.axvline(one.crossing / length, color="black", lw=1, ls=":")
+    regime, s = lines.regimes[name], lines.regimes[name].scales
+    for i, (label, part) in enumerate({"|F1|": regime.f1, "|F2|": regime.f2}.items()):
+        colour = figures.PALETTE[i]
+        figures.points(panel, rank.SCALES, np.abs(part), color=colour, label=label)
+    figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
+    bend = np.abs(s**2 * lines.curvature[name] / 2)
+    figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
+    panel.axvline(regime.crossing / lines.length, color="black", lw=1, ls=":")
     panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
 axes[-1].set_xlabel(r"scale / $\Vert\theta\Vert$")
 figures.legend_below(axes[-1])
 
+# %% [markdown]
+# Over seeds, with more directions (several random ones, and one inside of each block):
+
 # %% tags=["hide-input"]
-rows = []
-for name, one in straight.items():
-    crossing = one.crossing
-    predicted = 2 * abs(one.slope) / abs(bend[name])
-    from_trace = 2 * abs(one.slope) * d / abs(tr)
-    decades = np.log10(crossing / scales[0])
-    good = one.scales[np.cumsum(one.error >= 0.1) == 0]  # before it is first off
-    rows.append(
-        {"direction": name, "slope": one.slope, "u.Hu": bend[name]}
-        | {"crossing / |theta|": crossing / length}
-        | {"from u.Hu": predicted / length, "ratio": crossing / predicted}
-        | {"from tr H": from_trace / length if name.startswith("random") else "-"}
-        | {"F1 within 10 % up to": (good.max() if len(good) else 0.0) / length}
-    )
-    value = once(decades)
-    told = dict(unit="decades", null=0.0, null_means="no linear regime in the range")
-    records.append(Record.of("L2", f"decades of linear regime, {name}", value, **told))
-print(f"scales from {RELATIVE[0]:.0e} to {RELATIVE[-1]:.0e} of |theta| = {length:.0f}")
-figures.table(rows, index="direction")
+print("decades of linear regime (null: 0, no linear regime in the range)")
+decades = rows(over, measure="decades of linear regime")
+tables.wide(decades, "direction", "model")
 
-# %%
-blind = [n for n in straight if n.startswith("random")]
-cross = np.log10([straight[n].crossing for n in blind])
-law = np.log10([2 * abs(straight[n].slope) / abs(bend[n]) for n in blind])
-miss = np.abs(cross - law)
-others = np.abs(cross[:, None] - law)  # by the prediction of another direction
-swapped = (others.sum(1) - np.diag(others)) / (len(blind) - 1)
-told = dict(unit="decades", null=swapped.mean(), null_means="another's prediction")
-what = "error of the predicted crossing, random directions"
-records.append(Record.of("L2", what, stats.mean_interval(miss), **told))
-told = dict(unit="decades", null=0.0, null_means="no better than another's")
-gap = stats.mean_interval(miss - swapped)
-records.append(Record.of("L2", f"{what}, less that of another's", gap, **told))
-print(f"predicted crossing off by {stats.mean_interval(miss)} decades")
-print(f"by the prediction of another direction: {swapped.mean():.2f}")
-middle = stats.mean_interval(cross - np.log10(length))
-told = dict(
-    unit="decades",
-    null=float(np.log10(RELATIVE[0])),
-    null_means="no linear regime in the range",
-)
-records.append(
-    Record.of("L2", "log10 crossing / |theta|, random directions", middle, **told)
-)
-print(f"log10 of the crossing in |theta|: {middle}")
+# %% tags=["hide-input"]
+ends = rows(over, claim="L2", unit="decades", direction=None)
+print("the end of the linear regime along random directions, in decades")
+heads = {"model": "model", "measure": "measured", tables.VALUE: "decades [95 %] (n)"}
+tables.show(ends, heads | {"null": "null", "null_means": "which is"})
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the length of theta drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the length of theta drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
 figure, axes = figures.panels(2, height=2.8)
-for panel, i, name in zip(axes, (0, 1), ("random 0", "gradient"), strict=True):
-    curves = {
-        "float64": straight[name],
-        "float32": coarse["float32"][i],
-        "bfloat16": coarse["bfloat16"][i],
-    }
-    for j, (kind, one) in enumerate(curves.items()):
-        shown = np.where(np.isfinite(one.ratio) & (one.ratio > 0), one.ratio, np.nan)
+names = ("random 0", "gradient")
+curves = {"float64": lines.regimes}
+for kind in ("float32", "bfloat16"):
+    curves[kind] = rank.in_rounded(one, lines, kind, names)
+for panel, name in zip(axes, names, strict=True):
+    for i, (kind, found) in enumerate(curves.items()):
+        ratio = found[name].ratio
+        ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, np.nan)
         panel.plot(
-            RELATIVE,
-            shown,
-            marker="o",
-            ms=4,
-            lw=1,
-            color=figures.PALETTE[j],
-            label=kind,
+            rank.SCALES, ratio, "o-", ms=4, lw=1, color=figures.PALETTE[i], label=kind
         )
     figures.null_line(panel, 1, "crossing")
     panel.set(xscale="log", yscale="log", title=name, ylabel="|F2 / F1|")
@@ -779,323 +480,163 @@ figures.legend_below(axes[1])
 # (llm-search)=
 # ## What it buys: the right step for random search
 #
-# Chapter 1 gives the best of $N$ Gaussian candidates a mean gain of $\sigma\lVert a\rVert m_N$ on a straight loss ($a=-g$; $m_N$ is the mean of the largest of $N$ standard normals), and on a quadratic one, to the candidate that is best to first order (a lower bound for the best by loss),
+# Chapter 1 gives the best of $N$ Gaussian candidates a mean gain of $\sigma\lVert a\rVert m_N$ on a linear loss ($a=-g$; $m_N$ is the mean of the largest of $N$ standard normals), and on a quadratic one, to the candidate that is best to first order (a lower bound for the best by loss),
 #
 # $$ \sigma\lVert a\rVert m_N-\tfrac12\sigma^2\big(\mathrm{tr}H+\kappa(q_N-1)\big),\qquad \sigma^\ast=\frac{\lVert a\rVert m_N}{\mathrm{tr}H+\kappa(q_N-1)}, $$ (eq-sigma-star)
 #
 # with $\kappa=a\cdot Ha/\lVert a\rVert^2$ and $q_N$ the second moment of that largest value. All of it can be measured *before* the search: $\lVert a\rVert$ by one gradient, $\kappa$ by one Hessian product, and the trace by Hutchinson's estimator {cite}`hutchinson1990stochastic`, the mean of $z\cdot Hz$ over random signs $z$. Does the step that they name turn out to be the right one on a language model, over all of its weights?
 
 # %%
-N = min(
-    16, candidates // 4
-)  # the best of N, by exact order statistics from all candidates
-sigma_star = laws.optimal_sigma(slope, tr, N, along=kappa)
 print(
-    f"sigma* = {sigma_star:.2e}, a step of {sigma_star * d**0.5 / length:.3f} |theta|"
+    f"sigma* = {star.sigma:.2e}, a step of {star.sigma * one.space.d**0.5 / lines.length:.3f} |theta|"
 )
-told = dict(unit="1", null=float(d), null_means="equal curvature in all directions")
-effective = [x / kappa for x in (tr, traced.low, traced.high)]
-one = stats.Interval(effective[0], min(effective), max(effective), 0.95, traced.n)
-records.append(Record.of("L2", "effective dimension tr H / kappa", one, **told))
+tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
+print(f"cosine of the gradients on the two sets of questions: {tried.alike:.2f}")
+for step in rank.best_of_n(one, star, tried):
+    print(f"at {step.multiple:g} sigma*: best of {star.n} gains {step.best:.4f} nats")
+    print(f"  law with curvature {step.law:.4f}, Theorem 1 {step.first_order:.4f}")
+    print(f"  on other questions {step.held_out:.4f}, one candidate {step.mean:.4f}")
 
-# %%
-MULTIPLES = [0.1, 0.3, 1.0, 3.0, 10.0]
-sigmas = [m * sigma_star for m in MULTIPLES]
-asked_search = dict(candidates=candidates, seed=seed)
-gains = random_search.gains(
-    space, supervised.loss, [select, held], sigmas=sigmas, **asked_search
-)
-linear = np.array(
-    [(random_search.noise(space, seed, i) @ a).item() for i in range(candidates)]
-)
-b = -space.gradient(supervised.loss, held)
-both = [x.double().cpu().numpy() for x in (a, b)]
-alike = torch.nn.functional.cosine_similarity(a, b, dim=0).item()
-print(f"cosine of the gradients on the two sets of questions: {alike:.2f}")
+# %% [markdown]
+# Over seeds, in units of the best gain that the law promises for the seed:
 
 # %% tags=["hide-input"]
-rows, curve = [], {"selected": [], "held out": []}
-for j, (m, sigma) in enumerate(zip(MULTIPLES, sigmas, strict=True)):
-    own, other = gains[:, j, 0], gains[:, j, 1]
-    first_order = laws.best_of_n_gain(sigma, slope, N)
-    curved = laws.linear_winner_gain(sigma, slope, tr, kappa, N)
-    luck = dict(control=sigma * linear, control_mean=first_order)
-    best = random_search.best_of_n(own, N, seed, **luck)
-    out = random_search.expected_best(own, N, measured=other)
-    curve["selected"].append((best.estimate, best.low, best.high))
-    curve["held out"].append((out, out, out))
-    told = dict(unit="nats", null=0.0, null_means="no gain")
-    where = f"at {m:g} sigma*"
-    records.append(
-        Record.of("L2", f"best of {N}, {where}", best, predicted=curved, **told)
-    )
-    other_law = laws.held_out_gain(sigma, *both, N)
-    what = f"best of {N}, held out, {where}"
-    records.append(Record.of("L2", what, once(out), predicted=other_law, **told))
-    ends = [x / first_order for x in (best.estimate, best.low, best.high)]
-    told = dict(unit="1", null=0.0, null_means="no gain")
-    what = f"best of {N} / Theorem 1, {where}"
-    share = stats.Interval(*ends, 0.95, best.n)
-    rest = once(out / best.estimate)
-    kept = f"held out / selected, best of {N}, {where}"
-    records.append(Record.of("L2", kept, rest, predicted=1.0, **told))
-    records.append(Record.of("L2", what, share, predicted=1.0, **told))
-    rows.append(
-        {"sigma / sigma*": m, f"best of {N}": f"{best:.4f}", "curvature law": curved}
-        | {"Theorem 1": first_order, "held out": out, "first order there": other_law}
-        | {"mean of one": own.mean()}
-    )
-print(f"gains in nats over a loss of {space.loss(supervised.loss, select):.3f}; null 0")
-figures.table(rows, index="sigma / sigma*")
+gains = rows(observed.frame, model=shown, measure="gain")
+best = rows(gains, questions="selected", multiple=1.0).set_index("seed")["predicted"]
+scale = gains["seed"].map(best)
+for column in ("value", "low", "high", "predicted"):
+    gains[column] = gains[column] / scale
+gains = over_seeds(gains)
+heads = {
+    "multiple": "sigma / sigma*",
+    "questions": "questions",
+    tables.VALUE: "gain [95 %] (n)",
+}
+print(
+    f"{shown}: gain / best gain of the law; null: 0; law: with curvature, or first order"
+)
+tables.show(gains, heads | {"predicted": "law"})
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
-fine = np.geomspace(MULTIPLES[0], MULTIPLES[-1], 100)
-best_possible = laws.optimal_gain(slope, tr, N, along=kappa)
-for (label, values), colour in zip(curve.items(), figures.PALETTE, strict=False):
-    value, low, high = np.array(values).T / best_possible
-    figures.points(axes, MULTIPLES, value, low, high, label=label, color=colour)
-figures.law(
-    axes,
-    fine,
-    [
-        laws.linear_winner_gain(m * sigma_star, slope, tr, kappa, N) / best_possible
-        for m in fine
-    ],
-    "curvature law",
-)
-figures.law(
-    axes,
-    fine,
-    [laws.best_of_n_gain(m * sigma_star, slope, N) / best_possible for m in fine],
-    "Theorem 1",
-    ls="--",
-)
+for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
+    bars = found[["value", "low", "high"]].to_numpy().T
+    look = dict(label=name, color=figures.PALETTE[i])
+    figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
+fine = np.geomspace(gains["multiple"].min(), gains["multiple"].max(), 100)
+figures.law(axes, fine, 2 * fine - fine**2, "curvature law")
+figures.law(axes, fine, 2 * fine, "Theorem 1", ls="--")
 figures.null_line(axes, 0, "no gain")
-axes.set(
-    xscale="log",
-    ylim=(-6, 4),
-    xlabel=r"$\sigma/\sigma^\ast$",
-    ylabel="gain / best gain of the law",
-)
+axes.set(xscale="log", ylim=(-6, 4), xlabel=r"$\sigma/\sigma^\ast$")
+axes.set_ylabel("gain / best gain of the law")
 figures.legend_below(axes)
 
-# %%
-top = max(range(len(MULTIPLES)), key=lambda j: curve["selected"][j][0])
-reached = curve["selected"][MULTIPLES.index(1.0)][0] / curve["selected"][top][0]
-blindly = fmean(max(v[0], 0) for v in curve["selected"]) / curve["selected"][top][0]
-told = dict(unit="1", null=blindly, null_means="one of the five, losses as no gain")
-what = "gain at sigma* / largest gain over the steps"
-records.append(Record.of("L2", what, once(reached), **told))
-print(f"best step: {MULTIPLES[top]:g} sigma*")
-print(f"sigma* has {reached:.2f} of its gain (a blind choice: {blindly:.2f})")
-
 # %% [markdown]
-# Two more of chapter 1's laws, on the real model at $0.3\,\sigma^\ast$. *Antithetic pairs*: try $\epsilon$ and $-\epsilon$. On a straight loss the best of $N/2$ such pairs gains $\sigma\lVert a\rVert\,E\max|z_i|$ over $N/2$ normals, a little more than $N$ independent draws. *Tied noise*: a generator that is re-seeded for every tensor gives all tensors the same stream, so parts of $a$ at one place of the stream add up before they count.
+# Two more of chapter 1's laws, on the real model at $0.3\,\sigma^\ast$. *Antithetic pairs*: try $\epsilon$ and $-\epsilon$. Where the loss is linear the best of $N/2$ such pairs gains $\sigma\lVert a\rVert\,E\max|z_i|$ over $N/2$ normals, a little more than $N$ independent draws. *Tied noise*: a generator that is re-seeded for every tensor gives all tensors the same stream, so parts of $a$ at one place of the stream add up before they count.
+#
+# Both, and what else the search says, over seeds and on all models:
 
-# %%
-sigma = 0.3 * sigma_star
-
-
-def signed(i):
-    """Antithetic directions: each normal draw, then its opposite."""
-    return random_search.noise(space, seed, i // 2) * (1 if i % 2 == 0 else -1)
-
-
-def tied(i):
-    """The same stream of noise for every tensor."""
-    return random_search.noise(space, seed, i, tied=True)
-
-
-small = dict(sigmas=[sigma], **asked_search)
-pairs = random_search.gains(
-    space, supervised.loss, [select], direction=signed, **small
-)[:, 0, 0]
-knots = random_search.gains(space, supervised.loss, [select], direction=tied, **small)[
-    :, 0, 0
-]
-
-# %%
-from scipy.integrate import quad
-from scipy.stats import norm
-
-half = N // 2
-largest_abs, its_square = (
-    quad(lambda x, p=p: p * x ** (p - 1) * (1 - (2 * norm.cdf(x) - 1) ** half), 0, 12)[
-        0
-    ]
-    for p in (1, 2)
+# %% tags=["hide-input"]
+names = ["effective dimension", "gain at sigma* / largest gain over the steps"]
+names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
+names += ["gain of the best antithetic pair / law"]
+found = rows(over, measure=names)
+found = found.assign(
+    at=found["noise"]
+    .fillna(found["multiple"].astype(str) + " sigma*")
+    .replace("nan sigma*", "")
 )
-stream = torch.zeros(max(p.numel() for p in space.parameters()), device=device)
-for part in space.split(a).values():
-    stream[: part.numel()] += part.reshape(-1)  # the streams of all tensors begin alike
-laws = {
-    "independent": (gains[:, 1, 0].std(ddof=1), sigma * slope),
-    "tied": (knots.std(ddof=1), sigma * stream.norm().item()),
+heads = {
+    "measure": "measured",
+    "at": "at, or noise",
+    "model": "model",
+    tables.VALUE: "value [95 %] (n)",
 }
-for name, (seen, law) in laws.items():
-    told = dict(unit="1", null=0.0, null_means="no spread", predicted=1.0)
-    what = f"spread of gains / law, {name} noise"
-    records.append(Record.of("L2", what, once(seen / law), **told))
-    print(f"{name:12s} spread of the gains {seen:.2e}, law {law:.2e}")
-
-# %%
-best_pair = pairs.reshape(-1, 2).max(1)
-seen = random_search.expected_best(best_pair, half)
-law = sigma * slope * largest_abs - sigma**2 * (tr + kappa * (its_square - 1)) / 2
-told = dict(unit="nats", null=0.0, null_means="no gain", predicted=law)
-what = f"best of {half} antithetic pairs"
-records.append(Record.of("L2", what, once(seen), **told))
-told = dict(unit="1", null=0.0, null_means="no gain", predicted=1.0)
-records.append(Record.of("L2", f"{what} / law", once(seen / law), **told))
-usual = laws.linear_winner_gain(sigma, slope, tr, kappa, N)
-print(f"best of {half} antithetic pairs {seen:.4f}, law {law:.4f}")
-print(f"best of {N} independent draws {curve['selected'][1][0]:.4f}, law {usual:.4f}")
+tables.show(found, heads | {"null": "null", "null_means": "which is"})
 
 # %% [markdown]
 # **What we see.** *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
-# So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That number is a few to about ten on average over seeds in the three models (last tables), of nearly a million directions, and it scatters widely between seeds. (Where negative curvatures take from the trace it can fall below one, and counts nothing any more.)
+# So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That number is a few to about ten on average over seeds in the three models (table above), of nearly a million directions, and it scatters widely between seeds. (Where negative curvatures take from the trace it can fall below one, and counts nothing any more.)
 #
-# *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind a part of it is left at short steps, about what the overlap of the two gradients promises or less, and nothing reliable at $\sigma^\ast$: the curvature there is paid in full. Over seeds and models this part scatters widely (last table of this chapter's measurements). Random search on two dozen questions mostly fits these questions.
+# *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind a part of it is left at short steps, about what the overlap of the two gradients promises or less, and nothing reliable at $\sigma^\ast$: the curvature there is paid in full. Over seeds and models this part scatters widely (table above). Random search on two dozen questions mostly fits these questions.
 #
 # *Antithetic pairs* and *tied noise* follow their laws within the scatter of 64 candidates. Tied noise happens to do no harm here, because the parts of the gradient that share noise are nearly orthogonal; chapter 1 shows where it does.
 #
 # **What this does not show.** That such a search is useful: the gains are thousandths of a nat on a model that answers nearly everything already. It shows that its size can be predicted.
 
-# %% tags=["hide-input"]
-filed = {"chapter": "04_llm_rank", "profile": profile, "seed": seed}
-filed["model"] = found.name.rstrip("/").replace("/", "--")
-result = results.write(records, parameters=parameters, device=device, **filed)
-print(f"{len(records)} values filed")
+# %% [markdown]
+# (live-llm)=
+# ## How near the live case is to what was filed
+#
+# The live case was made by the same steps as the observations of its model and seed. So its numbers must be those that were filed, up to the rounding of another processor.
+
+# %%
+live = Observations()
+for task in live_tasks:
+    rank.file_ranks(live, one, task, "trained", grams[task])
+    rank.file_growth(live, task, "trained", grams[task])
+rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
+rank.file_decades(live, lines)
+rank.file_steps(live, one, star, rank.best_of_n(one, star, tried))
+
+# %%
+live = live.frame()
+filed = observed.frame.query("model == @shown and seed == @seed")
+keys = [name for name in live.columns if name in filed.columns]
+keys = [
+    k
+    for k in keys
+    if k not in ("value", "low", "high", "n", "unit", "null", "null_means", "predicted")
+]
+both = live.merge(filed, on=keys, suffixes=("", " filed"))
+gap = (both["value"] - both["value filed"]).abs() / both["value filed"].abs()
+print(f"{len(both)} of {len(live)} live values are filed for {shown}, seed {seed}")
+print(f"largest relative difference: {gap.max():.1e}")
 
 # %% [markdown]
 # (across-seeds-llm)=
-# ## Across seeds and models
+# ## Across models
 #
-# Everything above was one run with one seed, which fixes the items, the untrained twin, the directions, the probes and the noise; the trained model is the same. The same chapter was run with other seeds and on the other small models. From here on an interval is Student's $t$ interval over seeds.
-
-# %%
-over = crossed.gather(result)
-own_seeds = next(iter(over.models.values()))
-print(over)
+# The same was measured on the other small models, with the same seeds.
 
 # %% tags=["hide-input"]
-rows = []
-for name in over.models:
-    for t in tasks:
-        row = {"model": name, "task": t}
-        for label, quantity in (
-            ("trained, unit norm", f"participation ratio, unit norm, trained, {t}"),
-            ("untrained, unit norm", f"participation ratio, unit norm, untrained, {t}"),
-            ("raw / control", f"participation ratio / control, raw, trained, {t}"),
-            ("growth exponent", f"growth exponent, participation ratio, trained, {t}"),
-            ("of the rank at 90 %", f"growth exponent, rank at 90 %, trained, {t}"),
-        ):
-            x = over.record(name, "L1", quantity)
-            row[label] = f"{x.value:.3g} [{x.low:.3g}, {x.high:.3g}]"
-        rows.append(row)
-control = over.record(
-    model_name := next(iter(over.models)),
-    "L1",
-    f"participation ratio, unit norm, trained, {tasks[0]}",
-).null
-print(
-    f"participation ratios over seeds (control at unit norm {control:.0f}; raw / control: 1; growth: 1)"
+found = rows(over, claim="L1", measure="participation ratio", view="unit norm")
+found = found[found["state"] != "shuffled labels"]
+found = found.assign(run=found["model"] + ", " + found["task"])
+print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
+tables.wide(found, "run", "state")
+
+# %% tags=["hide-input"]
+share = rows(over, measure="participation ratio / control", view="raw", state="trained")
+slope = rows(over, measure="growth exponent", state="trained")
+table = pd.concat(
+    [share.assign(what="raw / control"), slope.assign(what="growth, " + slope["rank"])]
 )
-figures.table(rows, index="model")
-
-# %% tags=["hide-input"]
-rows = []
-for name in over.models:
-    for s in ("trained", "untrained"):
-        row = {"model": name, "state": s}
-        for m in answer_counts:
-            what = f"participation ratio, unit norm, open with {m} answers, {s}"
-            x = over.record(name, "L1", what)
-            row[f"{m} answers"] = f"{x.value:.3g} [{x.low:.3g}, {x.high:.3g}]"
-        rows.append(row)
-print(f"participation ratio of open questions by number of answers (null {examples})")
-figures.table(rows, index="model")
+table = table.assign(run=table["model"] + ", " + table["task"])
+print("trained; raw / control: participation ratio, null 1; growth exponents: null 1")
+tables.wide(table, "run", "what")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-models", "caption": "Participation ratio at unit norm over seeds, trained (filled) and untrained (open), for three models and four tasks; grey: random directions. Trained, the order of the tasks is the same in every model; untrained it is not: in OLMo2 yes-no questions then lie above counting and sorting."}, "image": {"alt": "Dot plot with the tasks as rungs, one colour a model, filled and open symbols."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-rungs = np.arange(len(tasks))[::-1]
-for i, name in enumerate(over.models):
-    for s, fill in (("trained", None), ("untrained", "none")):
-        found_here = [
-            over.record(name, "L1", f"participation ratio, unit norm, {s}, {t}")
-            for t in tasks
-        ]
-        value, low, high = np.array(
-            [(x.value, max(x.low, 1), x.high) for x in found_here]
-        ).T
-        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{name}, {s}")
-        axes.errorbar(
-            value,
-            rungs + 0.2 - 0.2 * i,
-            xerr=np.abs([value - low, high - value]),
-            **{**figures.DOTS, **look},
+rungs = np.arange(len(parameters.tasks))[::-1]
+for i, name in enumerate(models):
+    for state, fill in (("trained", None), ("untrained", "none")):
+        spans = rows(found, model=name, state=state).set_index("task")
+        spans = spans.loc[list(parameters.tasks), ["value", "low", "high"]].clip(
+            lower=1
         )
-axes.axvline(control, color=figures.NULL, label="random", zorder=0)
-axes.set_yticks(rungs, tasks)
-axes.set_ylim(-0.6, len(tasks) - 0.4)
-axes.set(xscale="log", xlabel="participation ratio, unit norm")
+        value, low, high = spans.to_numpy().T
+        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{name}, {state}")
+        bars = np.abs([value - low, high - value])
+        axes.errorbar(
+            value, rungs + 0.2 - 0.2 * i, xerr=bars, **{**figures.DOTS, **look}
+        )
+axes.axvline(found["null"].mean(), color=figures.NULL, label="random", zorder=0)
+axes.set_yticks(rungs, parameters.tasks)
+axes.set(
+    xscale="log", xlabel="participation ratio, unit norm", ylim=(-0.6, len(rungs) - 0.4)
+)
 figures.legend_below(axes)
-
-# %% tags=["hide-input"]
-rows = []
-for name in over.models:
-    row = {"model": name}
-    for label, quantity in (
-        *(
-            (f"decades, {line}", f"decades of linear regime, {line}")
-            for line in ("gradient", "LoRA step", "steering")
-        ),
-        ("log10 crossing, random", "log10 crossing / |theta|, random directions"),
-        (
-            "error of the prediction",
-            "error of the predicted crossing, random directions",
-        ),
-        ("by another's prediction", None),
-        ("tr H / kappa", "effective dimension tr H / kappa"),
-        ("gain at sigma* / largest", "gain at sigma* / largest gain over the steps"),
-        ("a blind choice", None),
-        (
-            "held out / selected, 0.1 sigma*",
-            f"held out / selected, best of {N}, at 0.1 sigma*",
-        ),
-        (
-            "held out / selected, sigma*",
-            f"held out / selected, best of {N}, at 1 sigma*",
-        ),
-        ("pairs / law", f"best of {half} antithetic pairs / law"),
-        (
-            "spread / law, independent",
-            "spread of gains / law, independent noise",
-        ),
-        ("spread / law, tied", "spread of gains / law, tied noise"),
-        *(
-            (f"decades, block {b}", f"decades of linear regime, block {b}")
-            for b in layers
-        ),
-    ):
-        if quantity is None:
-            row[label] = f"{x.null:.2f}"
-            continue
-        x = over.record(name, "L2", quantity)
-        row[label] = f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
-    rows.append(row)
-print(
-    "linear regime and random search over seeds; nulls: 0, -6 for the crossing, d for tr H / kappa"
-)
-figures.table(
-    [
-        {"quantity": k, **{r["model"]: r[k] for r in rows}}
-        for k in rows[0]
-        if k != "model"
-    ],
-    index="quantity",
-)
 
 # %% [markdown]
 # **What we see.** *Rank.* After training the three models agree: participation ratios of two to three for yes-no questions, six to eleven for counting, about twenty to twenty-five for sorting, some forty to sixty for open questions, and growth with $n$ in the same order. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
@@ -1108,65 +649,21 @@ figures.table(
 # (claims-llm)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in the code below, as in the chapters before. The bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest scale tried, $10^{-6}\lVert\theta\rVert$. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest scale tried, $10^{-6}\lVert\theta\rVert$. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
 
 # %%
-below, above = verdicts.falls_below, verdicts.exceeds
-rules = {
-    "L1": [
-        (f"participation ratio / control, {v}, trained, {t}", below, 0.5)
-        for t in tasks
-        for v in ("raw", "unit norm")
-    ],
-    "L2": [
-        *(
-            (f"decades of linear regime, {line}", above, 1.0)
-            for line in ("random 0", "gradient", "LoRA step", "steering")
-        ),
-        (
-            "error of the predicted crossing, random directions, less that of another's",
-            below,
-            0,
-        ),
-    ],
-}
-judged = [
-    verdicts.row(own_seeds.record(claim, q), rule, edge)
-    for claim, asked_rules in rules.items()
-    for q, rule, edge in asked_rules
-]
+judged = claims.judge("rank", over, shown)
+heads = ["claim", "statement", "paper", "verdict", "reproduced"]
+tables.show(claims.summary(judged), heads)
 
-# %%
-statements = {
-    "L1": "the rank is below half of that of a random control",
-    "L2": "a linear regime exists and F1, F2 and curvature locate it",
-}
-figures.table(verdicts.by_claim(judged, statements), index="claim")
-
-# %% tags=["hide-output"]
-figures.table(judged, index="claim")
+# %% tags=["hide-input"]
+tables.verdicts(judged)
 
 # %% [markdown]
 # Beyond the paper, by the same rules: is the low rank there before training? Does it stop growing with $n$? Does the measured $\sigma^\ast$ name the right step, and does Theorem 1 hold at a tenth of it and at it?
 
 # %% tags=["hide-input"]
-agree = verdicts.agrees
-beyond = [
-    *(
-        ("L1", f"participation ratio / control, unit norm, untrained, {t}", below, 0.5)
-        for t in tasks
-    ),
-    *(
-        ("L1", f"growth exponent, {what}, trained, {t}", below, 0.2)
-        for what in ("participation ratio", "rank at 90 %")
-        for t in tasks
-    ),
-    ("L2", "gain at sigma* / largest gain over the steps", above, 0.8),
-    ("L2", f"best of {N} / Theorem 1, at 0.1 sigma*", agree, 0.15),
-    ("L2", f"best of {N} / Theorem 1, at 1 sigma*", agree, 0.15),
-]
-rows = [verdicts.row(own_seeds.record(c, q), rule, edge) for c, q, rule, edge in beyond]
-figures.table(rows, index="claim")
+tables.verdicts(claims.judge("rank", over, shown, beyond=True))
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1206,9 +703,11 @@ figures.table(rows, index="claim")
 dice = seeding.generator(seed, "ghost")
 x, e = (torch.randn(6, 5, w, generator=dice, dtype=torch.float64) for w in (7, 9))
 formed = torch.einsum("ito,itk->iok", e, x).flatten(1)
-ghost = (torch.einsum("iso,jto->ijst", e, e) * torch.einsum("isk,jtk->ijst", x, x)).sum(
-    (2, 3)
+inputs, outputs = (
+    torch.einsum("isk,jtk->ijst", x, x),
+    torch.einsum("iso,jto->ijst", e, e),
 )
+ghost = (outputs * inputs).sum((2, 3))
 print(f"largest difference: {(formed @ formed.T - ghost).abs().max().item():.1e}")
 
 # %% [markdown]
@@ -1230,14 +729,11 @@ print(f"largest difference: {(formed @ formed.T - ghost).abs().max().item():.1e}
 # $r_m/r=1/(1+(1+r)/m)$, so $m\ge9(1+r)$. With $m=n$ the control, $r=n$, shows about $n/2$: half of its rank is gone, while a low rank is seen rightly. A ratio of measured to control is then too large by a factor of two.
 
 # %%
-for r_true in (3.0, 60.0, float(examples)):
-    m = int(np.ceil(9 * (1 + r_true)))
-    seen = [
-        sketches.participation_ratio(r_true, size) / r_true for size in (m, examples)
-    ]
-    print(
-        f"r = {r_true:5.0f}: m = {m:5d} shows {seen[0]:.2f} of it, m = n shows {seen[1]:.2f}"
-    )
+n = parameters.examples
+for r in (3.0, 60.0, float(n)):
+    m = int(np.ceil(9 * (1 + r)))
+    seen = [sketches.participation_ratio(r, size) / r for size in (m, n)]
+    print(f"r = {r:.0f}: m = {m} shows {seen[0]:.2f} of it, m = n shows {seen[1]:.2f}")
 
 # %% [markdown]
 # ```{solution-end}
@@ -1246,7 +742,7 @@ for r_true in (3.0, 60.0, float(examples)):
 # :::{exercise} What are antithetic pairs worth?
 # :label: ex-llm-pairs
 #
-# On a straight loss, compare $E\max|z_i|$ over $N/2$ normals with $m_N$. What happens to the gain of pairs as $N$ grows, and what happens to it on a curved loss?
+# On a linear loss, compare $E\max|z_i|$ over $N/2$ normals with $m_N$. What happens to the gain of pairs as $N$ grows, and what happens to it on a curved loss?
 # :::
 
 # %% [markdown]
@@ -1257,8 +753,8 @@ for r_true in (3.0, 60.0, float(examples)):
 
 # %%
 for n in (2, 16, 256, 4096):
-    pair = quad(lambda x, n=n: 1 - (2 * norm.cdf(x) - 1) ** (n / 2), 0, 12)[0]
-    print(f"N = {n:4d}: pairs {pair:.3f}, independent {laws.expected_maximum(n):.3f}")
+    pairs, _ = rank.largest_absolute(n // 2)
+    print(f"N = {n}: pairs {pairs:.3f}, independent {laws.expected_maximum(n):.3f}")
 
 # %% [markdown]
 # Large $N$ has nothing to gain: far out $(2\Phi-1)^{N/2}=(1-2q)^{N/2}$ and $\Phi^N=(1-q)^N$ with $q=1-\Phi$ are both near $e^{-Nq}$; a good draw has a bad opposite, and two independent ones are hardly ever both good. For $N=2$ it is much, $0.80$ against $0.56$. Curvature is even in $\epsilon$, so it costs both of a pair the same: pairs do not help against it, but half of their difference is $F_1$, free of curvature to second order, and half of their sum, less $L(\theta)$, is $F_2$.
@@ -1279,13 +775,11 @@ for n in (2, 16, 256, 4096):
 # Setting the derivative of $\varepsilon|L|/s+cs^2$ to zero gives $s=(\varepsilon|L|/2c)^{1/3}$, and the least error goes with $\varepsilon^{2/3}$: double precision ($\varepsilon\approx10^{-16}$) has a best step about a thousand times shorter than single precision ($10^{-7}$), and an error about a million times smaller.
 
 # %%
-for kind, one in {
-    "float64": straight["random 0"],
-    "float32": coarse["float32"][0],
-}.items():
-    best = int(np.argmin(one.error))
+for kind in ("float64", "float32"):
+    error = curves[kind]["random 0"].error
+    best = int(np.argmin(error))
     print(
-        f"{kind}: least error {one.error[best]:.0e} at a step of {RELATIVE[best]:.0e} |theta|"
+        f"{kind}: least error {error[best]:.0e} at a step of {rank.SCALES[best]:.0e} |theta|"
     )
 
 # %% [markdown]

@@ -42,8 +42,8 @@ def measure(parameters: Parameters, seed: int) -> Observations:
         file_width(o, one, {task: sets[task][0] for task in tasks[:2]}, width)
     lines = regime.regimes(one)
     file_decades(o, lines)
-    file_crossings(o, lines)
     star = search.predicted_step(one)
+    file_crossings(o, lines, star.trace.estimate)
     tried = search.try_steps(one, star.sigma)
     steps = search.best_of_n(one, star, tried)
     file_steps(o, one, star, steps)
@@ -142,11 +142,13 @@ def file_decades(o: Observations, lines: regime.Lines) -> None:
         o.add("L2", "decades of linear regime", lines.decades(name), null=0.0, **NO_REGIME, direction=name)
 
 
-def file_crossings(o: Observations, lines: regime.Lines) -> None:
+def file_crossings(o: Observations, lines: regime.Lines, trace: float) -> None:
     """Where the linear regime ends along random directions, and whether curvature predicts it."""
     own, others = regime.crossing_errors(lines)
     told: Words = dict(unit="decades", null=others.mean(), null_means="another direction's prediction")
     o.add("L2", "error of the predicted crossing", mean_interval(own), **told)
+    by_trace = mean_interval(regime.errors_by_trace(lines, trace))
+    o.add("L2", "error of the crossing predicted by the trace", by_trace, **told)
     told = dict(unit="decades", null=0.0, null_means="no better than another's")
     o.add("L2", "error of the predicted crossing less that of another's", mean_interval(own - others), **told)
     cross = mean_interval([np.log10(lines.regimes[name].crossing / lines.length) for name in lines.random()])

@@ -113,8 +113,18 @@ def crossing_errors(lines: Lines) -> tuple[np.ndarray, np.ndarray]:
     Two arrays (directions,); the second is the mean over the predictions of all other directions.
     """
     names = lines.random()
-    cross = np.log10([lines.regimes[name].crossing for name in names])
     law = np.log10([lines.predicted(name) for name in names])
-    misses = np.abs(cross[:, None] - law)  # (direction, prediction)
+    misses = np.abs(_crossings(lines)[:, None] - law)  # (direction, prediction)
     own = np.diag(misses)
     return own, (misses.sum(1) - own) / (len(names) - 1)
+
+
+def errors_by_trace(lines: Lines, trace: float) -> np.ndarray:
+    """Decades by which tr(H) / d, the mean of u.Hu, misses the crossing of each random direction."""
+    bend = abs(trace) / len(lines.directions[lines.random()[0]])
+    law = np.log10([2 * abs(lines.regimes[name].slope) / bend for name in lines.random()])
+    return np.abs(_crossings(lines) - law)
+
+
+def _crossings(lines: Lines) -> np.ndarray:
+    return np.log10([lines.regimes[name].crossing for name in lines.random()])
