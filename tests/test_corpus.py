@@ -114,11 +114,9 @@ def test_the_passages_and_stories_of_test_items_are_never_told():
 
 
 def test_skills_are_train_items_three_a_document_and_rightly_answered():
-    skills, seen = (
-        [d for d in first(corpus.mixed(1, facts=(1, 2)), 1500) if sort_of(d) == "skills"],
-        Counter(),
-    )
-    for document in skills:
+    documents = [d for d in first(corpus.mixed(1, facts=(1, 2)), 1500) if sort_of(d) == "skills"]
+    seen = Counter()
+    for document in documents:
         assert len(document) == 9
         for (prompt, _), (answer, weight), (stop, _) in zip(
             document[::3], document[1::3], document[2::3], strict=True

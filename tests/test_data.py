@@ -52,7 +52,7 @@ def test_an_unknown_kind_or_part_is_refused_with_those_there_are():
     for kind in ("yes-no", "sort"):
         with pytest.raises(ValueError, match="part is 'dev'; there is: train, validation, test"):
             micro(1, kind, part="dev")
-        with pytest.raises(ValueError, match="n must be a whole number, at least 1, got 0"):
+        with pytest.raises(ValueError, match="n must be a whole number from 1, got 0"):
             micro(0, kind)
 
 
@@ -352,6 +352,6 @@ def test_what_is_kept_fits_ends_as_it_did_and_is_counted(passage, asked, context
 @pytest.mark.parametrize("context", [1, 0, -3, True, 8.0, "8", None])
 def test_a_context_is_a_whole_number_of_tokens(context):
     with pytest.raises(
-        ValueError, match=f"context must be a whole number of tokens, at least 2, got {context!r}"
+        ValueError, match=f"context must be a whole number from 2, got {context!r}"
     ):
         fit([long_item(2)], TOKENIZER, context)

@@ -147,7 +147,7 @@ def test_parts_do_not_change_from_release_to_release():
 def test_another_process_finds_the_same_parts(seed, root):
     code = """
 import json
-from lglib.items import part_of
+from lglib.tasks.items import part_of
 print(json.dumps([part_of(f"é {i}") for i in range(50)]))
 """
     run = subprocess.run(

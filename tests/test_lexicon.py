@@ -165,7 +165,7 @@ def test_saving_a_loaded_tokenizer_writes_the_same_file(tmp_path):
 def test_every_build_gives_the_same_file_in_any_process(root):
     code = """
 import hashlib
-from lglib import lexicon
+from lglib.tasks.microworld import lexicon
 print(hashlib.sha256(lexicon.tokenizer().backend_tokenizer.to_str().encode()).hexdigest())
 """
     run = subprocess.run(

@@ -284,7 +284,7 @@ def test_an_endless_stream_is_blocks_of_passages_by_key():
 def test_another_process_draws_the_same(root):
     code = """
 import json
-from lglib import microworld
+from lglib.tasks.microworld import passages
 print(json.dumps([[i.prompt, i.answer] for i in passages.questions(40, part="test", key=("a", 1))]))
 """
     run = subprocess.run(
@@ -304,7 +304,7 @@ print(json.dumps([[i.prompt, i.answer] for i in passages.questions(40, part="tes
     [
         ({"part": "dev"}, "part is 'dev'; there is: train, validation, test"),
         ({"part": None}, "part is None"),
-        ({"n": 0}, "n must be a whole number, at least 1, got 0"),
+        ({"n": 0}, "n must be a whole number from 1, got 0"),
         ({"n": -1}, "n must be .* got -1"),
         ({"n": True}, "n must be .* got True"),
         ({"n": 3.0}, "n must be .* got 3.0"),

@@ -132,7 +132,7 @@ def test_bad_directions_and_steps_are_refused(linear):
     with pytest.raises(ValueError, match="v must be"):
         h.pull()(gaussian(2, 2, toy.WIDTH))
     for s in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="s must be finite and above 0"):
+        with pytest.raises(ValueError, match="s must be finite and > 0"):
             h.difference(gaussian(space.d), s)
     with pytest.raises(ValueError, match="layer"):
         Pushforward(own, space, h.read, (3,)).push(gaussian(space.d))

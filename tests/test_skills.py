@@ -161,7 +161,7 @@ def test_a_key_fixes_the_draw_and_another_key_or_part_changes_it(skill):
 def test_another_process_draws_the_same(root):
     code = """
 import json
-from lglib import microskills as m
+from lglib.tasks.microworld import skills as m
 drawn = [i.prompt for s in m.SKILLS for i in m.questions(5, s, part="test", key=3)]
 print(json.dumps([drawn, m.stories(5, part="train", key=3)]))
 """
@@ -181,7 +181,7 @@ print(json.dumps([drawn, m.stories(5, part="train", key=3)]))
     ("changes", "told"),
     [
         ({"part": "dev"}, "part is 'dev'; there is: train, validation, test"),
-        ({"n": 0}, "n must be a whole number, at least 1, got 0"),
+        ({"n": 0}, "n must be a whole number from 1, got 0"),
         ({"n": -2}, "got -2"),
         ({"n": True}, "got True"),
         ({"n": 2.0}, "got 2.0"),

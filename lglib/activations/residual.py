@@ -94,7 +94,7 @@ def check_layers(model: LanguageModel, layers: Sequence[int]) -> list[int]:
     >>> check_layers(loading.load("micro-gpt2"), [4, 1])
     [4, 1]
     """
-    given = [count(f"layer of {model.name}", layer, most=len(model.blocks)) for layer in layers]
+    given = [count("layer", layer, most=len(model.blocks)) for layer in layers]
     if not given or len(set(given)) < len(given):
         raise ValueError(f"layers must be different, at least one, got {given}")
     return given

@@ -65,7 +65,7 @@ def draw(task: str | Sequence[str], n: int, *, part: str, key: object, length: i
     names = [task] if isinstance(task, str) else list(task)
     if not names:
         raise ValueError("task is empty: name at least one")
-    count("n, at least one example a task,", n, low=len(names))
+    count("n", n, low=len(names))
     for name in names:
         _known(name)
     generator = seeding.generator("tasks", part, key)
