@@ -45,6 +45,7 @@ def capture_grid(
     own = {**bases, "prefix": Subspace.prefix(run.points, k), "other order": Subspace.prefix(other.points, k)}
     grid = recovery.captures(own, run, ks, horizons)
     grid["energy share"] = recovery.energy_share(run, ks, horizons)
+    grid["energy share, never learned"] = recovery.energy_share(control, ks, horizons)
     grid["still to come"] = recovery.still_to_come(run, ks, horizons)
     first = {"prefix": Subspace.prefix(control.points, k)}
     grid["never learned"] = recovery.captures(first, control, ks, horizons)["prefix"]
@@ -110,9 +111,9 @@ def add_captures(
             if not (shown and np.isfinite(table[i, j])):
                 continue
             where: Row = dict(pair=pair, optimiser=optimiser, k=ks[i], T=horizons[j])
-            if basis == "energy share":
+            if basis.startswith("energy share"):
                 walk: Row = dict(null=ks[i] / horizons[j], null_means="updates of equal length")
-                found.add("S3", "energy share", float(table[i, j]), **walk, **where)
+                found.add("S3", basis, float(table[i, j]), **walk, **where)
             else:
                 chance: Row = RANDOM | dict(null=ks[i] / d, basis=basis)
                 found.add(claim_of(basis), "capture", float(table[i, j]), **chance, **where)

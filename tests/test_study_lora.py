@@ -1,0 +1,157 @@
+"""The study of LoRA adapters: its rows are those that claims are judged by, and verify measures them anew."""
+
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from lglib import studies
+from lglib.geometry.subspace import Subspace
+from lglib.models import loading
+from lglib.report import claims, frames
+from lglib.studies import gates, lora
+from lglib.studies.lora import captures, drifting, refresh
+from lglib.studies.lora import function as function_of
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    return studies.parameters("lora", "smoke", candidates=4, refresh=(3,), shapes=("4-attention", "2-linear"))
+
+
+@pytest.fixture(scope="module")
+def measured(smoke):
+    return lora.measure(smoke, 0).frame()
+
+
+@pytest.fixture(scope="module")
+def case(smoke):
+    adapter = lora.attach(loading.load(smoke.model), "2-attention", 0)
+    return lora.prepare(smoke, adapter, "first", 0)
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_every_rule_of_the_claims_finds_its_rows(measured, beyond):
+    over = frames.over_seeds(measured.assign(model="micro-gpt2", seed=0))
+    judged = claims.judge("lora", over, "micro-gpt2", beyond=beyond)
+    asked = {"S1", "S2", "S3", "S9"} if beyond else {"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S9"}
+    assert set(judged["claim"]) == asked
+
+
+def test_verify_measures_rows_of_measure_with_equal_values(smoke, measured):
+    part = lora.verify(smoke, 0).frame()
+    keys = ["claim", "measure", *frames.varied(part)]
+    both = part.merge(measured, on=keys, suffixes=("", " filed"))
+    assert len(both) == len(part) > 50
+    for column in ("value", "low", "high", "null"):
+        assert both[column].tolist() == both[f"{column} filed"].tolist()
+
+
+def test_all_main_steps_are_verified(smoke, measured):
+    assert set(lora.verify(smoke, 0).frame()["claim"]) == {"context", "S1", "S2", "S3", "S4", "S9"}
+
+
+def test_a_prefix_of_all_updates_captures_everything_and_its_energy_share_is_one(case):
+    run, other, never = (own["SGD"] for own in (case.runs, case.others, case.never))
+    grid = lora.capture_grid(run, other, never, {}, [1, 2], [2])
+    assert grid["prefix"][1, 0] == pytest.approx(1, abs=1e-6)
+    assert grid["energy share"][1, 0] == 1
+    delta = run.points[2] - run.points[0]
+    first = Subspace.prefix(never.points, 1)
+    assert grid["prefix"][0, 0] == pytest.approx(Subspace.prefix(run.points, 1).capture(delta), rel=1e-5)
+    assert grid["never learned"][0, 0] == pytest.approx(
+        first.capture(never.points[2] - never.points[0]), rel=1e-5
+    )
+
+
+def test_the_unit_gauge_changes_no_capture_and_a_gauge_changes_no_merged_matrix(smoke, case):
+    k = smoke.k
+    plain = lora.in_gauge(case, "AdamW", k, *lora.GAUGES["c = 1"])
+    assert plain["prefix"] == pytest.approx(
+        captures.grid_of(smoke, case, "AdamW")["prefix"][-1, -1], rel=1e-3
+    )
+    made = function_of.gauge_matrices(case.adapter, (0, "test"), 1.0, 3.0)
+    values = torch.linalg.svdvals(made[0])
+    assert values[[0, -1]].tolist() == pytest.approx([3, 1 / 3], rel=1e-4)
+
+
+def test_a_case_of_unrelated_gradients_has_rank_ratio_near_one():
+    noise = torch.randn(12, 5000, generator=torch.Generator().manual_seed(0))
+    for centre in (False, True):
+        assert lora.rank_ratio(noise, 1, centre=centre) == pytest.approx(1, abs=0.01)
+    assert lora.rank_ratio(noise + 10, 1, centre=False) < 0.2
+    assert lora.rank_ratio(noise + 10, 1, centre=True) == pytest.approx(1, abs=0.01)
+
+
+def test_drift_is_read_before_the_end_and_there():
+    assert [drifting.read_steps(t) for t in (6, 10, 100)] == [[0, 2, 6], [0, 2, 10], [0, 2, 10, 100]]
+
+
+def test_a_kept_basis_confines_the_recovery_to_it(smoke, case):
+    kept = lora.recover_within(smoke, case, None, "prefix")
+    prefix = Subspace.prefix(case.others["SGD"].points, smoke.k)
+    assert prefix.capture(kept.run.displacement) == pytest.approx(1, abs=1e-4)
+    assert kept.spent[:2].tolist() == [0, smoke.k * 16 + 16]
+    assert refresh.steps_paid(kept, 16 * smoke.horizon) == smoke.horizon - smoke.k
+
+
+def test_questions_to_select_on_are_not_those_to_report_on(smoke, case):
+    asked = lora.questions(smoke, case)
+    select, held_out = (
+        {tuple(row.tolist()) for row in part.tokens} for part in (asked.select, asked.held_out)
+    )
+    assert len(asked.options) == len(asked.select.tokens) == smoke.items // 2
+    assert not select & held_out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (dict(bar=0.9), r"cipher, B never reached the bar of 0\.9: cipher, A 0\.\d"),
+        (dict(lost=0.0), r"A was not forgotten, the bar is 0: \w+, A 0\.\d"),
+        (dict(back=0.9), r"cipher, A back, AdamW.* never reached the bar of 0\.9"),
+    ],
+)
+def test_a_pair_that_fails_stops_the_study_with_the_figures(smoke, change, told):
+    with pytest.raises(gates.GateError, match=told):
+        lora.measure(smoke.changed(**change), 0)
+
+
+def test_the_adapter_is_left_at_its_first_point(case):
+    assert torch.equal(case.points.initial, case.adapter.space.flatten()) or case.points.initial.ndim == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (dict(horizons=(8, 50, 100)), "horizons must all be at least the last of ks, 10"),
+        (dict(horizons=(10, 11, 19)), "horizons must end at 20 or more, twice the last of ks"),
+        (dict(gradients=9), "gradients must be at least the last of ks, 10: 9"),
+        (dict(norms=(0.0, 1.0)), "norms must lie above 0 and up to 100"),
+        (dict(norms=(0.5, 101.0)), "norms must lie above 0 and up to 100"),
+        (dict(refresh_pairs=("format",)), "refresh_pairs must be among task_pairs, format is not"),
+        (dict(task_pairs=("cipher", "cipher")), "each value may stand once"),
+        (dict(ks=(5, 2)), "the values must rise"),
+        (dict(shapes=("4-everything",)), "String should match pattern"),
+        (dict(task_pairs=("cipher", "sort")), "Input should be 'cipher', 'edit'"),
+        (dict(horizons=(50, 100)), "should have at least 3 items"),
+        (dict(limit=400.0), "valid integer"),
+        (dict(bar=1.5), "less than or equal to 1"),
+        (dict(rate=0.0), "greater than 0"),
+    ],
+)
+def test_parameters_refuse_what_does_not_fit(change, told):
+    with pytest.raises(ValidationError, match=told):
+        lora.Parameters().changed(**change)
+
+
+def test_each_parameter_is_described_and_the_quick_profile_is_the_default():
+    assert all(one["description"] and one["unit"] for one in lora.Parameters.described())
+    assert studies.parameters("lora", "quick") == lora.Parameters()
+    assert studies.parameters("lora", "paper").horizon == 200
+
+
+def test_a_row_is_never_without_its_null(measured):
+    assert measured[["null", "null_means"]].notna().all().all()
+    energy = measured[measured["measure"] == "energy share"]
+    assert pd.Series(energy["null"]).between(0, 1).all()
