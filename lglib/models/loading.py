@@ -180,8 +180,8 @@ def _tokenizer(folder: Path) -> Any:
     try:
         if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(held):
             raise FileNotFoundError("none of its files is there")  # some classes are content with no word
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if told.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file():
+        options = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if options.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file():
             own = PreTrainedTokenizerFast  # AutoTokenizer would cut a Qwen2's text its own way nevertheless
         return own.from_pretrained(folder, **LOCAL)
     except Exception as error:  # the tokenizers library raises nothing narrower
@@ -197,16 +197,16 @@ def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) ->
     try:
         if seed is None:
             read = dict(use_safetensors=True, output_loading_info=True)
-            model, told = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
+            model, info = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
         else:
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
-                model, told = kind.from_config(AutoConfig.from_pretrained(folder, **LOCAL), **wanted), {}
+                model, info = kind.from_config(AutoConfig.from_pretrained(folder, **LOCAL), **wanted), {}
     except Exception as error:  # a config can be wrong in any way
         raise ModelError(f"{folder} does not load: {_short(error)}") from error
-    if bad := {k: sorted(map(str, told[k]))[:3] for k in ("missing_keys", "mismatched_keys") if told.get(k)}:
+    if bad := {k: sorted(map(str, info[k]))[:3] for k in ("missing_keys", "mismatched_keys") if info.get(k)}:
         raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
-    numbers = (re.search(r"\.(\d+)\.", f".{key}") for key in told.get("unexpected_keys", ()))
+    numbers = (re.search(r"\.(\d+)\.", f".{key}") for key in info.get("unexpected_keys", ()))
     if beyond := {int(m[1]) for m in numbers if m and int(m[1]) >= model.config.num_hidden_layers}:
         raise ModelError(
             f"{folder}: config.json has fewer blocks than the weights, which have {max(beyond) + 1}"
