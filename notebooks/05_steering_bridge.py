@@ -33,70 +33,51 @@
 # One question is ours: which small *weight* edit does the same as a given steering vector ({ref}`bridge-back`)? That closes the circle. The models come from {doc}`02b_models`, adapters from {doc}`03_lora_drift`, laws and nulls from {doc}`01_theory`. Symbols are on the {doc}`../notation` page. We did not have the paper's code: where a definition is our reading, we say so.
 
 # %% tags=["parameters"]
-profile = "quick"  # name under which the results are filed
-seed = 0  # all randomness of this run follows from it
-model = "micro-gpt2"  # a shipped model, a folder, or a hub id with its commit
-templates = ["yes-no", "claim"]  # how questions are put; the first is steered
-questions = 48  # true ones, and as many false ones, in each of three parts
-depths = [0.25, 0.5, 0.75, 1.0]  # blocks that are read, as shares of all blocks
-multipliers = [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]  # in centred residual norms
-random_steps = 12  # random weight steps behind a null, and random vectors
-scales = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]  # of steps, in |theta|
-pairs = 128  # mirrored pairs of the random search: N is twice that
-sigma = 0.001  # standard deviation of their noise
-descent = 10  # steps of the third construction of the vector
-rate = 0.01  # its learning rate
-skills = ["open", "sort"]  # where side costs are looked for
-stories = 32  # plain texts for the same, and items of each skill
-rank = 4  # of the adapter that imitates a steering vector
-iterations = 12  # of LSMR, in each of two rounds
-allow_download = False  # whether a hub model or BoolQ may be fetched
-device = "cpu"  # where the model runs
+profile = (
+    "quick"  # whose observations are shown, and which parameters the live case has
+)
+seed = 0  # of the live case
+model = "micro-gpt2"  # of the live case; the page is about it, beside the others
+kind = "logit difference"  # the loss whose gradient step is followed live
+pairs = 32  # mirrored pairs of the live random search
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 import torch
 from IPython.display import display
 
-from lglib.theory import nulls
-from lglib.activations import alignment, effects, imitation, pushforward, residual, steering, steering_losses
-from lglib.search import antithetic, random_search
-from lglib.report import crossed, figures, provenance, results, verdicts
-from lglib.tasks import data, supervised
+import lglib
+from lglib import studies
+from lglib.activations import SteeringVector, effects, steer, steering
 from lglib.base import seeding
-from lglib.models import loading, lora
-from lglib.tasks import splits
-from lglib.tasks.microworld import skills
-from lglib.theory import stats
-from lglib.parameters import descent
-from lglib.parameters.space import ParameterSpace
-from lglib.activations.pushforward import Pushforward
-from lglib.report.results import Record
-from lglib.activations.steering import SteeringVector, cosines, steer
+from lglib.report import (
+    Observations,
+    claims,
+    figures,
+    over_seeds,
+    provenance,
+    rows,
+    tables,
+)
+from lglib.studies import bridge
+from lglib.theory import nulls
 
 figures.style()
-parameters = dict(templates=templates, questions=questions, depths=depths)
-parameters |= dict(multipliers=multipliers, random_steps=random_steps, scales=scales)
-parameters |= dict(pairs=pairs, sigma=sigma, descent=descent, rate=rate)
-parameters |= dict(skills=skills, stories=stories, rank=rank, iterations=iterations)
-parameters |= dict(device=device)
-records = []  # every measured value of this run, filed at the end
+parameters = studies.parameters("bridge", profile, model=model)
 print(f"profile {profile}, seed {seed}, model {model}")
-print(", ".join(f"{name} = {value}" for name, value in parameters.items()))
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 
+# %% [markdown]
+# One case is followed *live*, step by step: one model, one seed. Everything else was measured before, by the same code, and filed as observations. The next cell reads them and says which models and seeds there are. With two seeds or more, a value is their mean and its interval is Student's $t$ interval at $95\,\%$ over seeds. A seed fixes all questions, the three parts, and all noise; the model stays the same. With one seed, a value has no interval unless its own draws give one.
 
-def once(value):
-    """A value of a single run: it has no interval until there are more seeds."""
-    return stats.Interval(value, value, value, 0.95, 1)
-
-
-def note(claim, what, value, null, means, unit="1", **more):
-    """File a value beside its null."""
-    interval = value if isinstance(value, stats.Interval) else once(float(value))
-    told = dict(unit=unit, null=float(null), null_means=means, **more)
-    records.append(Record.of(claim, what, interval, **told))
-
+# %%
+observed = studies.observed("bridge", profile)
+over = over_seeds(observed.frame)
+models = over["model"].unique().tolist()
+page = model if (model := studies.filed(model)) in models else models[0]
+mine = rows(over, model=page)  # the page's model, over seeds
+print(f"{observed}\ntables and figures of one model are of {page}")
 
 # %% [markdown]
 # (bridge-setup)=
@@ -107,64 +88,42 @@ def note(claim, what, value, null, means, unit="1", **more):
 # The questions of each template are cut into three parts by a hash of their passage, so that no passage is in two parts: **select** (gradients and scores of candidates come from here), **extract** (here activations are read; its two halves share nothing either), **evaluate** (here, and only here, steering is judged). Each part has as many true as false questions.
 
 # %%
-found = loading.load(model, device=device, allow_download=allow_download)
-blocks = len(found.blocks)
-layers = tuple(sorted({max(1, round(depth * blocks)) for depth in depths}))
-depth_of = {layer: f"depth {layer / blocks:g}" for layer in layers}
-late = layers[-2:]  # the two layers that are looked at most closely
-if len(late) < 2 or multipliers != [-m for m in reversed(multipliers)]:
-    raise ValueError(
-        f"want two layers and symmetric multipliers, got {layers}, {multipliers}"
-    )
-draw = dict(size=questions, seed=seed, allow_download=allow_download)
-parts, before = {}, []
-for template in templates:
-    parts[template] = splits.draw(found, template, apart_from=before, **draw)
-    before += [item for own in parts[template].values() for item in own]
-target, TEMPLATE = parts[templates[0]], templates[0]
+setup = bridge.prepare(parameters, seed)
+first, top = (
+    setup.templates[0],
+    setup.layers[-1],
+)  # the template that is steered, the last block
+live = Observations()  # what this page measures itself
+depths = ", ".join(f"{setup.depth(layer):g}" for layer in setup.layers)
+print(f"{setup.model.name}: {setup.model.parameters:,} parameters, depths {depths}")
 
 # %% tags=["hide-input"]
-rows = []
-for template, own in parts.items():
-    for name, asked in own.items():
-        example = max(asked[:6], key=lambda item: -len(item.prompt))
-        rows.append(
-            {
-                "template": template,
-                "part": name,
-                "n": len(asked),
-                "an example": f"{example.prompt[-160:]}{example.answer}",
-            }
-        )
-        base = effects.ask(found, asked)
-        rows[-1] |= {"accuracy": base.accuracy, "mean P(yes)": base.p_yes}
-print(f"{found.name}: {found.parameters:,} parameters, {blocks} blocks")
-figures.table(rows, index="template", digits=2)
+asked = [
+    (t, name, own) for t, parts in setup.parts.items() for name, own in parts.items()
+]
+table = []
+for template, name, own in asked:
+    example, plain = (
+        max(own[:6], key=lambda item: -len(item.prompt)),
+        effects.ask(setup.model, own),
+    )
+    shown = f"{example.prompt[-160:]}{example.answer}"
+    table.append([template, name, len(own), shown, plain.accuracy, plain.p_yes])
+columns = ["template", "part", "n", "an example", "accuracy", "mean P(yes)"]
+tables.show(pd.DataFrame(table, columns=columns), columns, digits=2)
 
 # %% [markdown]
 # By $\theta$ we mean the parameters of the blocks. (The embeddings stay. Here they are tied: they would act on both ends of the model at once.)
 
 # %%
-space = pushforward.of_blocks(found)
-theta = space.flatten()
-
-
-def prompts(items):
-    """Prompts of items, read at their last token."""
-    return residual.encode(found, [item.prompt for item in items])
-
-
-def lesson(items):
-    """Items as a lesson, for the losses."""
-    return supervised.lesson(
-        found.tokenizer, items, context=found.context, device=device
-    )
-
-
-halves = {t: splits.halves(own["extract"]) for t, own in parts.items()}
-maps = {t: Pushforward(found, space, prompts(halves[t][0]), layers) for t in templates}
-print(f"d = {space.d:,} parameters in the blocks, |theta| = {theta.norm():.0f}")
-print(f"width of the residual stream: {found.width}")
+d, width = setup.space.d, setup.model.width
+bound = nulls.random_direction(width)
+print(
+    f"d = {d:,} parameters in the blocks, |theta| = {setup.space.flatten().norm():.0f}"
+)
+print(
+    f"width of the residual stream: {width}; |cosine| of 95 in 100 random directions is below {bound:.2f}"
+)
 
 # %% [markdown]
 # (bridge-pushforward)=
@@ -186,109 +145,80 @@ print(f"width of the residual stream: {found.width}")
 #
 # This says what a gradient step can do to a prompt that it never saw: it hands over the directions $-\nabla\ell_j$, each filtered by the kernel between the two prompts. If $K_{ij}$ were the same multiple of the identity for all pairs, the shift would point against the mean activation gradient. For a block $l$ below the last one the same holds with $h_j$ at all positions, since later positions look at earlier ones, and with $J$ by the parameters of the blocks up to $l$, since the others do not move $h_l$.
 #
-# **What we do.** Take the gradient of each loss, and a random direction, as the step. Compare the exact $J_h\delta$, by forward-mode differentiation (jvp), with actual steps of several lengths: the error of the two-sided difference, and the *remainder* $\lVert r\rVert/\lVert J_h\delta\rVert$ of the one-sided step, of the mean activation over prompts, which must grow in proportion to the length while that is small. In float64 where the model allows it. (The norms of Qwen2 and OLMo2 compute in float32 whatever the model is in. That sets the floor on the left.)
+# **What we do.** Take the gradient of each loss, and a random direction, as the step. (The losses are named in the {ref}`next section <bridge-caa>`.) Compare the exact $J_h\delta$, by forward-mode differentiation (jvp), with actual steps of several lengths: the error of the two-sided difference, and the *remainder* $\lVert r\rVert/\lVert J_h\delta\rVert$ of the one-sided step, of the mean activation over prompts, which must grow in proportion to the length while that is small. In float64 where the model allows it. (The norms of Qwen2 and OLMo2 compute in float32 whatever the model is in. That sets the floor on the left.)
 
 # %%
-exact = loading.load(
-    model, device=device, dtype="float64", allow_download=allow_download
-)
-wide = pushforward.of_blocks(exact)
-few = target["select"][: min(16, questions)]
-h = Pushforward(exact, wide, prompts(few), layers)
-asked = supervised.lesson(exact.tokenizer, few, device=device)
-steps = {
-    k: -wide.gradient(steering_losses.loss(exact, k), asked)
-    for k in steering_losses.KINDS
-}
-steps["random"] = random_search.noise(wide, seed, -1)
-size = wide.flatten().norm()
-remainders, gaps = {}, {}
-for k, u in steps.items():
-    u = u / u.norm() * size  # so that a scale is a share of |theta|
-    remainders[k] = h.remainder(u, scales).cpu().numpy()  # (scales, layers)
-    pushed = h.push(u)
-    moved = torch.stack([h.difference(u, s) for s in scales])
-    gaps[k] = ((moved - pushed).norm(dim=(1, 3)) / pushed.norm(dim=(0, 2))).cpu()
+exact = bridge.in_float64(setup, parameters)
+seen = setup.steered["select"][: min(16, parameters.questions)]
+h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
+for step in (kind, "random"):
+    u = bridge.as_long_as_theta(exact, steps[step])
+    left = bridge.remainders(h, u, parameters.scales).mean(1)  # (scales,)
+    power = bridge.order(left, parameters.scales)
+    live.add(
+        "T4",
+        "order of the remainder",
+        power,
+        step=step,
+        null=1,
+        null_means="no shift predicted",
+    )
+    print(f"{step}: order {power:.3f}; remainder", ", ".join(f"{r:.1e}" for r in left))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom). Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom); means over seeds. Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
 figure, axes = figures.panels(2, height=3.0)
-for panel, pick in zip(axes, (lambda r: r[:, -1], lambda r: r.mean(1)), strict=True):
-    for k, r in remainders.items():
-        panel.loglog(scales, pick(r), "o-", ms=4, lw=1.2, label=k)
-    anchor = pick(remainders["random"])[-2] / scales[-2]
-    panel.loglog(scales, anchor * np.array(scales), "--", color="black", lw=1)
+for panel, read in zip(axes, ("last block", "mean over layers"), strict=True):
+    remainder = rows(mine, claim="T4", measure="remainder", read=read).sort_values(
+        "length"
+    )
+    for step in steps:  # the random one last
+        own = rows(remainder, step=step)
+        figures.points(panel, own["length"], own["value"], fmt="o-", lw=1.2, label=step)
+    panel.set(xscale="log", yscale="log", ylabel="remainder / shift", title=read)
+    anchor = own["value"].iloc[-2] / own["length"].iloc[-2]
+    panel.plot(own["length"], anchor * own["length"], "--k", lw=1)
     figures.null_line(panel, 1, "no prediction")
-    panel.set(ylabel="remainder / shift")
-axes[0].set_title("last block")
-axes[1].set(title="mean over layers", xlabel=r"length of the step, in $|\theta|$")
+axes[1].set_xlabel(r"length of the step, in $|\theta|$")
 figures.legend_below(axes[1])
 
-
 # %% tags=["hide-input"]
-def order(r):
-    """Order of the remainder: slope of the logarithms where it is neither rounding nor all of the shift."""
-    there = (np.arange(len(r)) >= r.argmin()) & (r > 1e-3) & (r < 0.1)
-    there = there if there.sum() > 1 else np.arange(len(r)) < 2
-    return 1 + float(
-        np.polyfit(np.log(np.array(scales)[there]), np.log(r[there]), 1)[0]
-    )
-
-
-rows, means = [], "a prediction of no shift"
-shown = {s: i for i, s in enumerate(scales) if s in (1e-4, 1e-3, 1e-2, 1e-1)}
-for k in steps:
-    r, best = remainders[k].mean(1), float(gaps[k].mean(1).min())
-    rows.append(
-        {"step": k, "order of the remainder": order(r), "two-sided gap, best": best}
-    )
-    rows[-1] |= {f"remainder at {s:g}": float(r[i]) for s, i in shown.items()}
-    note("T4", f"order of the remainder, {k}", order(r), 1.0, means, predicted=2.0)
-    note("T4", f"gap between jvp and a small step, {k}", best, 1.0, means)
-    for s, i in shown.items():
-        note("T4", f"remainder at {s:g} of |theta|, {k}", float(r[i]), 1.0, means)
-print("means over layers (null: 1, predicting no shift; the law: order 2)")
-figures.table(rows, index="step", digits=2)
+gap = rows(mine, measure=["order of the remainder", "gap between jvp and a small step"])
+display(tables.wide(gap, "step", "measure"))
+remainder = rows(mine, claim="T4", measure="remainder", read="mean over layers")
+print(
+    "remainder by length of the step, in |theta|; means over layers; null: 1, predicting no shift"
+)
+tables.wide(remainder[remainder["length"] >= 1e-4], "step", "length")
 
 # %% [markdown]
 # Now the kernel, at the last block: the pushforward of the gradient against $J_h$ times $J_h^\top$ times the activation gradient $\nabla_h\ell$. And then what the kernel *does*: how far is the shift from plain $-\nabla_h\ell$, on the same prompts, and on prompts that the loss never saw?
 
 # %%
-top = layers[-1]
-last = Pushforward(exact, wide, prompts(few), (top,))
-new = Pushforward(exact, wide, prompts(halves[TEMPLATE][0][:16]), (top,))
-rows = []
-for k in steering_losses.KINDS:
-    loss = steering_losses.loss(exact, k)
-    above = pushforward.activation_gradient(exact, loss, asked, top)  # (n, width)
-    through = last.pull()(above[:, None].to(wide.dtype))
-    direct = last.push(-steps[k])
-    gap = ((last.push(through) - direct).norm() / direct.norm()).item()
-    own, other = (x.push(steps[k])[:, 0].mean(0) for x in (last, new))
-    turned = cosines(own, -above.mean(0)).item()
-    rows.append(
-        {
-            "loss": k,
-            "kernel form, relative gap": gap,
-            "cos(shift, -gradient by h)": turned,
-        }
-    )
-    rows[-1] |= {"the same, new prompts": cosines(other, -above.mean(0)).item()}
-    rows[-1] |= {"cos(shift, shift of new prompts)": cosines(own, other).item()}
-    note("T4", f"kernel form against jvp, {k}", gap, 1.0, "unrelated shifts")
-    note(
-        "T4",
-        f"cosine of shift and activation gradient, {k}",
-        turned,
-        nulls.random_direction(found.width),
-        "random directions, 95 %",
-    )
-print(
-    f"null: random directions stay below {nulls.random_direction(found.width):.2f} in 95 of 100"
+new = setup.held_out(first)[:16]
+kernel = bridge.kernel(exact, kind, -steps[kind], seen, new)
+live.add(
+    "T4",
+    "kernel form against jvp",
+    kernel.gap,
+    step=kind,
+    null=1,
+    null_means="unrelated shifts",
 )
-figures.table(rows, index="loss", digits=2)
+print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
+print(
+    f"cosine of the shift with -gradient by h: {kernel.seen:.2f}, new prompts {kernel.new:.2f}"
+)
+print(f"cosine of the shifts of seen and of new prompts: {kernel.between:.2f}")
+
+# %% tags=["hide-input"]
+display(tables.wide(rows(mine, measure="kernel form against jvp"), "step", "measure"))
+against = rows(mine, measure="cosine of shift and activation gradient")
+display(tables.wide(against, "step", "prompts", nulls=True))
+between = rows(mine, measure="cosine of the shifts of seen and new prompts")
+tables.wide(between, "step", "measure", nulls=True)
 
 # %% [markdown]
-# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is near a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
+# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is about a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
 #
 # The kernel form agrees to rounding. What does the kernel do? The shift is *not* the activation gradient, but it is related: the cosine is around $0.8$ for the logit difference and less for the cross-entropies, far above random directions. And it hardly matters on whom the step was taken: prompts that the loss never saw are moved in nearly the same direction as those that it saw. So at the last block the *mean* shift of a gradient step on yes and no is close to one common vector, whoever the prompts are. That is why it can be compared with a steering vector at all. (All cosines here are of means over prompts; how far single prompts scatter about theirs is not shown.)
 #
@@ -321,211 +251,77 @@ figures.table(rows, index="loss", digits=2)
 # And a question before all of them: does the CAA vector *reproduce itself*? We compare the vectors of two random halves of its pairs. Where their cosine is below one half, the layer is greyed out: nothing can be said about it.
 
 # %%
-SHIFTS = (*steering_losses.KINDS, "class difference")
-
-
-def shifts_of(template):
-    """Shift of each true-false pair of held-out prompts (pairs, layers, width), by definition."""
-    asked = lesson(parts[template]["select"])
-    made = {}
-    for k in steering_losses.KINDS:
-        g = space.gradient(steering_losses.loss(found, k), asked)
-        each = maps[template].push(-g / g.norm())  # true and false in turn
-        made[k] = (each[0::2] + each[1::2]) / 2
-        if k == "correct answer":
-            made["class difference"] = (each[0::2] - each[1::2]) / 2
-    return made
-
-
-shifts = {t: shifts_of(t) for t in templates}
-caa = {
-    (t, how): steering.caa(found, halves[t][1], layers, how)
-    for t in templates
-    for how in steering.CAA_TEXTS
-}
-noises = [
-    random_search.noise(space, seed, -1 - i) / space.d**0.5 for i in range(random_steps)
-]
-random_shifts = {
-    t: torch.stack([maps[t].push(u).mean(0) for u in noises]) for t in templates
-}
-
-
-# %%
-def by_pairs(differences):
-    """Differences as one row for each true-false pair of questions: (pairs, layers, width)."""
-    n = questions // 2
-    return (
-        differences
-        if len(differences) == n
-        else (differences[0::2] + differences[1::2]) / 2
+shifts = bridge.gradient_shifts(setup, first)
+caa = bridge.caa_vectors(setup, first)
+random = bridge.random_shifts(setup, first, parameters.random_steps)
+for how in caa:
+    a = bridge.agreement(
+        shifts[kind][:, -1], caa[how].differences[:, -1], random[:, -1], seed
     )
+    at = {"shift": kind, "caa": how, "template": first, "depth": 1.0}
+    live.add(
+        "B1", "cosine", a.cosine, null=a.permuted, null_means="permuted labels", **at
+    )
+    print(f"{kind}, {how}: cosine {a.cosine}")
+    print(
+        f"  permuted labels {a.permuted:.2f}, random weights {a.random_weights:.2f}, random direction {bound:.2f}"
+    )
+    print(f"  projection {a.projection:.2f} of its own bound under permutation")
 
-
-def compare(template, k, how, i):
-    """Cosine of a shift and a CAA vector at the i-th layer, beside its nulls."""
-    d = caa[template, how].differences[:, i]
-    shift = shifts[template][k][:, i]
-    value = alignment.cosine(shift, by_pairs(d))
-    label, length = alignment.permuted(d, shift.mean(0), seed)
-    along = (d.mean(0) @ shift.mean(0) / shift.mean(0).norm()).item()
-    chance = cosines(random_shifts[template][:, i], d.mean(0)).abs().max().item()
-    return dict(cosine=value, permuted=label, weights=chance, projection=along / length)
-
-
-agree = {
-    (t, k, how, layer): compare(t, k, how, i)
-    for t, how in caa
-    for k in SHIFTS
-    for i, layer in enumerate(layers)
-}
-stable = {
-    (t, how, layer): alignment.halves(caa[t, how].differences[:, i], seed)
-    for t, how in caa
-    for i, layer in enumerate(layers)
-}
+# %% [markdown]
+# The same for all definitions and depths, over seeds. Each cosine is followed by the bound of permuted labels.
 
 # %% tags=["hide-input"]
-for (t, k, how, layer), a in agree.items():
-    what = f"{k}, {how}, {t}, {depth_of[layer]}"
-    note(
-        "B1",
-        f"cosine: {what}",
-        a["cosine"],
-        a["permuted"],
-        "permuted labels, 95 % of absolute cosines",
-    )
-    gap = once(a["cosine"].estimate - a["permuted"])
-    note(
-        "B1", f"cosine minus permuted bound: {what}", gap, 0.0, "permuted labels, 95 %"
-    )
-    note(
-        "B1",
-        f"projection / permuted bound: {what}",
-        a["projection"],
-        1.0,
-        "permuted labels, 95 %",
-    )
-    note(
-        "B1",
-        f"cosine minus random-weight bound: {what}",
-        a["cosine"].estimate - a["weights"],
-        0.0,
-        "the largest of the random weight steps",
-    )
-for k in SHIFTS:
-    for how in steering.CAA_TEXTS:
-        for layer in layers:
-            cells = [agree[t, k, how, layer] for t in templates]
-            value, bound = (
-                np.mean(x)
-                for x in (
-                    [c["cosine"].estimate for c in cells],
-                    [c["permuted"] for c in cells],
-                )
-            )
-            what = f"mean of templates: {k}, {how}, {depth_of[layer]}"
-            note(
-                "B1",
-                f"cosine, {what}",
-                value,
-                bound,
-                "permuted labels, 95 % of absolute cosines",
-            )
-            note(
-                "B1",
-                f"cosine minus permuted bound, {what}",
-                value - bound,
-                0.0,
-                "permuted labels, 95 %",
-            )
-for (t, how, layer), value in stable.items():
-    note(
-        "B1",
-        f"split halves: {how}, {t}, {depth_of[layer]}",
-        value,
-        0.0,
-        "halves that share nothing",
-    )
-direction_bound = nulls.random_direction(found.width)
-for t in templates:
-    rows = []
-    for how in steering.CAA_TEXTS:
-        for layer in layers:
-            row = {"CAA": how, "depth": layer / blocks, "halves": stable[t, how, layer]}
-            for k in SHIFTS:
-                a = agree[t, k, how, layer]
-                row[k] = f"{a['cosine'].estimate:.2f} ({a['permuted']:.2f})"
-            row["random weights"] = max(
-                agree[t, k, how, layer]["weights"] for k in SHIFTS
-            )
-            rows.append(row)
-    print(
-        f"template {t}: cosine (bound of permuted labels); random directions {direction_bound:.2f}"
-    )
-    display(figures.table(rows, index="CAA", digits=2))
-rows = [
-    {"CAA": how, "template": t}
-    | {k: agree[t, k, how, layers[-1]]["projection"] for k in SHIFTS}
-    for t in templates
-    for how in steering.CAA_TEXTS
-]
+cosine = rows(mine, claim="B1", measure="cosine")
+for template in setup.templates:
+    for how in bridge.CONTRASTS:
+        print(f"template {template}, CAA by {how}; random directions {bound:.2f}")
+        own = rows(cosine, caa=how, template=template)
+        display(tables.wide(own, "depth", "shift", nulls=True))
 print(
-    f"{depth_of[layers[-1]]}: projection of CAA on the shift, by its bound of permuted labels"
+    "projection of the CAA vector on the shift, by its bound of permuted labels; last block"
 )
-display(figures.table(rows, index="CAA", digits=2))
+last = rows(mine, measure="projection / permuted bound", template=first, depth=1.0)
+tables.wide(last, "caa", "shift")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; this run, the first template. Dots: 95 % jackknife intervals over the pairs of questions. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Ticks bound absolute cosines. Only true - false vectors meet the shift, from half of the depth on, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, the dots of the logit difference and the class difference lie above their grey ticks from depth one half on, the others about or below theirs; in the other two all dots lie below their ticks."}}
+# %% tags=["hide-input"]
+halves = rows(mine, measure="cosine of split halves", template=first)
+weights = rows(
+    mine, measure="cosine minus random-weight bound", template=first, depth=1.0
+)
+print("cosine of the CAA vectors of two random halves of the pairs")
+display(tables.wide(halves, "caa", "depth"))
+print("cosine less the largest of the random weight steps; last block")
+tables.wide(weights, "caa", "shift")
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; the first template, means and 95% intervals over seeds. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Ticks bound absolute cosines. Only true - false vectors meet the shift, from half of the depth on, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, the dots of the logit difference and the class difference lie above their grey ticks from depth one half on, the others about or below theirs; in the other two all dots lie below their ticks."}}
 figure, axes = figures.panels(3, height=3.0)
-x = np.array(layers) / blocks
-for panel, how in zip(axes, steering.CAA_TEXTS, strict=True):
-    for i, k in enumerate(SHIFTS):
-        row = [agree[TEMPLATE, k, how, layer] for layer in layers]
-        place = x + 0.03 * (i - 1.5)
-        value = [r["cosine"].estimate for r in row]
-        low, high = (
-            [getattr(r["cosine"], side) for r in row] for side in ("low", "high")
-        )
-        figures.points(
-            panel, place, value, low, high, color=figures.PALETTE[i], label=k
-        )
-        bound = [r["permuted"] for r in row]
-        panel.plot(
-            place,
-            bound,
-            "_",
-            color=figures.NULL,
-            ms=9,
-            mew=1.6,
-            label="permuted labels" if i == 0 else None,
-        )
-    figures.null_band(
-        panel,
-        [x[0] - 0.1, x[-1] + 0.1],
-        [-direction_bound] * 2,
-        [direction_bound] * 2,
-        "random direction",
-    )
-    for depth, layer in zip(x, layers, strict=True):
-        if stable[TEMPLATE, how, layer] < 0.5:
-            panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
+for panel, how in zip(axes, bridge.CONTRASTS, strict=True):
+    for i, shift in enumerate(bridge.SHIFTS):
+        own = rows(cosine, caa=how, shift=shift, template=first)
+        x = own["depth"] + 0.03 * (i - 1.5)
+        at = dict(color=figures.PALETTE[i], label=shift)
+        figures.points(panel, x, own["value"], own["low"], own["high"], **at)
+        label = None if i else "permuted labels"
+        panel.plot(x, own["null"], "_", color=figures.NULL, ms=9, mew=1.6, label=label)
+    for depth in rows(halves, caa=how).query("value < 0.5")["depth"]:
+        panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
+    ends = [own["depth"].min() - 0.1, 1.1]
+    figures.null_band(panel, ends, [-bound] * 2, [bound] * 2, "random direction")
     figures.paper_line(panel, 0.58, "paper")
     panel.set(
-        title=how,
-        ylabel="cosine",
-        ylim=(-0.6, 1.05),
-        xlim=(x[0] - 0.1, x[-1] + 0.1),
-        xticks=x,
+        title=how, ylabel="cosine", ylim=(-0.6, 1.05), xlim=ends, xticks=own["depth"]
     )
 axes[-1].set_xlabel("depth")
 figures.legend_below(axes[-1])
+
 # %% [markdown]
 # **What we see.** *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block, in the second template also one depth before; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it changes its sign from one depth or definition to the next. All cosines of both stay below their own bounds of permuted labels. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
 # answer-token vector holds which word was just read. That is not the direction in which the model decides what to write.
 #
 # *It depends on the null.* A cosine of $0.58$ is far beyond random directions ($0.17$) and beyond random weight steps. But the bound of **permuted labels** is itself between $0.5$ and $0.8$ for the definitions that agree. The reason is simple. We read it so: at late blocks the prompts differ from each other mainly in what the model is about to answer, so *any* two groups of true and false prompts, however labelled, differ along that direction, and the shift has it too. Those of the logit difference and the class difference lie above this bound, but by no more than a sixth, and those of *say yes* by less than that or not at all. A cosine of $0.58$ without this null says less than it seems to.
 #
-# What labels do decide is sign and length. The last table asks for the *projection* of the CAA vector on the shift, in units of its own bound under permutation: where the cosines agree it is well above one. But so it is for the answer-token vector, whose cosine with the same shift is nearly zero. (The ratio cannot exceed about $\sqrt n/2$ for $n$ pairs, and the answer-token vector has twice as many pairs as the true − false one: do not compare the rows. {ref}`ex-line` shows why the two tests differ, and why the second is too lenient: with many pairs even a small part along the shift stands out.)
+# What labels do decide is sign and length. The table of projections asks for the *projection* of the CAA vector on the shift, in units of its own bound under permutation: where the cosines agree it is well above one. But so it is for the answer-token vector, whose cosine with the same shift is nearly zero. (The ratio cannot exceed about $\sqrt n/2$ for $n$ pairs, and the answer-token vector has twice as many pairs as the true − false one: do not compare the rows. {ref}`ex-line` shows why the two tests differ, and why the second is too lenient: with many pairs even a small part along the shift stands out.)
 #
 # *It depends on the depth.* At the first depth the true − false vector does not reproduce itself, and nothing can be said.
 #
@@ -539,222 +335,69 @@ figures.legend_below(axes[-1])
 # **What we do.** Add a vector to $h_l$ at every position while the model reads, and ask the questions of *evaluate*. The *target* is the probability of yes. Multipliers are in units of the *centred residual norm*, the mean distance of $h_l$ from its mean over prompts, so that all vectors are added with equal length. (The raw norm is mostly an offset that all prompts share.) At the same time we look at the **side costs**: exact match of other skills, cross-entropy of plain stories, and *damaged generations*: the model, steered, goes on from the opening of a story; the continuation is damaged if the model *without* steering finds it less likely than $95\,\%$ of plain stories.
 
 # %%
-home = maps[TEMPLATE]
-stream = residual.activations(found, prompts(target["extract"]), layers)
-unit = {layer: steering.centred_norm(stream[:, i]) for i, layer in enumerate(layers)}
-evaluate = target["evaluate"]
-plain = effects.ask(found, evaluate)
-kinds = ("true - false", "answer token", "text after")
-vectors = {f"CAA, {how}": caa[TEMPLATE, how].mean for how in kinds}
-vectors |= {f"shift, {k}": shifts[TEMPLATE][k].mean(0) for k in SHIFTS}
-vectors["random weights"] = random_shifts[TEMPLATE][0]
-dice = seeding.generator("steering", seed)
-lot = torch.randn(random_steps, len(layers), found.width, generator=dice).to(stream)
-vectors["random direction"] = lot[0]
-
-
-def at_layer(name, layer, source=None):
-    """One vector at one layer."""
-    values = (vectors[name] if source is None else source)[layers.index(layer)]
-    return SteeringVector(layer, values, questions, name)
-
-
-def steered(vector, multiplier):
-    """Answers to the evaluation questions under steering."""
-    with steer(found, vector, multiplier, unit=unit[vector.layer]):
-        return effects.ask(found, evaluate)
-
+judge = bridge.judge(setup, parameters)
+directions = bridge.random_directions(setup, parameters.random_steps)
+vectors = bridge.vectors(shifts, caa, random, directions)
+for name in (bridge.CAA, bridge.SOUGHT, "random direction"):
+    effect = judge.effect(judge.vector(vectors[name], top, name), 1.0)
+    at = {"vector": name, "depth": 1.0}
+    live.add("B2", "effect at one unit", effect, null=0, null_means="no effect", **at)
+    print(f"{name}, last block, one unit ({judge.unit[top]:.1f}): effect {effect:.2f}")
 
 # %% [markdown]
-# First all depths: the *effect* of a vector is $P(\text{yes})$ at $+1$ minus that at $-1$.
-
-# %%
-effect = {}
-for name in vectors:
-    for layer in layers:
-        ends = [steered(at_layer(name, layer), m).p_yes for m in (1.0, -1.0)]
-        effect[name, layer] = ends[0] - ends[1]
-by_lot = {}
-for layer in layers:
-    ends = [
-        [steered(at_layer("by lot", layer, v), m).p_yes for m in (1.0, -1.0)]
-        for v in lot[: max(2, random_steps // 3)]
-    ]
-    by_lot[layer] = float(np.abs([a - b for a, b in ends]).max())
+# The *effect* of a vector is $P(\text{yes})$ at $+1$ minus that at $-1$. At all depths, over seeds, each followed by the largest of some random directions:
 
 # %% tags=["hide-input"]
-means = "largest of the random directions"
-for (name, layer), value in effect.items():
-    note("B2", f"effect at 1: {name}, {depth_of[layer]}", value, by_lot[layer], means)
-rows = [
-    {"vector": name} | {depth_of[layer]: effect[name, layer] for layer in layers}
-    for name in vectors
-]
-rows.append(
-    {"vector": "largest of random directions"}
-    | {depth_of[layer]: by_lot[layer] for layer in layers}
-)
-print(
-    f"effect: P(yes) at +1 minus P(yes) at -1; without steering P(yes) = {plain.p_yes:.2f}"
-)
-figures.table(rows, index="vector", digits=2)
+tables.wide(rows(mine, measure="effect at one unit"), "vector", "depth", nulls=True)
+
+# %% [markdown]
+# And the side costs. Live, of the vector that was followed so far, with one unit at the last block:
 
 # %%
-tales = skills.stories(stories, part="test", key=f"{seed}/bridge")
-other = {skill: data.micro(stories, skill, key=f"{seed}/bridge") for skill in skills}
-elsewhere = effects.prepare(found, other, tales)
-free = effects.skills_and_text(found, elsewhere)
+response = judge.respond(judge.vector(vectors[bridge.SOUGHT], top, bridge.SOUGHT), 1.0)
+print(
+    f"without steering: P(yes) {judge.plain.p_yes:.2f}, accuracy {judge.plain.accuracy:.2f}, damaged {judge.damaged:.2f}"
+)
+print(", ".join(f"{name} {value:.2f}" for name, value in response.items()))
 
-
-def priced(vector, multiplier):
-    """Target and side costs of one vector with one multiplier."""
-    with steer(found, vector, multiplier, unit=unit[vector.layer]):
-        out = effects.ask(found, evaluate)
-        cost = effects.skills_and_text(found, elsewhere)
-        wrote = effects.write(found, elsewhere.stories, elsewhere.length)
-    harm = effects.damaged(found, wrote, elsewhere.bar)
-    lost = np.mean([free[s] - cost[s] for s in skills])
-    told = dict(p=out.p_yes, accuracy=out.accuracy, damaged=harm, skills=100 * lost)
-    return told | {"text": cost["plain text"] - free["plain text"]}
-
-
-DOSED = ("CAA, true - false", "CAA, answer token", "shift, logit difference")
-DOSED += ("shift, class difference", "random weights", "random direction")
-nothing = priced(at_layer("random direction", late[0]), 0.0)
-dose = {
-    (name, layer, m): priced(at_layer(name, layer), m) if m else nothing
-    for name in DOSED
-    for layer in late
-    for m in multipliers
-}
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-dose", "caption": "Dose and response on the evaluation part: probability of yes against the multiplier, at the last but one depth that is read (top) and at the last (bottom). At the last depth the shift and the true - false CAA vector steer alike, and the published answer-token vector does little. One depth before, the shift steers more. Grey: a random direction (solid) and the shift of a random weight step (dashed)."}, "image": {"alt": "Two panels of S-shaped dose-response curves; in both, three curves run from near zero to near one, steeper in the lower one; the grey ones stay near one half."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-dose", "caption": "Dose and response on the evaluation part: probability of yes against the multiplier, at the last but one depth that is read (top) and at the last (bottom); means over seeds; the black dot is the model without steering. At the last depth the shift and the true - false CAA vector steer alike, and the published answer-token vector does little. One depth before, the shift steers more. Grey: a random direction (solid) and the shift of a random weight step (dashed)."}, "image": {"alt": "Two panels of S-shaped dose-response curves; in both, three curves run from near zero to near one, steeper in the lower one; the grey ones stay near one half."}}
 figure, axes = figures.panels(2, height=3.2)
 grey = {"random direction": "-", "random weights": "--"}
-for panel, layer in zip(axes, late, strict=True):
-    for i, name in enumerate(DOSED):
+answers = rows(mine, claim="B2", measure="P(yes)")
+late = sorted(answers["depth"].unique())
+for panel, depth in zip(axes, late, strict=True):
+    for i, name in enumerate(bridge.DOSED):
+        own = rows(answers, depth=depth, vector=name).sort_values("multiplier")
         look = (
             dict(color=figures.NULL, ls=grey[name])
             if name in grey
             else dict(color=figures.PALETTE[i])
         )
         panel.plot(
-            multipliers,
-            [dose[name, layer, m]["p"] for m in multipliers],
+            own["multiplier"],
+            own["value"],
             marker="o",
             ms=4,
             lw=1.4,
             label=name,
             **look,
         )
-    panel.set(ylabel="P(yes)", ylim=(-0.03, 1.03), title=depth_of[layer])
-    panel.set_xticks([m for m in multipliers if m == round(m)])
+    panel.plot(0, own["null"].iloc[0], "k.")
+    panel.set(ylabel="P(yes)", ylim=(-0.03, 1.03), title=f"depth {depth:g}")
 axes[1].set_xlabel("multiplier, in centred residual norms")
 figures.legend_below(axes[1])
-# %% tags=["hide-input"]
-for layer in late:
-    rows = []
-    for name in DOSED:
-        for m in multipliers:
-            if m == 0 and name != DOSED[0]:
-                continue
-            cell = dose[name, layer, m]
-            rows.append(
-                {
-                    "vector": name if m else "none",
-                    "multiplier": m,
-                    "P(yes)": cell["p"],
-                    "accuracy": cell["accuracy"],
-                }
-            )
-            rows[-1] |= {
-                "skills lost (points)": cell["skills"],
-                "plain text (nats more)": cell["text"],
-                "damaged": cell["damaged"],
-            }
-    print(f"{depth_of[layer]}, unit {unit[layer]:.1f}; {len(evaluate)} questions")
-    display(figures.table(rows, index="vector", digits=2))
 
 # %% tags=["hide-input"]
-strengths = sorted({abs(m) for m in multipliers if m})
-nil = {"p": plain.p_yes, "accuracy": plain.accuracy} | nothing
-for name in DOSED:
-    for layer in late:
-        for s in strengths:
-            up, down = dose[name, layer, s], dose[name, layer, -s]
-            where = f"{name}, {depth_of[layer]}, at {s:g}"
-            chance = (
-                dose["random direction", layer, s]["p"]
-                - dose["random direction", layer, -s]["p"]
-            )
-            note(
-                "B2",
-                f"effect: {where}",
-                up["p"] - down["p"],
-                chance,
-                "a random direction",
-            )
-            note(
-                "B5",
-                f"target gain, points: {where}",
-                100 * (up["p"] - plain.p_yes),
-                100 * (dose["random direction", layer, s]["p"] - plain.p_yes),
-                "a random direction",
-                "points",
-            )
-            note(
-                "B5",
-                f"accuracy change, points: {where}",
-                100 * (up["accuracy"] - plain.accuracy),
-                0.0,
-                "no steering",
-                "points",
-            )
-            note(
-                "B5",
-                f"skills lost, points: {where}",
-                up["skills"],
-                0.0,
-                "no steering",
-                "points",
-            )
-            note(
-                "B5",
-                f"plain text, nats more: {where}",
-                up["text"],
-                0.0,
-                "no steering",
-                "nats",
-            )
-            note(
-                "B5",
-                f"damaged generations, points more: {where}",
-                100 * (up["damaged"] - nothing["damaged"]),
-                0.0,
-                "no steering",
-                "points",
-            )
-for k in ("logit difference", "class difference"):
-    for layer in late:
-        for s in strengths:
-            ours, theirs = (
-                dose[name, layer, s]["p"] - dose[name, layer, -s]["p"]
-                for name in (f"shift, {k}", "CAA, true - false")
-            )
-            what = f"shift ({k}) minus CAA, {depth_of[layer]}, at {s:g}"
-            note("B2", f"effect, {what}", ours - theirs, 0.0, "no difference")
-            lost = (
-                dose[f"shift, {k}", layer, s]["skills"]
-                - dose["CAA, true - false", layer, s]["skills"]
-            )
-            note(
-                "B2",
-                f"skills lost in points, {what}",
-                lost,
-                0.0,
-                "no difference",
-                "points",
-            )
+costs = rows(mine, claim="B5")
+costs = costs[costs["measure"].isin(bridge.COSTS)]
+costs = costs.assign(
+    added=[f"{r.vector}, {r.multiplier:+g}" for r in costs.itertuples()]
+)
+for depth in late:
+    print(
+        f"depth {depth:g}: gain and costs in points (plain text: nats more), by vector and multiplier"
+    )
+    display(tables.wide(rows(costs, depth=depth), "added", "measure"))
 
 # %% [markdown]
 # **What we see.** At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does no more there than a random direction may. So a vector that reproduces itself perfectly need not steer. At every earlier depth the shift of the logit difference has a larger effect than the CAA vector.
@@ -771,103 +414,36 @@ for k in ("logit difference", "class difference"):
 # **What we do.** Five constructions that share no passage: the pushforward of the gradient of the logit difference, for each of two templates; the true − false CAA vector, for each; and an actual descent of some steps, trained and read on the *evaluate* part of the second template. Each is made twice, from two halves of its data. What the two halves share is the *noise floor*: no construction can agree with another better than it agrees with itself. If the halves agree with a cosine $c$, the whole agrees with the truth about as $\sqrt{2c/(1+c)}$ ({ref}`ex-halves`); the product of these two numbers for two constructions is the *ceiling* of their cosine: what it would be if both were noisy views of one vector.
 
 # %%
-loss = steering_losses.loss(found, "logit difference")
-
-
-def by_gradient(template):
-    """Two halves of the pushforward of a gradient."""
-    first, second = splits.halves(parts[template]["select"])
-    images = [
-        maps[template].push(-space.gradient(loss, lesson(own)))
-        for own in (first, second)
-    ]
-    n = len(images[0]) // 2
-    return images[0][:n].mean(0), images[1][n:].mean(0)
-
-
-def by_contrast(template):
-    """Two halves of a CAA vector."""
-    d = caa[template, "true - false"].differences
-    return d[0::2].mean(0), d[1::2].mean(0)
-
-
-def by_descent(template):
-    """Two descents, each trained and read on a quarter of a part: its actual shift."""
-    made = []
-    for own in splits.halves(parts[template]["evaluate"]):
-        learn, read = splits.halves(own)
-        there = Pushforward(found, space, prompts(read), layers)
-        start = there.values()
-        again = [lesson(learn)] * descent
-        descent.descend(
-            space, loss, descent.optimizer("SGD", rate), again, every=descent
-        )
-        made.append((there.values() - start).mean(0))
-        space.load(theta)
-    return tuple(made)
-
-
-second_template = templates[-1]
-routes = {f"gradient, {t}": by_gradient(t) for t in templates}
-routes |= {f"CAA, {t}": by_contrast(t) for t in templates}
-routes[f"descent, {second_template}"] = by_descent(second_template)
-
-
-# %%
-def whole(name):
-    """A construction from all of its data: the mean of its halves, each with length one."""
-    return sum(half / half.norm(dim=-1, keepdim=True) for half in routes[name])
-
-
-own = {name: cosines(*pair_of) for name, pair_of in routes.items()}  # (layers,)
-names = list(routes)
-agreement = {
-    (a, b): cosines(whole(a), whole(b)) for i, a in enumerate(names) for b in names[:i]
+halves_of = {
+    "gradient": bridge.by_gradient(setup, first),
+    "CAA": bridge.by_contrast(caa["true - false"]),
 }
-
+for name, (one, other) in halves_of.items():
+    print(
+        f"{name}, two halves, last block: cosine {steering.cosines(one, other)[-1]:.2f}"
+    )
+alike = steering.cosines(*map(bridge.whole, halves_of.values()))[-1].item()
+most = bridge.ceiling(*halves_of.values())[-1].item()
+at = {"construction": f"CAA, {first}", "other": f"gradient, {first}", "depth": 1.0}
+live.add("B3", "agreement", alike, null=bound, null_means="random directions", **at)
+print(
+    f"gradient and CAA: cosine {alike:.2f}, ceiling {most:.2f}, random directions below {bound:.2f}"
+)
 
 # %% tags=["hide-input"]
-def reach(c):
-    """Cosine of a whole with the truth, from that of its halves."""
-    return (2 * c.clamp(min=0) / (1 + c.clamp(min=0))).sqrt()
-
-
-for layer in late:
-    i, rows = layers.index(layer), []
-    for name, c in own.items():
-        note(
-            "B3",
-            f"halves of one construction: {name}, {depth_of[layer]}",
-            c[i].item(),
-            direction_bound,
-            "random directions, 95 %",
-        )
-    for (a, b), c in agreement.items():
-        room = (reach(own[a])[i] * reach(own[b])[i]).item()
-        note(
-            "B3",
-            f"agreement: {a} and {b}, {depth_of[layer]}",
-            c[i].item(),
-            direction_bound,
-            "random directions, 95 %",
-        )
-        note(
-            "B3",
-            f"ceiling: {a} and {b}, {depth_of[layer]}",
-            room,
-            0.0,
-            "halves that share nothing",
-        )
-    for a in names:
-        row = {"construction": a}
-        for b in names:
-            c = own[a] if a == b else agreement.get((a, b), agreement.get((b, a)))
-            row[b] = f"[{c[i]:.2f}]" if a == b else f"{c[i]:.2f}"
-        rows.append(row)
-    print(
-        f"{depth_of[layer]}: cosines of constructions; [halves of one]; random directions {direction_bound:.2f}"
+print(f"halves of one construction, by depth; random directions {bound:.2f}")
+display(
+    tables.wide(
+        rows(mine, measure="halves of one construction"), "construction", "depth"
     )
-    display(figures.table(rows, index="construction"))
+)
+for measure in ("agreement", "ceiling"):
+    print(f"{measure}, last block")
+    display(
+        tables.wide(
+            rows(mine, claim="B3", measure=measure, depth=1.0), "construction", "other"
+        )
+    )
 
 # %% [markdown]
 # **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than what the noise of both would allow (the ceilings are in {ref}`across-seeds-bridge`): these are not two noisy views of the same vector, but two related vectors. The *descent* reproduces itself nearly perfectly and has turned away from the first step: ten steps at this rate are most likely beyond the linear regime of this model (their length was not measured), and the shift that is left of them is another one, related to all the others.
@@ -904,179 +480,91 @@ for layer in late:
 # In weight space itself, $J_h=I$, $D=d-1$: with $N$ in the hundreds the search knows nothing of the gradient. In activation space $D$ is the number of directions that *matter*, in units of the one that is sought, and that may be small. $D$ is measured with random steps, independently of the search.
 
 # %%
-few = target["select"][: max(8, questions // 2)]
-asked = lesson(few)
-g = space.gradient(loss, asked)
-odd, even = antithetic.scores(space, loss, asked, sigma=sigma, pairs=pairs, seed=seed)
-score = odd / (sigma * g.norm().item())  # in standard units
-slope = [
-    -(g @ random_search.noise(space, seed, i)).item() for i in range(min(pairs, 16))
-]
-straight = np.corrcoef(odd[: len(slope)], slope)[0, 1]
-sought = home.push(-g / g.norm()).mean(0)  # (layers, width)
-scatter = random_shifts[TEMPLATE].square().sum(-1).mean(0) * space.d
-D = (scatter / sought.square().sum(-1) - 1).tolist()
+scored = bridge.scores(setup, parameters, pairs=min(pairs, parameters.pairs))
+sought = bridge.sought(setup, scored.gradient)
+matter = bridge.effective_directions(setup, sought, random)
 print(
-    f"scores: standard deviation {score.std():.2f} (law 1), correlation with -g . eps {straight:.4f}"
+    f"{len(scored.score)} pairs: standard deviation of the scores {scored.score.std():.2f} (law 1)"
 )
-print(
-    f"curvature, mean of the even part: {even.mean() / odd.std():.3f} standard deviations of the odd part"
-)
+print(f"correlation of score and slope {scored.slope_correlation:.4f}")
+print(f"mean even part / spread of the odd part {scored.even.mean():.3f}")
 print(
     "directions that matter, by depth:",
-    ", ".join(f"{D[i]:.0f}" for i in range(len(layers))),
-    f"(of d = {space.d:,})",
+    ", ".join(f"{x:.0f}" for x in matter),
+    f"(of d = {d:,})",
 )
 
 # %%
-counts = [n for n in (4, 8, 32, 128, 512, 2048) if n <= pairs]
-kept = {n: max(1, n // 8) for n in counts}
-weights = {("score-weighted", n): antithetic.weighted(score, n) for n in counts}
-weights |= {("top-K", n): antithetic.top(score, n, kept[n]) for n in counts}
-DRAWS = max(4, random_steps // 2)
-for n in (counts[0], counts[-1]):
-    for j in range(DRAWS):
-        weights[f"by lot {j}", n] = antithetic.at_random(pairs, n, kept[n], seed + j)
-sums = antithetic.directions(space, np.array(list(weights.values())), seed)
-images, aimed = {}, {}
-for key, u in zip(weights, sums, strict=True):
-    images[key] = home.push(u / u.norm()).mean(0)
-    aimed[key] = -cosines(u, g).item()  # in weight space
-
-# %% tags=["hide-input"]
-WAYS = ("score-weighted", "top-K")
-caa_vector = caa[TEMPLATE, "true - false"].mean
-
-
-def lots(n, vector, i):
-    """Absolute cosines of random-K images with a vector at the i-th layer."""
-    return [
-        cosines(images[f"by lot {j}", n][i], vector[i]).abs().item()
-        for j in range(DRAWS)
-    ]
-
-
-law = {}
-for way in WAYS:
-    for n in counts:
-        S = antithetic.signal(weights[way, n], score)
-        for i, layer in enumerate(layers):
-            law[way, n, layer] = antithetic.expected_cosine(S, max(D[i], 1e-9)).item()
-            value = cosines(images[way, n][i], sought[i]).item()
-            if layer in late:
-                chance = float(np.mean(lots(counts[-1], sought, i)))
-                note(
-                    "B4",
-                    f"cosine with the gradient's shift: {way}, N = {2 * n}, {depth_of[layer]}",
-                    value,
-                    chance,
-                    "random K of the same size",
-                    predicted=law[way, n, layer],
-                )
-        what = f"cosine with the gradient in weight space: {way}, N = {2 * n}"
-        expected = antithetic.expected_cosine(S, space.d - 1).item()
-        note("B4", what, aimed[way, n], 0.0, "a random direction", predicted=expected)
-n = counts[-1]
-for way in WAYS:
-    for i, layer in enumerate(layers):
-        if layer in late:
-            value = cosines(images[way, n][i], caa_vector[i]).item()
-            bound = max(lots(n, caa_vector, i))
-            note(
-                "B4",
-                f"cosine with CAA: {way}, N = {2 * n}, {depth_of[layer]}",
-                value,
-                bound,
-                "the largest of random-K draws",
-            )
-            note(
-                "B4",
-                f"cosine with CAA minus the largest random K: {way}, N = {2 * n}, {depth_of[layer]}",
-                value - bound,
-                0.0,
-                "the largest of random-K draws",
-            )
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-search", "caption": "How random search finds the gradient's shift as N grows: cosine of its image with the exact pushforward of the gradient, at the last two depths that are read, and with the gradient itself in weight space (black). Lines: the law of signal and effective directions, with D measured by random steps, no fitted number. Grey band: the largest of the random-K draws. In weight space the search stays blind; in activation space it leaves the band once N is large."}, "image": {"alt": "Two log-x panels of cosine against N. Two coloured series rise with N about their lines, inside a grey band around zero for the smallest N and far above it for the largest; black dots stay near zero."}}
-figure, axes = figures.panels(2, height=3.2)
-N = 2 * np.array(counts)
-for panel, layer in zip(axes, late, strict=True):
-    i = layers.index(layer)
-    for j, way in enumerate(WAYS):
-        value = [cosines(images[way, n][i], sought[i]).item() for n in counts]
-        figures.points(panel, N, value, color=figures.PALETTE[j], label=way)
-        panel.plot(
-            N, [law[way, n, layer] for n in counts], color=figures.PALETTE[j], lw=1
-        )
-    panel.plot(
-        N, [aimed["score-weighted", n] for n in counts], "k.", label="in weight space"
+found = bridge.find(setup, scored, parameters)
+for (way, n), image in found.images.items():
+    value = steering.cosines(image[-1], sought[-1]).item()
+    law = bridge.expected_aim(found.weights[way, n], scored.score, matter[-1])
+    at = {"weighting": way, "N": 2 * n, "depth": 1.0}
+    live.add(
+        "B4",
+        "cosine with the gradient's shift",
+        value,
+        null=0,
+        null_means="none",
+        predicted=law,
+        **at,
     )
-    top_of = max(lots(counts[-1], sought, i) + lots(counts[0], sought, i))
-    figures.null_band(panel, N, [-top_of] * len(N), [top_of] * len(N), "random K")
+    print(
+        f"{way}, N = {2 * n}: cosine {value:.2f} (law {law:.2f}), in weight space {found.aims[way, n]:.3f}"
+    )
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-search", "caption": "How random search finds the gradient's shift as N grows: cosine of its image with the exact pushforward of the gradient, at the last two depths that are read, and with the gradient itself in weight space (black); means and 95% intervals over seeds. Lines: the law of signal and effective directions, with D measured by random steps, no fitted number. Grey band: the mean absolute cosine of as many pairs by lot. In weight space the search stays blind; in activation space it leaves the band once N is large."}, "image": {"alt": "Two log-x panels of cosine against N. Two coloured series rise with N about their lines, for the largest N far above a grey band around zero; black dots stay near zero."}}
+figure, axes = figures.panels(2, height=3.2)
+aim = rows(mine, measure="cosine with the gradient's shift")
+blind = rows(
+    mine, measure="cosine with the gradient in weight space", weighting="score-weighted"
+)
+for panel, depth in zip(axes, late, strict=True):
+    for i, (way, own) in enumerate(
+        rows(aim, depth=depth).groupby("weighting", sort=False)
+    ):
+        own = own.sort_values("N")
+        figures.points(
+            panel,
+            own["N"],
+            own["value"],
+            own["low"],
+            own["high"],
+            color=figures.PALETTE[i],
+            label=way,
+        )
+        panel.plot(own["N"], own["predicted"], color=figures.PALETTE[i], lw=1)
+    panel.plot(blind["N"], blind["value"], "k.", label="in weight space")
+    figures.null_band(
+        panel, own["N"], -own["null"], own["null"], "random K, mean of |cosine|"
+    )
+    count = rows(mine, measure="directions that matter", depth=depth)["value"].iloc[0]
     panel.set(
         xscale="log",
         ylabel="cosine",
-        title=f"{depth_of[layer]}, D = {D[i]:.0f}",
+        title=f"depth {depth:g}, D = {count:.0f}",
         ylim=(-0.5, 1),
     )
 axes[1].set_xlabel("N, candidates")
 figures.legend_below(axes[1])
-# %% [markdown]
-# Does it steer? On *evaluate*, with the same lengths as before, beside random $K$ of the same size and beside the exact shift.
 
-# %%
-n, half = counts[-1], strengths[0]
-found_by = {way: images[way, n] for way in WAYS}
-found_by |= {f"by lot {j}": images[f"by lot {j}", n] for j in range(DRAWS)}
-found_by["exact shift"] = sought
-searched = {
-    (name, layer): [
-        steered(at_layer(name, layer, v), half * sign).p_yes for sign in (1, -1)
-    ]
-    for name, v in found_by.items()
-    for layer in late
-}
+# %% [markdown]
+# Does it steer? On *evaluate*, with the same lengths as before, at the smallest multiplier and with all candidates, each followed by the largest of as many pairs by lot. The last table is the share of the effect of the exact shift.
 
 # %% tags=["hide-input"]
-rows = []
-for layer in late:
-    strength = {name: a - b for (name, at), (a, b) in searched.items() if at == layer}
-    chance = max(abs(v) for name, v in strength.items() if name.startswith("by lot"))
-    for name in (*WAYS, "exact shift"):
-        rows.append(
-            {
-                "vector": name,
-                "depth": layer / blocks,
-                f"effect at {half:g}": strength[name],
-                "largest of random K": chance,
-            }
-        )
-    for way in WAYS:
-        note(
-            "B4",
-            f"effect at {half:g}: {way}, N = {2 * n}, {depth_of[layer]}",
-            strength[way],
-            chance,
-            "the largest of random-K draws",
-        )
-        note(
-            "B4",
-            f"effect at {half:g} minus the largest random K: {way}, N = {2 * n}, {depth_of[layer]}",
-            strength[way] - chance,
-            0.0,
-            "the largest of random-K draws",
-        )
-        note(
-            "B4",
-            f"effect at {half:g}, share of the exact shift: {way}, N = {2 * n}, {depth_of[layer]}",
-            strength[way] / strength["exact shift"],
-            0.0,
-            "no effect",
-        )
+effect = rows(mine, claim="B4", measure="effect")
 print(
-    f"N = {2 * n} candidates; effect: P(yes) at +{half:g} minus at -{half:g}; {DRAWS} random-K draws"
+    f"N = {effect['N'].iloc[0]}; effect: P(yes) at +{effect['multiplier'].iloc[0]:g} less that at minus as much"
 )
-figures.table(rows, index="vector", digits=2)
+display(tables.wide(effect, "weighting", "depth", nulls=True))
+display(
+    tables.wide(
+        rows(mine, measure="effect of the exact shift"), "measure", "depth", nulls=True
+    )
+)
+tables.wide(
+    rows(mine, measure="effect / that of the exact shift"), "weighting", "depth"
+)
 
 # %% [markdown]
 # **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of about two thirds with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, between one and two hundred, where $d$ is about eight hundred thousand. ($D$ is itself an estimate, from a dozen random steps.) (Single runs scatter about it; those of top-$K$ lie mostly below, in this model.) Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
@@ -1104,273 +592,161 @@ figures.table(rows, index="vector", digits=2)
 #
 # One edit is trivial: where block $l$ ends in a linear layer with a bias, adding $v$ to that bias *is* steering, at every position, exactly ({ref}`ex-bias`). So steering vectors *are* small weight edits, of one kind. The question is whether more ordinary ones will do: a **LoRA** adapter on the linear layers of the model, and **biases** of the blocks other than that one, where the model has such.
 #
-# In the table *left* is the share of the wanted shift that is still missing. *KL explained* is $1-\mathrm{KL}(\text{steered}\,\Vert\,\text{edited})/\mathrm{KL}(\text{steered}\,\Vert\,\text{plain})$, with means over questions of the divergence between next-token distributions: one if the edited model answers like the steered one, zero if it is no closer than the model as it was; *by chance* is the same for a random step of equal length. *Correlation* is that of the changes of $P(\text{yes})$, question by question.
+# In the tables *vector left* is the share of the wanted shift that is still missing. *Divergence explained* is $1-\mathrm{KL}(\text{steered}\,\Vert\,\text{edited})/\mathrm{KL}(\text{steered}\,\Vert\,\text{plain})$, with means over questions of the divergence between next-token distributions: one if the edited model answers like the steered one, zero if it is no closer than the model as it was; beside it stands the same for a random step of equal length. *Correlation* is that of the changes of $P(\text{yes})$, question by question.
 
 # %%
-SHIFT = "shift, logit difference"
-learn = prompts(halves[TEMPLATE][0][: max(8, questions // 3)])
-PLACES = {"LoRA": learn, "LoRA, 3 places": residual.elsewhere(learn, 2, seed)}
+weak = parameters.strengths[0]
+edit = bridge.imitate(
+    judge, vectors[bridge.SOUGHT], top, weak, parameters, edit="LoRA", places=1
+)
+explained, by_chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
+at = {"edit": "LoRA", "places": 1, "depth": 1.0, "multiplier": weak}
+live.add(
+    "T4",
+    "divergence explained",
+    explained,
+    null=by_chance,
+    null_means="random step",
+    **at,
+)
+print(
+    f"d = {len(edit.delta):,}, length {edit.delta.norm():.2f}; vector left",
+    ", ".join(f"{x:.2f}" for x in edit.left),
+)
+print(f"divergence explained {explained:.2f}, by a random step as long {by_chance:.2f}")
+for name, out in edit.answers.items():
+    print(
+        f"{name}: P(yes) {out.p_yes:.2f}",
+        ", ".join(f"{k} {v:.3f}" for k, v in edit.costs[name].items()),
+    )
 
-
-def imitate(kind, layer, m):
-    """Imitate the shift, added m times, by one kind of edit; judge it; leave the model as it was."""
-    adapter = lora.attach(found, rank, "linear", seed=seed) if kind in PLACES else None
-    where = adapter.space if adapter else imitation.biases(found, layer)
-    vector = at_layer(SHIFT, layer)
-    h = Pushforward(found, where, PLACES.get(kind, learn), (layer,))
-    goal = m * unit[layer] * vector.unit
-    made = imitation.imitate(h, goal, iterations=iterations)
-    behaves = judge(where, made.delta, vector, m)
-    if adapter:
-        lora.detach(adapter)
-    return made, where.d, behaves
-
-
-def judge(where, delta, vector, m):
-    """Answers and side costs: steered, edited, and with a random step as long as the edit."""
-    lot = random_search.noise(where, seed, -7)
-    found_here = {}
-    with steer(found, vector, m, unit=unit[vector.layer]):
-        found_here["steered"] = effects.ask(found, evaluate), costs()
-    for name, u in (("edited", delta), ("random", lot * (delta.norm() / lot.norm()))):
-        with where.at(where.flatten() + u):
-            found_here[name] = effects.ask(found, evaluate), costs()
-    return found_here
-
-
-def costs():
-    """Skills lost in points, and nats more on plain text, of the model as it is now."""
-    now = effects.skills_and_text(found, elsewhere)
-    lost = 100 * np.mean([free[s] - now[s] for s in skills])
-    return {"skills": lost, "text": now["plain text"] - free["plain text"]}
-
-
-# %%
-weak = strengths[0]
-wanted_edits = [(kind, layer, weak) for kind in PLACES for layer in late]
-if any(name.endswith("bias") for name, _ in found.blocks[0].named_parameters()):
-    wanted_edits += [("biases", late[-1], weak)]
-back = {key: imitate(*key) for key in wanted_edits}
+# %% [markdown]
+# All edits, over seeds. `places` is 1 where the edit was asked to move the read position of each prompt, and 3 where it was asked for two other positions too. Numbers after a semicolon are those of a random step of equal length.
 
 # %% tags=["hide-input"]
-rows = []
-for (kind, layer, m), (made, d, behaves) in back.items():
-    (want, price), (edit, cost), (lot, _) = behaves.values()
-    share, by_chance = (
-        1 - want.divergence(x) / want.divergence(plain) for x in (edit, lot)
-    )
-    moved = [(x.each - plain.each).double().cpu().numpy() for x in (want, edit)]
-    alike = float(np.corrcoef(*moved)[0, 1])
-    size = made.delta.norm().item()
-    rows.append({"edit": kind, "depth": layer / blocks, "d": d, "length": size})
-    rows[-1] |= {"left, 1 round": made.left[0], "2 rounds": made.left[-1]}
-    rows[-1] |= {
-        "P(yes): steered": want.p_yes,
-        "edited": edit.p_yes,
-        "random step": lot.p_yes,
-    }
-    rows[-1] |= {"KL explained": share, "by chance": by_chance, "correlation": alike}
-    rows[-1] |= {"skills lost: steered": price["skills"], "by edit": cost["skills"]}
-    rows[-1] |= {"text: steered": price["text"], "text: edited": cost["text"]}
-    if kind in PLACES:
-        where, equal = (
-            f"{kind}, {depth_of[layer]}, at {m:g}",
-            "a random step of equal length",
-        )
-        note(
-            "T4",
-            f"back: share of the divergence explained, {where}",
-            share,
-            by_chance,
-            equal,
-        )
-        note(
-            "T4",
-            f"back: share of the vector left, {where}",
-            made.left[-1],
-            1.0,
-            "no step",
-        )
-        gap = edit.p_yes - want.p_yes
-        note(
-            "T4",
-            f"back: P(yes), edited minus steered, {where}",
-            gap,
-            lot.p_yes - want.p_yes,
-            equal,
-        )
-        gap = cost["skills"] - price["skills"]
-        note(
-            "T4",
-            f"back: skills lost, edited minus steered, {where}",
-            gap,
-            0.0,
-            "no difference",
-            "points",
-        )
-        gap = cost["text"] - price["text"]
-        note(
-            "T4",
-            f"back: plain text, edited minus steered, {where}",
-            gap,
-            0.0,
-            "no difference",
-            "nats",
-        )
-print(
-    f"imitations of '{SHIFT}' at {weak:g}; without steering P(yes) = {plain.p_yes:.2f}"
+back = rows(mine, claim="T4")[lambda t: t["edit"].notna()]
+back = back.assign(
+    kind=[f"{r.edit}, {r.places} place, depth {r.depth:g}" for r in back.itertuples()]
 )
-figures.table(rows, index="edit", digits=2)
+beside = [
+    "divergence explained",
+    "P(yes), edited minus steered",
+    "correlation of the changes of P(yes)",
+]
+display(tables.wide(rows(back, measure=beside), "kind", "measure", nulls=True))
+print("share of the vector that is left after each round")
+display(tables.wide(rows(back, measure="vector left"), "kind", "rounds"))
+costs = ["skills lost, edited minus steered", "plain text, edited minus steered"]
+tables.wide(rows(back, measure=costs), "kind", "measure")
 
 # %% [markdown]
 # **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far, and little of the divergence is explained. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and the last block looks at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
 #
-# So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for the positions that later blocks read. What is left over (the columns "left") is a tenth or two of the vector, and it hardly matters. *Biases* alone, without the trivial one, do it too in this model, which has them in every layer.
+# So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for the positions that later blocks read. What is left over (the table of what is left) is a tenth or two of the vector, and it hardly matters. *Biases* alone, without the trivial one, do it too in this model, which has them in every layer.
 #
 # *Side costs.* The edit that was fitted at the read position adds less to the cross-entropy of plain stories than the vector: it was made for questions, and the vector is added everywhere.
 #
-# **What this does not show.** That the edit is the *smallest* for this behaviour: it is a short one for moving activations by $v$, from a search that was stopped early. A step that only has to change the answer may well be shorter. The bias step is looked at in this one run only, and at the last block.
+# **What this does not show.** That the edit is the *smallest* for this behaviour: it is a short one for moving activations by $v$, from a search that was stopped early. A step that only has to change the answer may well be shorter. The bias step is looked at at the last block only.
 
-# %% tags=["hide-input"]
-filed = {"chapter": "05_steering_bridge", "profile": profile, "seed": seed}
-filed["model"] = found.name.rstrip("/").replace("/", "--")
-result = results.write(records, parameters=parameters, device=device, **filed)
-print(f"{len(records)} values filed")
+# %% [markdown]
+# ## Live and filed
+#
+# How far are the numbers of the live case from those that were filed for this model and this seed? On the same machine they are the same, to the six digits that are filed. On another processor the last digits differ.
+
+# %%
+fresh = live.frame()
+beside = {"value", "low", "high", "n", "unit", "null", "null_means", "predicted"}
+filed = observed.frame[
+    (observed.frame["model"] == model) & (observed.frame["seed"] == seed)
+]
+both = fresh.merge(
+    filed, on=[c for c in fresh if c not in beside], suffixes=("", " filed")
+)
+off = (both["value"] - both["value filed"]).abs()
+print(
+    f"{len(fresh)} live numbers, {len(both)} of them filed for {model} and seed {seed}"
+)
+print(f"largest difference {off.max():.1e}" if len(both) else "nothing to compare with")
 
 # %% [markdown]
 # (across-seeds-bridge)=
-# ## Across seeds
+# ## Across models
 #
-# Everything above was one run with one seed, which fixes all questions, the three parts, and all noise. The model is the same. From here on an interval is Student's $t$ interval over seeds.
-
-# %%
-over = crossed.gather(result)
-print(over)
-mine = over.models[found.name.rstrip("/").replace("/", "--")]
-END, BEFORE = depth_of[late[-1]], depth_of[late[0]]
-
-
-def text(record, digits=2):
-    """A value with its interval over seeds."""
-    return (
-        f"{record.value:.{digits}f} [{record.low:.{digits}f}, {record.high:.{digits}f}]"
-    )
-
+# The tables and figures above were of one model. From here on all models stand side by side.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1 over seeds and models: cosine of the gradient shift (four definitions) with the true - false CAA vector at the last block, mean of the two templates. Grey ticks: the bound of permuted labels for each. Dashed: the paper's 0.58. Intervals over seeds."}, "image": {"alt": "Dot plot with the models as rungs and four definitions of the shift as colours, around the dashed line."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-models_there = list(over.models)
-series, bounds = {}, {}
-for k in SHIFTS:
-    what = f"cosine, mean of templates: {k}, true - false, {END}"
-    found_here = [over.record(m, "B1", what) for m in models_there]
-    series[k] = [(r.value, r.low, r.high) for r in found_here]
-    bounds[k] = [r.null for r in found_here]
-figures.ladder(axes, models_there, series)
-rungs = np.arange(len(models_there))[::-1]
-for shifted, k in zip(np.linspace(0.2, -0.2, len(SHIFTS)), SHIFTS, strict=True):
-    axes.plot(bounds[k], rungs + shifted, "|", color=figures.NULL, ms=9, mew=1.6)
+shown = rows(
+    over, claim="B1", measure="cosine", template="both", caa="true - false", depth=1.0
+)
+series, rungs = {}, np.arange(len(models))[::-1]
+for place, shift in zip(np.linspace(0.2, -0.2, 4), bridge.SHIFTS, strict=True):
+    own = rows(shown, shift=shift).set_index("model").loc[models]
+    series[shift] = own[["value", "low", "high"]].values.tolist()
+    axes.plot(own["null"], rungs + place, "|", color=figures.NULL, ms=9, mew=1.6)
+figures.ladder(axes, models, series)
 axes.axvline(0.58, color=figures.PAPER, lw=1.2, ls="--", label="paper", zorder=0)
 axes.axvline(0, color=figures.NULL, lw=0.8, zorder=0)
 axes.set(xlabel="cosine", xlim=(-0.3, 1.05))
 figures.legend_below(axes)
+
 # %% tags=["hide-input"]
-for m in models_there:
-    rows = []
-    for how in steering.CAA_TEXTS:
-        for layer in layers:
-            row = {"CAA": how, "depth": layer / blocks}
-            row["halves"] = over.record(
-                m, "B1", f"split halves: {how}, {TEMPLATE}, {depth_of[layer]}"
-            ).value
-            for k in SHIFTS:
-                r = over.record(
-                    m, "B1", f"cosine: {k}, {how}, {TEMPLATE}, {depth_of[layer]}"
-                )
-                row[k] = f"{text(r)} ({r.null:.2f})"
-            rows.append(row)
+for name in models:
+    own = rows(over, model=name, claim="B1", measure="cosine", template=first)
+    own = own.assign(where=[f"{r.caa}, depth {r.depth:g}" for r in own.itertuples()])
+    split = rows(over, model=name, measure="cosine of split halves", template=first)
     print(
-        f"{m}, template {TEMPLATE}: cosine [over seeds] (bound of permuted labels); random directions {direction_bound:.2f}"
+        f"{name}, template {first}: cosine, and its bound of permuted labels; split halves"
     )
-    display(figures.table(rows, index="CAA", digits=2))
+    display(tables.wide(own, "where", "shift", nulls=True))
+    display(tables.wide(split, "caa", "depth"))
 
 # %% tags=["hide-input"]
-rows = []
-for m in models_there:
-    for name in DOSED:
-        row = {"model": m, "vector": name}
-        for where in (BEFORE, END):
-            for s in strengths:
-                row[f"{where}, at {s:g}"] = text(
-                    over.record(m, "B2", f"effect: {name}, {where}, at {s:g}")
-                )
-        rows.append(row)
-print("effect: P(yes) at +s minus P(yes) at -s")
-figures.table(rows, index="model")
+for name in models:
+    own = rows(over, model=name, claim="B2", measure="effect")
+    own = own.assign(
+        where=[f"depth {r.depth:g}, at {r.multiplier:g}" for r in own.itertuples()]
+    )
+    print(f"{name}, effect: P(yes) at plus the multiplier less that at minus")
+    display(tables.wide(own, "vector", "where"))
 
 # %% tags=["hide-input"]
-rows = []
-pairs_shown = [(a, b) for a, b in agreement]
-for m in models_there:
-    for a, b in pairs_shown:
-        row = {"model": m, "constructions": f"{a} and {b}"}
-        for where in (BEFORE, END):
-            row[f"cosine, {where}"] = text(
-                over.record(m, "B3", f"agreement: {a} and {b}, {where}")
-            )
-            row[f"ceiling, {where}"] = over.record(
-                m, "B3", f"ceiling: {a} and {b}, {where}"
-            ).value
-        rows.append(row)
-print(f"B3: agreement over seeds (random directions {direction_bound:.2f})")
-figures.table(rows, index="model", digits=2)
+for name in models:
+    own = rows(over, model=name, claim="B3", measure=["agreement", "ceiling"])
+    own = own.assign(made=[f"{r.construction} and {r.other}" for r in own.itertuples()])
+    own = own.assign(what=[f"{r.measure}, depth {r.depth:g}" for r in own.itertuples()])
+    print(
+        f"{name}: agreement of constructions, and the ceiling that their noise allows"
+    )
+    display(tables.wide(own, "made", "what"))
 
 # %% tags=["hide-input"]
-rows = []
-for m in models_there:
-    for way in WAYS:
-        row = {"model": m, "search": way}
-        r = over.record(
-            m, "B4", f"cosine with the gradient in weight space: {way}, N = {2 * n}"
-        )
-        row["in weight space"] = f"{text(r, 3)} (law {r.predicted:.3f})"
-        r = over.record(
-            m, "B4", f"cosine with the gradient's shift: {way}, N = {2 * n}, {END}"
-        )
-        row["with the shift"] = (
-            f"{text(r)} (law {r.predicted:.2f}, random K {r.null:.2f})"
-        )
-        r = over.record(m, "B4", f"cosine with CAA: {way}, N = {2 * n}, {END}")
-        row["with CAA"] = f"{text(r)} (random K below {r.null:.2f})"
-        r = over.record(m, "B4", f"effect at {half:g}: {way}, N = {2 * n}, {END}")
-        row[f"effect at {half:g}"] = f"{text(r)} (random K below {r.null:.2f})"
-        rows.append(row)
-print(f"B4: N = {2 * n}, {END}")
-figures.table(rows, index="model")
+whole = rows(over, claim="B4", N="max")
+whole = whole[whole["weighting"].notna()]
+whole = whole.assign(search=[f"{r.model}, {r.weighting}" for r in whole.itertuples()])
+space = rows(whole, measure="cosine with the gradient in weight space")
+display(tables.wide(space, "search", "measure"))
+beside = ["cosine with the gradient's shift", "cosine with CAA", "effect"]
+display(
+    tables.wide(rows(whole, measure=beside, depth=1.0), "search", "measure", nulls=True)
+)
+laws = rows(whole, measure="cosine with the gradient's shift", depth=1.0)
+tables.show(
+    laws, {"search": "the law", "value": "cosine with the shift", "predicted": "law"}
+)
 
 # %% tags=["hide-input"]
-rows = []
-for m in models_there:
-    for kind, layer, s in back:
-        if kind not in PLACES:
-            continue
-        where = f"{kind}, {depth_of[layer]}, at {s:g}"
-        row = {"model": m, "edit": where}
-        row["vector left"] = text(
-            over.record(m, "T4", f"back: share of the vector left, {where}")
-        )
-        r = over.record(m, "T4", f"back: share of the divergence explained, {where}")
-        row["KL explained"] = f"{text(r)} (random {r.null:.2f})"
-        for label, what in (
-            ("P(yes)", "P(yes)"),
-            ("skills lost", "skills lost"),
-            ("text", "plain text"),
-        ):
-            r = over.record(m, "T4", f"back: {what}, edited minus steered, {where}")
-            row[f"{label}, edited - steered"] = text(r)
-        rows.append(row)
-print("back again: small LoRA steps that imitate the shift")
-figures.table(rows, index="model")
+back = rows(over, claim="T4", edit="LoRA")
+back = back.assign(
+    kind=[f"{r.model}, {r.places} place, depth {r.depth:g}" for r in back.itertuples()]
+)
+beside = ["divergence explained", "P(yes), edited minus steered"]
+print(
+    "back again: small LoRA steps that imitate the shift; after a semicolon a random step as long"
+)
+display(tables.wide(rows(back, measure=beside), "kind", "measure", nulls=True))
+display(tables.wide(rows(back, measure=costs), "kind", "measure"))
+tables.wide(rows(back, measure="vector left"), "kind", "rounds")
 
 # %% [markdown]
 # (bridge-models)=
@@ -1381,96 +757,48 @@ figures.table(rows, index="model")
 # **What we do.** The same vectors with the same rule for their length on each model. *Target gain*: $P(\text{yes})$ with steering minus without, in points. *Side cost*: exact match of the other skills that is lost, in points; then plain text and damaged generations.
 
 # %% tags=["hide-input"]
-TABLE6 = ("CAA, true - false", "shift, logit difference", "random direction")
-COLUMNS = (
-    "target gain, points",
-    "accuracy change, points",
-    "skills lost, points",
-    "plain text, nats more",
-    "damaged generations, points more",
+compared = (bridge.CAA, bridge.SOUGHT, "random direction")
+gain = rows(
+    over, claim="B5", measure=list(bridge.COSTS), vector=list(compared), depth=1.0
 )
-for s in strengths:
-    rows = []
-    for m in models_there:
-        for name in TABLE6:
-            row = {"model": m, "vector": name}
-            for column in COLUMNS:
-                r = over.record(m, "B5", f"{column}: {name}, {END}, at {s:g}")
-                row[column] = text(r, 2 if "nats" in column else 1)
-            rows.append(row)
-    print(f"{END}, multiplier {s:g}")
-    display(figures.table(rows, index="model"))
+gain = gain.assign(steered=[f"{r.model}, {r.vector}" for r in gain.itertuples()])
+for multiplier in parameters.strengths:
+    print(f"last block, multiplier {multiplier:g}; points, plain text in nats")
+    display(tables.wide(rows(gain, multiplier=multiplier), "steered", "measure"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-price", "caption": "Gain and cost across models, multipliers 0.5, 1 and 2 at the last block: points of P(yes) gained against points of exact match lost on other skills. Means and 95 % intervals over seeds. Colours: models; dots CAA, squares shift of the logit difference, grey triangles random directions. The same multiplier is another dose in another model."}, "image": {"alt": "Scatter of side cost against target gain with error bars in two directions, three colours for three models."}}
 figure, (axes,) = figures.panels(1, height=3.8)
-marks = dict(zip(TABLE6, "os^", strict=True))
-for i, m in enumerate(models_there):
-    for name in TABLE6:
-        got = [
-            [over.record(m, "B5", f"{c}: {name}, {END}, at {s:g}") for s in strengths]
-            for c in (COLUMNS[0], COLUMNS[2])
-        ]
-        (gx, cx), bars = (
-            ([[r.value for r in c] for c in got]),
-            [
-                [[r.value - r.low for r in c], [r.high - r.value for r in c]]
-                for c in got
-            ],
-        )
-        color = figures.NULL if name.startswith("random") else figures.PALETTE[i]
-        label = m if name == TABLE6[0] else None
-        axes.errorbar(
-            gx,
-            cx,
-            xerr=bars[0],
-            yerr=bars[1],
-            fmt=marks[name],
-            ms=4.5,
-            color=color,
-            elinewidth=1,
-            label=label,
-        )
+marks = dict(zip(compared, "os^", strict=True))
+for i, name in enumerate(models):
+    for vector in compared:
+        own = rows(gain, model=name, vector=vector)[
+            lambda t: t["multiplier"] > 0
+        ].sort_values("multiplier")
+        x, y = (rows(own, measure=m) for m in ("target gain", "skills lost"))
+        bars = [np.abs([t["value"] - t["low"], t["high"] - t["value"]]) for t in (x, y)]
+        color = figures.NULL if vector == "random direction" else figures.PALETTE[i]
+        label = name if vector == bridge.CAA else None
+        at = dict(fmt=marks[vector], ms=4.5, color=color, elinewidth=1, label=label)
+        axes.errorbar(x["value"], y["value"], xerr=bars[0], yerr=bars[1], **at)
 axes.axhline(0, color=figures.NULL, lw=0.8, zorder=0)
 axes.set(xlabel="target gain (points of P(yes))", ylabel="other skills lost (points)")
 figures.legend_below(axes, columns=1)
 
+# %% [markdown]
+# How much do models differ? For each measure, the two models with the largest and the smallest mean, compared seed by seed. (With one model in the observations the difference is 0.)
 
 # %%
-def spread(column, name, s):
-    """Difference of the two most different models, seed by seed, with its interval."""
-    quantity = f"{column}: {name}, {END}, at {s:g}"
-    values = {m: over.models[m].values("B5", quantity) for m in models_there}
-    low, high = (
-        pick(values, key=lambda m: np.mean(list(values[m].values())))
-        for pick in (min, max)
-    )
-    both = sorted(set(values[low]) & set(values[high]))
-    gaps = [values[high][k] - values[low][k] for k in both]
-    gaps = gaps or [
-        np.mean([*values[high].values()]) - np.mean([*values[low].values()])
-    ]
-    interval = stats.mean_interval(gaps) if len(gaps) > 1 else once(gaps[0])
-    unit_of = "nats" if "nats" in column else "points"
-    told = dict(unit=unit_of, null=0.0, null_means="models that are alike")
-    return Record.of(
-        "B5",
-        f"{column}: {name}, at {s:g}, largest difference between models",
-        interval,
-        **told,
-    )
-
-
-compared = [
-    (COLUMNS[0], strengths[0]),
-    (COLUMNS[2], strengths[-1]),
-    (COLUMNS[3], strengths[-1]),
-]
-between = [spread(c, name, s) for c, s in compared for name in TABLE6[:2]]
-for r in between:
-    print(f"{r.quantity}: {text(r)} {r.unit}, n = {r.n} (null 0)")
+differ = rows(mine, claim="B5", measure="largest difference between models")
+differ = differ.assign(
+    compared=[f"{r.of}, at {r.multiplier:g}" for r in differ.itertuples()]
+)
+print(
+    f"models: {', '.join(models)}; points, plain text in nats; null 0, models that are alike"
+)
+tables.wide(differ, "compared", "vector")
 
 # %% [markdown]
-# **What we see.** *Over seeds*, what was seen above stands: the intervals are narrow beside the differences between definitions. *Over models* some of it stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
+# **What we see.** The intervals over seeds are narrow beside the differences between definitions. Between models some of what was seen above stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
 #
 # One depth before the last, OLMo2 has no true − false vector that reproduces itself; that of Qwen2 reproduces itself and is another direction than the shift of the logit difference. The shift of the logit difference steers there nevertheless, in OLMo2 at a multiplier of one nearly as well as at the end; that of the class difference does not steer there in OLMo2 at all, like the CAA vector. So "the shift steers about as well as CAA" is true where CAA works, and a gradient step on the logit difference also works where CAA does not. And the descent, which had turned away from the first step in GPT-2, keeps its direction in the other two. The *way back*, too, is easier there: in OLMo2 and Qwen2 a LoRA step that was asked for the read position alone imitates the vector one depth before the last nearly as well as one asked for at three places. That it overshoots is seen in GPT-2 only.
 #
@@ -1481,104 +809,26 @@ for r in between:
 # (claims-bridge)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in the code below, for this page's model over seeds; B5 compares the models. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why its bar is where it is, for this page's model over seeds; B5 compares the models. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
 
 # %%
-below, above, within = verdicts.falls_below, verdicts.exceeds, verdicts.agrees
-MEANT = ("logit difference", "say yes", "class difference")
-usual = [s for s in strengths if s <= 1]
-rules = {
-    "T4": [(f"order of the remainder, {k}", within, 0.05) for k in steps]
-    + [(f"gap between jvp and a small step, {k}", below, 0.01) for k in steps]
-    + [(f"kernel form against jvp, {k}", below, 1e-4) for k in steering_losses.KINDS],
-    "B1": [
-        (f"{measure}, mean of templates: {k}, {how}, {END}", above, bar)
-        for how in ("true - false", "answer token")
-        for k in MEANT
-        for measure, bar in (("cosine minus permuted bound", 0), ("cosine", 0.5))
-    ],
-    "B2": [
-        (f"effect, shift ({k}) minus CAA, {END}, at {s:g}", rule, bar)
-        for k in ("logit difference", "class difference")
-        for s in usual
-        for rule, bar in ((above, -0.2), (below, 0.2))
-    ],
-    "B3": [(f"agreement: {a} and {b}, {END}", above, 0.5) for a, b in agreement],
-    "B4": [
-        (f"{what}: {way}, N = {2 * n}, {END}", above, 0)
-        for way in WAYS
-        for what in (
-            "cosine with CAA minus the largest random K",
-            f"effect at {half:g} minus the largest random K",
-        )
-    ],
-}
-judged = [
-    verdicts.row(mine.record(claim, q), rule, edge)
-    for claim, lines in rules.items()
-    for q, rule, edge in lines
-]
-judged += [verdicts.row(r, above, 0.1 if r.unit == "nats" else 5) for r in between]
-
-# %%
-statements = {
-    "T4": "a weight step moves activations by its pushforward",
-    "B1": "the shift is like the CAA vector at the last block, beyond permuted labels",
-    "B2": "it steers about as well: effects within 0.2 of each other",
-    "B3": "independent constructions agree with a cosine above 0.5",
-    "B4": "random search beats random K, in cosine and in effect",
-    "B5": "gain and cost differ between models, by 5 points or 0.1 nats",
-}
-figures.table(verdicts.by_claim(judged, statements), index="claim")
+judged = claims.judge("bridge", over, page)
+tables.show(
+    claims.summary(judged), ["claim", "statement", "paper", "verdict", "reproduced"]
+)
 
 # %% tags=["hide-output"]
-figures.table(judged, index="claim")
+tables.verdicts(judged)
 
 # %% [markdown]
 # Beyond the paper, by the same rules: does the answer-token vector, as published, fail? Does the shift steer more than CAA one depth before the last? Does the law of {prf:ref}`prop-aim` hold within a quarter? Does the imitating LoRA step, asked for at three places, explain more than three quarters of the divergence?
 
-# %% tags=["hide-input"]
-strong = usual[-1]
-ASKED = f"N = {2 * n}, {END}"
-beyond = [
-    ("B1", f"cosine, mean of templates: {k}, {how}, {END}", below, 0.3)
-    for k in MEANT
-    for how in ("answer token", "text after")
-]
-beyond += [
-    (
-        "B2",
-        f"effect, shift (logit difference) minus CAA, {BEFORE}, at {strong:g}",
-        above,
-        0,
-    )
-]
-beyond += [
-    ("B4", f"cosine with the gradient's shift: {way}, {ASKED}", within, 0.25)
-    for way in WAYS
-]
-beyond += [
-    (
-        "T4",
-        f"back: share of the divergence explained, LoRA, 3 places, {where}, at {weak:g}",
-        above,
-        0.75,
-    )
-    for where in (BEFORE, END)
-]
-rows = [
-    verdicts.row(mine.record(claim, q), rule, edge) for claim, q, rule, edge in beyond
-]
-answers = {
-    "B1": "CAA at the answer, or with text after it, stays below 0.3",
-    "B2": "one depth before the last the shift steers more",
-    "B4": "the law of signal and directions holds within a quarter",
-    "T4": "a LoRA step, asked for at three places, does most of it",
-}
-figures.table(verdicts.by_claim(rows, answers), index="claim")
+# %%
+beyond = claims.judge("bridge", over, page, beyond=True)
+tables.show(claims.summary(beyond), ["claim", "statement", "verdict", "reproduced"])
 
 # %% tags=["hide-output"]
-figures.table(rows, index="claim")
+tables.verdicts(beyond)
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not
@@ -1619,14 +869,15 @@ figures.table(rows, index="claim")
 # $h_l=(\text{stream before})+Wx+b$, so $b\to b+v$ makes it $h_l+v$, whatever $x$ is; nothing else reads $b$. OLMo2 has no biases, and it puts a norm behind its last linear layer, so that no constant vector can be added there.
 
 # %%
-gpt = loading.load("micro-gpt2", device="cpu")
-any_vector = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
-edit = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
-before_edit = edit.flatten()
-with steer(gpt, SteeringVector(3, any_vector, 1, "any"), 2.0):
-    by_steering = effects.ask(gpt, evaluate).log_p
-with edit.at(before_edit + 2.0 * any_vector):
-    by_editing = effects.ask(gpt, evaluate).log_p
+gpt = lglib.load("micro-gpt2")
+v = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
+bias = lglib.ParameterSpace(
+    gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias")
+)
+with steer(gpt, SteeringVector(3, v, 1, "any"), 2.0):
+    by_steering = effects.ask(gpt, setup.steered["evaluate"]).log_p
+with bias.at(bias.flatten() + 2.0 * v):
+    by_editing = effects.ask(gpt, setup.steered["evaluate"]).log_p
 print(
     f"largest difference of a log-probability: {(by_steering - by_editing).abs().max():.1e}"
 )
@@ -1679,10 +930,8 @@ print(f"an eighth, as in the text: {np.interp(0.125, p_kept, signal):.2f} P")
 
 # %%
 c = 0.58
-for where, directions in ((f"activations, {END}", D[-1]), ("weights", space.d - 1)):
-    print(
-        f"{where}: D = {directions:,.0f}, N = {2 * directions * c**2 / (1 - c**2):,.0f}"
-    )
+for where, count in (("activations, last block", matter[-1]), ("weights", d - 1)):
+    print(f"{where}: D = {count:,.0f}, N = {2 * count * c**2 / (1 - c**2):,.0f}")
 
 # %% [markdown]
 # Theorem 1 says that the *gain* of the best of $N$ does not depend on the dimension. It does not say that the best candidate looks like the gradient: in weight space it hardly does, since its cosine is about $m_N/\sqrt d$. Both are true at once. What a map to few dimensions makes visible is that part which the gain was made of.
@@ -1729,22 +978,27 @@ for size_of_noise in (0.3, 1.0, 2.0):
 # ```
 # To second order the shift is $\sigma J_h\varepsilon+\frac{\sigma^2}2\varepsilon^\top H\varepsilon$, coordinate by coordinate of $h$. The mean of the first part is zero, that of the second $\frac{\sigma^2}2\operatorname{tr}H$, the same for every set of candidates. Mirrored pairs cancel it.
 
-
 # %%
-def one_sided(first, s, count=8):
+h, theta = setup.pushforward(setup.held_out(first), [top]), setup.space.flatten()
+start = h.values(theta).mean(0)
+
+
+def averages(begin, sigma, count=8):
     """Mean shift at the last block of random candidates, one side only; and of mirrored pairs."""
-    start, sums = home.values()[:, -1].mean(0), 0.0
-    for i in range(first, first + count):
-        eps = random_search.noise(space, seed, 10_000 + i)
-        ahead, behind = (home.values(theta + t * eps)[:, -1].mean(0) for t in (s, -s))
-        sums = sums + torch.stack([ahead - start, (ahead - behind) / 2]) / count
-    return sums
+    total = 0.0
+    for i in range(begin, begin + count):
+        eps = lglib.noise(setup.space, seed, 10_000 + i)
+        ahead, behind = (h.values(theta + s * eps).mean(0) for s in (sigma, -sigma))
+        total = total + torch.cat([ahead - start, (ahead - behind) / 2]) / count
+    return total
 
 
-for s in (sigma, 10 * sigma):
-    alike = cosines(one_sided(0, s), one_sided(100, s))
+for sigma in (parameters.sigma, 10 * parameters.sigma):
+    one_sided, mirrored = steering.cosines(
+        averages(0, sigma), averages(100, sigma)
+    ).tolist()
     print(
-        f"sigma = {s:g}: cosine of two averages, one side {alike[0]:.2f}, mirrored {alike[1]:.2f}"
+        f"sigma = {sigma:g}: cosine of two averages, one side {one_sided:.2f}, mirrored {mirrored:.2f}"
     )
 
 # %% [markdown]
