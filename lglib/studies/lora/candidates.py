@@ -119,8 +119,12 @@ def scores(asked: Questions, one: Searched, draws: Sequence[int]) -> dict[str, f
 
 
 def draws(parameters: Parameters) -> tuple[int, ...]:
-    """The N of pass@N: one, four, and all candidates."""
-    return (1, 4, parameters.candidates)
+    """The N of pass@N: one, four, and all candidates.
+
+    >>> draws(Parameters(candidates=4))
+    (1, 4)
+    """
+    return tuple(sorted({1, 4, parameters.candidates}))
 
 
 def search_all(parameters: Parameters, case: Case) -> tuple[Table, dict[str, float]]:
