@@ -15,7 +15,7 @@ from lglib.theory import laws
 
 @pytest.fixture(scope="module")
 def tiny():
-    return theory.Parameters(draws=200, widths=(2, 3), candidates=32)
+    return theory.Parameters(draws=200, widths=(13, 16), candidates=32)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,7 @@ def test_tied_noise_follows_the_norm_of_the_sum():
 
 
 def test_density_ranks_subspaces_at_fixed_length_and_mass_does_not():
-    found = theory.random_subspaces(4000, np.random.default_rng(0))
-    assert found.mass == pytest.approx(found.density * found.mass / found.density)
+    found = theory.random_subspaces(20_000, np.random.default_rng(0))
     assert theory.rank_correlation(found.density, found.gain, 0).low > 0.9
     assert theory.rank_correlation(found.mass, found.gain, 0).high < 0.9
 
@@ -87,7 +86,8 @@ def test_the_net_gain_on_a_flat_quadratic_follows_the_curvature_law():
 
 
 def test_local_geometry_is_that_of_the_dense_hessian_and_sigma_star_its_optimum():
-    data, space = networks.images(0), ParameterSpace(digits.network(2, 0))
+    data, space = networks.images(0), ParameterSpace(digits.network(4, 0))
+    digits.fit(space.module, data.train, until=1.0, seed=0)
     local = networks.geometry(space, data.select, 0, probes=400)
     H = space.hessian(digits.mean_cross_entropy, data.select)
     assert local.traces.mean() == pytest.approx(H.trace().item(), rel=0.05)
@@ -100,7 +100,8 @@ def test_local_geometry_is_that_of_the_dense_hessian_and_sigma_star_its_optimum(
 
 
 def test_a_search_leaves_the_network_as_it_was_and_its_linear_part_is_the_gradient():
-    data, space = networks.images(0), ParameterSpace(digits.network(2, 0))
+    data, space = networks.images(0), ParameterSpace(digits.network(8, 0))
+    digits.fit(space.module, data.train, until=1.0, seed=0)
     local = networks.geometry(space, data.select, 0, probes=4)
     before = space.flatten()
     found = networks.search(space, local, data, 32, 0, multiples=(1e-3, 1.0))
