@@ -66,39 +66,48 @@ def measure(command: list[str], folder: Path) -> dict[str, float]:
     return found
 
 
+def written(found: dict[str, dict[str, float]]) -> str:
+    """Write what is measured so far beside its budgets: a benchmark that is ended early keeps that."""
+    steps = {s: {**f, "budget": BUDGETS[s]} if s in BUDGETS else f for s, f in found.items()}
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    text = json.dumps({"machine": machine, "steps": steps}, indent=1)
+    (ROOT / "benchmarks" / "pipeline.json").write_text(text + "\n")
+    return text
+
+
 def main() -> None:
     """Measure every step in a fresh clone and write the figures beside their budgets."""
+    found: dict[str, dict[str, float]] = {}
+
+    def step(name: str, command: list[str]) -> None:
+        found[name] = measure(command, clone)
+        written(found)
+
     with tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        found = {"install": measure(["make", "setup"], clone)}
-        found["make book, first time after the install"] = measure(["make", "book"], clone)
+        step("install", ["make", "setup"])
+        step("make book, first time after the install", ["make", "book"])
         status = ["git", "status", "--porcelain"]
         changed = subprocess.run(status, cwd=clone, check=True, capture_output=True, text=True).stdout
         if changed:
             sys.exit(f"make book changed committed files:\n{changed}")
-        found["make book, nothing to do"] = measure(["make", "book"], clone)
+        step("make book, nothing to do", ["make", "book"])
         page = clone / "notebooks" / "01_theory.py"
         before = page.read_text()
         page.write_text(before.replace("# %% [markdown]\n# # ", "# %% [markdown]\n# # On ", 1))
         if page.read_text() == before:
             sys.exit("the prose edit changed nothing: choose words that the chapter has")
-        found["make book, after a change of prose"] = measure(["make", "book"], clone)
+        step("make book, after a change of prose", ["make", "book"])
         subprocess.run(["git", "checkout", "--quiet", "."], cwd=clone, check=True)
-        found["make book PROFILE=smoke"] = measure(["make", "book", "PROFILE=smoke"], clone)
-        found["make verify"] = measure(["make", "verify"], clone)
+        step("install of the test tools", ["make", ".venv/.test"])
+        step("make test", ["make", "test"])
+        step("make verify", ["make", "verify"])
+        step("make book PROFILE=smoke", ["make", "book", "PROFILE=smoke"])
         python = str(clone / ".venv" / "bin" / "python")
         for name in STUDIES:
-            one = [python, "-m", "workflow.measure", name]
-            found[f"study {name}, one run"] = measure(one, clone)
-        found["install of the test tools"] = measure(["make", ".venv/.test"], clone)
-        found["make test"] = measure(["make", "test"], clone)
-    for step, budget in BUDGETS.items():
-        found[step]["budget"] = budget
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    text = json.dumps({"machine": machine, "steps": found}, indent=1)
-    (ROOT / "benchmarks" / "pipeline.json").write_text(text + "\n")
-    print(text)
+            step(f"study {name}, one run", [python, "-m", "workflow.measure", name])
+    print(written(found))
 
 
 if __name__ == "__main__":
