@@ -351,7 +351,5 @@ def test_what_is_kept_fits_ends_as_it_did_and_is_counted(passage, asked, context
 
 @pytest.mark.parametrize("context", [1, 0, -3, True, 8.0, "8", None])
 def test_a_context_is_a_whole_number_of_tokens(context):
-    with pytest.raises(
-        ValueError, match=f"context must be a whole number from 2, got {context!r}"
-    ):
+    with pytest.raises(ValueError, match=f"context must be a whole number from 2, got {context!r}"):
         fit([long_item(2)], TOKENIZER, context)

@@ -1,4 +1,4 @@
-"""An experiment learns, forgets and recovers: what its points can do, decoded by hand, and what it trains on."""
+"""An experiment learns, forgets and recovers: what its points can do, and what it trains on."""
 
 import math
 import re
@@ -334,7 +334,9 @@ def test_one_task_that_is_not_learned_is_enough_to_stop(task):
     strange = lambda n, part, key: [Item("Add: one one. Answer:", (" river",), 0)] * n  # noqa: E731
     pair = Pair("half", skill("plural"), skill("capital"), skill("plural"), "", "B alone", True)
     with pytest.raises(gates.GateError, match=rf"^half, {task.upper()} never reached") as caught:
-        experiment("micro-gpt2", replace(pair, **{task: strange})).learn_and_forget(bar=0.9, lost=0.5, limit=1)
+        experiment("micro-gpt2", replace(pair, **{task: strange})).learn_and_forget(
+            bar=0.9, lost=0.5, limit=1
+        )
     assert f"half, {task.upper()} 0.00000" in str(caught.value)
 
 

@@ -35,7 +35,8 @@ def test_the_book_passes(check, site):
 @pytest.mark.site
 def test_the_book_has_its_pages_its_downloads_and_its_own_mathjax(site):
     wanted = ["index.html", "search.html", "_static/mathjax/tex-mml-chtml.js", "_static/mathjax/LICENSE"]
-    wanted += [f"book/{name}.html" for name in ("intro", "notation", "architecture", "api/index", "references")]
+    pages = ("intro", "notation", "architecture", "api/index", "references")
+    wanted += [f"book/{name}.html" for name in pages]
     assert [name for name in wanted if not (site / name).is_file()] == []
     chapters = [page for page in sitecheck.pages(site) if page.parent.name == "chapters"]
     assert chapters

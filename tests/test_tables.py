@@ -68,4 +68,6 @@ def test_the_lines_of_verdicts_show_bar_and_reason():
 
 def test_a_wide_table_can_show_each_value_with_its_null():
     frame = pd.DataFrame({"pair": ["a"], "k": [1], "value": [0.2], "low": [0.2], "high": [0.2], "n": [1]})
-    assert tables.wide(frame.assign(null=0.01), "pair", "k", nulls=True).loc["a"].tolist() == ["0.2; null 0.01"]
+    assert tables.wide(frame.assign(null=0.01), "pair", "k", nulls=True).loc["a"].tolist() == [
+        "0.2; null 0.01"
+    ]

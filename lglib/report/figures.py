@@ -116,19 +116,3 @@ def ladder(
 def legend_below(axes: Axes, columns: int = 2) -> None:
     """Put the legend under the axes, clear of curves and of the label, where the axes are full."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=columns)
-
-
-def table(rows: Sequence[dict[str, object]], index: str, digits: int = 3) -> pd.DataFrame:
-    """A table for the page, one dict a row, numbers to `digits` significant digits.
-
-    >>> table([{"d": 10, "gain": 0.123456}], index="d").loc[10, "gain"]
-    '0.123'
-    """
-    frame = pd.DataFrame([{k: _shown(v, digits) for k, v in row.items()} for row in rows]).set_index(index)
-    return frame.rename_axis(
-        index=None, columns=index
-    )  # the index's name in the head, not in a line of its own
-
-
-def _shown(value: object, digits: int) -> object:
-    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else value
