@@ -227,7 +227,7 @@ print(f"the same for {parameters.tasks[1]}")
 tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
 
 # %% [markdown]
-# For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-three to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
+# For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-four to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
 #
 # (llm-why)=
 # ### What makes it low?
@@ -517,7 +517,7 @@ print(
 )
 tables.show(gains, heads | {"predicted": "law"})
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
 for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
     bars = found[["value", "low", "high"]].to_numpy().T
@@ -582,12 +582,9 @@ rank.file_steps(live, one, star, rank.best_of_n(one, star, tried))
 # %%
 live = live.frame()
 filed = observed.frame.query("model == @shown and seed == @seed")
-keys = [name for name in live.columns if name in filed.columns]
-keys = [
-    k
-    for k in keys
-    if k not in ("value", "low", "high", "n", "unit", "null", "null_means", "predicted")
-]
+keys = list(
+    live.columns[: live.columns.get_loc("value")]
+)  # claim, measure, what varied
 both = live.merge(filed, on=keys, suffixes=("", " filed"))
 gap = (both["value"] - both["value filed"]).abs() / both["value filed"].abs()
 print(f"{len(both)} of {len(live)} live values are filed for {shown}, seed {seed}")
@@ -601,7 +598,6 @@ print(f"largest relative difference: {gap.max():.1e}")
 
 # %% tags=["hide-input"]
 found = rows(over, claim="L1", measure="participation ratio", view="unit norm")
-found = found[found["state"] != "shuffled labels"]
 found = found.assign(run=found["model"] + ", " + found["task"])
 print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
 tables.wide(found, "run", "state")
