@@ -309,9 +309,10 @@ for name in own:
 figure, (top, bottom) = figures.panels(2, height=2.7)
 shifts = np.linspace(-0.012, 0.012, len(names))
 for shift, name in zip(shifts, names, strict=True):
-    part = rows(measured, measure="share of items", network=name)
+    own_rows = measured[measured["network"] == name]
+    part = own_rows[own_rows["measure"] == "share of items"]
     top.step(part["above"], part["value"], where="post", lw=1.6, label=name)
-    part = rows(measured, measure="share of yes", network=name)
+    part = own_rows[own_rows["measure"] == "share of yes"]
     value = part["value"], part["low"], part["high"]
     figures.points(bottom, part["predicted"] + shift, *value, label=name)
 bottom.plot([0, 1], [0, 1], color=figures.NULL, lw=1.2, zorder=0, label="perfect")
