@@ -347,9 +347,10 @@ live = {
         network, tests["places, turned"]
     ).estimate,
 }
-mine = observed.frame.query("seed == @seed and network == @model").fillna("")
+mine = observed.frame.query("seed == @seed and network == @model")
 for row in mine.itertuples():
-    key = ", ".join(filter(None, (row.measure, row.kind, row.question, row.test)))
+    words = (row.measure, row.kind, row.question, row.test)
+    key = ", ".join(word for word in words if isinstance(word, str))
     if key in live:
         print(f"{key}: live {live[key]:.4f}, filed {row.value:.4f}")
 
