@@ -93,7 +93,10 @@ first, top = (
     setup.templates[0],
     setup.layers[-1],
 )  # the template that is steered, the last block
-live = Observations()  # what this page measures itself
+live = (
+    Observations()
+)  # what this page measures itself, to be held against what is filed
+no_null = {"null": 0, "null_means": "stands in the filed row"}
 depths = ", ".join(f"{setup.depth(layer):g}" for layer in setup.layers)
 print(f"{setup.model.name}: {setup.model.parameters:,} parameters, depths {depths}")
 
@@ -155,14 +158,7 @@ for step in (kind, "random"):
     u = bridge.as_long_as_theta(exact, steps[step])
     left = bridge.remainders(h, u, parameters.scales).mean(1)  # (scales,)
     power = bridge.order(left, parameters.scales)
-    live.add(
-        "T4",
-        "order of the remainder",
-        power,
-        step=step,
-        null=1,
-        null_means="no shift predicted",
-    )
+    live.add("T4", "order of the remainder", power, step=step, **no_null)
     print(f"{step}: order {power:.3f}; remainder", ", ".join(f"{r:.1e}" for r in left))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom); means over seeds. Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
@@ -196,14 +192,7 @@ tables.wide(remainder[remainder["length"] >= 1e-4], "step", "length")
 # %%
 new = setup.held_out(first)[:16]
 kernel = bridge.kernel(exact, kind, -steps[kind], seen, new)
-live.add(
-    "T4",
-    "kernel form against jvp",
-    kernel.gap,
-    step=kind,
-    null=1,
-    null_means="unrelated shifts",
-)
+live.add("T4", "kernel form against jvp", kernel.gap, step=kind, **no_null)
 print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
 print(
     f"cosine of the shift with -gradient by h: {kernel.seen:.2f}, new prompts {kernel.new:.2f}"
@@ -259,9 +248,7 @@ for how in caa:
         shifts[kind][:, -1], caa[how].differences[:, -1], random[:, -1], seed
     )
     at = {"shift": kind, "caa": how, "template": first, "depth": 1.0}
-    live.add(
-        "B1", "cosine", a.cosine, null=a.permuted, null_means="permuted labels", **at
-    )
+    live.add("B1", "cosine", a.cosine, **no_null, **at)
     print(f"{kind}, {how}: cosine {a.cosine}")
     print(
         f"  permuted labels {a.permuted:.2f}, random weights {a.random_weights:.2f}, random direction {bound:.2f}"
@@ -341,7 +328,7 @@ vectors = bridge.vectors(shifts, caa, random, directions)
 for name in (bridge.CAA, bridge.SOUGHT, "random direction"):
     effect = judge.effect(judge.vector(vectors[name], top, name), 1.0)
     at = {"vector": name, "depth": 1.0}
-    live.add("B2", "effect at one unit", effect, null=0, null_means="no effect", **at)
+    live.add("B2", "effect at one unit", effect, **no_null, **at)
     print(f"{name}, last block, one unit ({judge.unit[top]:.1f}): effect {effect:.2f}")
 
 # %% [markdown]
@@ -425,7 +412,7 @@ for name, (one, other) in halves_of.items():
 alike = steering.cosines(*map(bridge.whole, halves_of.values()))[-1].item()
 most = bridge.ceiling(*halves_of.values())[-1].item()
 at = {"construction": f"CAA, {first}", "other": f"gradient, {first}", "depth": 1.0}
-live.add("B3", "agreement", alike, null=bound, null_means="random directions", **at)
+live.add("B3", "agreement", alike, **no_null, **at)
 print(
     f"gradient and CAA: cosine {alike:.2f}, ceiling {most:.2f}, random directions below {bound:.2f}"
 )
@@ -500,15 +487,7 @@ for (way, n), image in found.images.items():
     value = steering.cosines(image[-1], sought[-1]).item()
     law = bridge.expected_aim(found.weights[way, n], scored.score, matter[-1])
     at = {"weighting": way, "N": 2 * n, "depth": 1.0}
-    live.add(
-        "B4",
-        "cosine with the gradient's shift",
-        value,
-        null=0,
-        null_means="none",
-        predicted=law,
-        **at,
-    )
+    live.add("B4", "cosine with the gradient's shift", value, **no_null, **at)
     print(
         f"{way}, N = {2 * n}: cosine {value:.2f} (law {law:.2f}), in weight space {found.aims[way, n]:.3f}"
     )
@@ -601,14 +580,7 @@ edit = bridge.imitate(
 )
 explained, by_chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
 at = {"edit": "LoRA", "places": 1, "depth": 1.0, "multiplier": weak}
-live.add(
-    "T4",
-    "divergence explained",
-    explained,
-    null=by_chance,
-    null_means="random step",
-    **at,
-)
+live.add("T4", "divergence explained", explained, **no_null, **at)
 print(
     f"d = {len(edit.delta):,}, length {edit.delta.norm():.2f}; vector left",
     ", ".join(f"{x:.2f}" for x in edit.left),
