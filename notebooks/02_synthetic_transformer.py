@@ -216,7 +216,7 @@ figures.legend_below(axes[1], columns=3)
 print(
     "share of the mean in the squared length of a gradient; null: noise without a mean"
 )
-tables.wide(rows(over, measure="share of the mean"), "task", "point")
+tables.wide(rows(over, measure="share of the mean"), "task", "point", nulls=True)
 
 # %% [markdown]
 # **What we see.** At $\theta_f$ raw gradients are far below the null, so the claim holds there as it is worded. It holds just as well at random initialisation. At $\theta^\ast$ much less of it is left. There the few inputs that are still hard give a few long
@@ -373,7 +373,7 @@ _ = axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=2)
 scratch = rows(over, measure="capture from scratch", task="sort")
 again = rows(over, measure="capture", basis="prefix", task="sort", **cell)
 both = pd.concat([scratch.assign(run="from scratch"), again.assign(run="recovery")])
-tables.wide(both, "optimiser", "run")
+tables.wide(both, "optimiser", "run", nulls=True)
 
 # %% [markdown]
 # Ordinary training from nothing shows a prefix capture of the same order. A high capture does not show that something was *recovered*.
@@ -616,7 +616,7 @@ for schedule in ("alternating", "sequential A then B"):
     print(f"{schedule}: at the switch {outcome.switch}, at the end {outcome.end}")
 
 # %% tags=["hide-input"]
-print("exact match of the worse task")
+print(f"exact match of the worse task; guessing: {10.0**-p.length:g}")
 worst = rows(over, measure="worst-task exact match")
 tables.wide(worst, "schedule", "setup")
 
