@@ -75,7 +75,8 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 observed = studies.observed("bridge", profile)
 over = over_seeds(observed.frame)
 models = over["model"].unique().tolist()
-page = model if (model := studies.filed(model)) in models else models[0]
+run = studies.filed(model)  # the name under which the model of the live case is filed
+page = run if run in models else models[0]
 mine = rows(over, model=page)  # the page's model, over seeds
 print(f"{observed}\ntables and figures of one model are of {page}")
 
@@ -598,7 +599,7 @@ for name, out in edit.answers.items():
 # %% tags=["hide-input"]
 back = rows(mine, claim="T4")[lambda t: t["edit"].notna()]
 back = back.assign(
-    kind=[f"{r.edit}, {r.places} place, depth {r.depth:g}" for r in back.itertuples()]
+    kind=[f"{r.edit}, places {r.places}, depth {r.depth:g}" for r in back.itertuples()]
 )
 beside = [
     "divergence explained",
@@ -629,15 +630,13 @@ tables.wide(rows(back, measure=costs), "kind", "measure")
 fresh = live.frame()
 beside = {"value", "low", "high", "n", "unit", "null", "null_means", "predicted"}
 filed = observed.frame[
-    (observed.frame["model"] == model) & (observed.frame["seed"] == seed)
+    (observed.frame["model"] == run) & (observed.frame["seed"] == seed)
 ]
 both = fresh.merge(
     filed, on=[c for c in fresh if c not in beside], suffixes=("", " filed")
 )
 off = (both["value"] - both["value filed"]).abs()
-print(
-    f"{len(fresh)} live numbers, {len(both)} of them filed for {model} and seed {seed}"
-)
+print(f"{len(fresh)} live numbers, {len(both)} of them filed for {run} and seed {seed}")
 print(f"largest difference {off.max():.1e}" if len(both) else "nothing to compare with")
 
 # %% [markdown]
@@ -710,7 +709,7 @@ tables.show(
 # %% tags=["hide-input"]
 back = rows(over, claim="T4", edit="LoRA")
 back = back.assign(
-    kind=[f"{r.model}, {r.places} place, depth {r.depth:g}" for r in back.itertuples()]
+    kind=[f"{r.model}, places {r.places}, depth {r.depth:g}" for r in back.itertuples()]
 )
 beside = ["divergence explained", "P(yes), edited minus steered"]
 print(
