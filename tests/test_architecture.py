@@ -111,7 +111,8 @@ def test_notebooks_import_faces_and_never_each_other(root):
     for script in (root / "notebooks").glob("*.py"):
         text = script.read_text(encoding="utf-8")
         assert not re.search(r"^(import|from) (notebooks|workflow|tests)\b", text, re.MULTILINE), script
-        assert not re.search(r"^from lglib\.\w+\.\w+", text, re.MULTILINE), f"{script} goes behind a face"
+        behind = re.findall(r"^from (lglib\.\w+\.\w+)", text, re.MULTILINE)
+        assert set(behind) <= {"lglib.tasks.microworld"}, script  # a room within a room
 
 
 def test_the_pipeline_table_lists_the_files_there_are(root, page):

@@ -77,7 +77,8 @@ def _book(chapters: list[str], asked: argparse.Namespace, cores: int, lock: int,
     if not state.book_stands(chapters):
         runs = sorted({(r.study, r.name) for chapter in chapters for r in state.before(chapter)})
         for study, model in runs:
-            print(f"[measure] {study} on {model}: nothing current is filed; measuring it", file=sys.stderr)
+            told = "nothing current is filed; measuring one run of it (make measure: the whole plan)"
+            print(f"[measure] {study} on {model}: {told}", file=sys.stderr)
         status = _snakemake("book", asked, cores, lock, root)
         state = plan.State(asked.profile, root)
     seconds = time.monotonic() - started
