@@ -28,7 +28,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    runs: dict[str, list[Seed]] = Field(min_length=1)
+    runs: dict[str, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
     parameters: dict[str, Any] = {}
 
 
