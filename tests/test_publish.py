@@ -178,6 +178,7 @@ def test_publishing_names_what_differs_and_overwrites_values_only_when_confirmed
     assert (
         "make publish: not executed from what is there now: 01_one, 02_two; type: make book" in refused.stdout
     )
+    assert drive(project, "measure").returncode == 0
     assert drive(project, "book").returncode == 0
     assert not list((project / "book" / "chapters").iterdir())  # only publishing writes there
     assert not list((project / "results").iterdir())
