@@ -677,7 +677,7 @@ tables.show(lead, ["measure", tables.VALUE, "unit", "null"])
 # (lora-refresh)=
 # ## How often must a direction be refreshed?
 #
-# The paper's finding has a practical side. Who keeps an edit direction, or a basis for cheap edits, wants to know how long it can be used. So we recover with updates that are *confined* to a basis: $\theta=\theta_s+Uz$, with $\theta_s$ the point at the last refresh, where only the $k$ numbers $z$ move, by SGD. The basis $U$ is the span of ten fresh minibatch gradients (four items each), and it is made anew every $m$ steps. With $m=1$ each step has a fresh basis; with *never*
+# The paper's finding has a practical side. Who keeps an edit direction, or a basis for cheap edits, wants to know how long it can be used. So we recover with updates that are *kept within* a basis: $\theta=\theta_s+Uz$, with $\theta_s$ the point at the last refresh, where only the $k$ numbers $z$ move, by SGD. The basis $U$ is the span of ten fresh minibatch gradients (four items each), and it is made anew every $m$ steps. With $m=1$ each step has a fresh basis; with *never*
 # the one of $\theta_f$ must do. The steps, the minibatches and the rate are those of the plain SGD run. Controls:
 #
 # - **mean, every 1**: the single direction of the mean of those ten gradients. If this does as well as the basis, ten directions at every step are no evidence of a *subspace*: any descent uses one fresh direction a step.
@@ -694,7 +694,7 @@ for way, one in kept.items():
     losses = lora.held_out_losses(case, one.run.points, at)
     print(f"{way:8s} items paid {one.spent[-1]:5d}, test loss", np.round(losses, 2))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-refresh", "caption": "Recovery confined to ten gradient directions that are made anew every m steps, with SGD: test loss against steps, mean over seeds, a panel for each pair. Dashed black: plain LoRA training; dash-dotted black: the mean gradient alone, fresh at every step; dotted black: the prefix of another run, kept; grey: a random basis at every step. Loss on a logarithmic axis."}, "image": {"alt": "Two panels of falling loss curves. Frequent refreshes follow plain training; kept bases flatten early, in the first panel sooner than in the second."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-refresh", "caption": "Recovery within ten gradient directions that are made anew every m steps, with SGD: test loss against steps, mean over seeds, a panel for each pair. Dashed black: plain LoRA training; dash-dotted black: the mean gradient alone, fresh at every step; dotted black: the prefix of another run, kept; grey: a random basis at every step. Loss on a logarithmic axis."}, "image": {"alt": "Two panels of falling loss curves. Frequent refreshes follow plain training; kept bases flatten early, in the first panel sooner than in the second."}}
 figure, axes = figures.panels(len(parameters.refresh_pairs), height=3.2)
 special = {"plain SGD": "--", "mean, every 1": "-.", "prefix, kept": ":"}
 for panel, name in zip(axes, parameters.refresh_pairs, strict=True):
