@@ -348,6 +348,7 @@ live = {
     ).estimate,
 }
 mine = observed.frame.query("seed == @seed and network == @model")
+print(f"{len(mine)} values are filed for {model}, seed {seed}")
 for row in mine.itertuples():
     words = (row.measure, row.kind, row.question, row.test)
     key = ", ".join(word for word in words if isinstance(word, str))
