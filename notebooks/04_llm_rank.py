@@ -41,6 +41,7 @@ import torch
 
 from lglib import studies
 from lglib.base import seeding
+from lglib.geometry import spectra
 from lglib.parameters import sketches
 from lglib.report import Observations, claims, figures, over_seeds, provenance, rows
 from lglib.report import tables
@@ -216,9 +217,8 @@ tables.wide(slopes, "task", "of")
 # $G$ is a sum over matrices, so each layer and each kind of matrix has a rank of its own.
 
 # %% tags=["hide-input"]
-print(
-    f"{shown}, trained: participation ratio at unit norm (null: {parameters.examples})"
-)
+print(f"{shown}, trained, {parameters.tasks[0]}: participation ratio at unit norm")
+print(f"null: {parameters.examples}, random directions")
 place = rows(mine, measure="participation ratio at a place")
 tables.wide(rows(place, task=parameters.tasks[0]), "matrix", "block")
 
@@ -241,9 +241,8 @@ pool = rank.answer_pool(one)
 few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
 print(sorted({item.answer for item in few}))
 answered = rank.grams(one, "trained", few)
-print(
-    f"participation ratio {rank.participation_ratio(answered.total):.3g} of {len(few)}"
-)
+found = rank.effective_ranks(spectra.unit(answered.total))
+print(f"participation ratio {found['participation ratio']:.3g} of {len(few)}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising rows of dots, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
 figure, (axes,) = figures.panels(1, height=3.2)
@@ -587,8 +586,14 @@ keys = list(
 )  # claim, measure, what varied
 both = live.merge(filed, on=keys, suffixes=("", " filed"))
 gap = (both["value"] - both["value filed"]).abs() / both["value filed"].abs()
-print(f"{len(both)} of {len(live)} live values are filed for {shown}, seed {seed}")
-print(f"largest relative difference: {gap.max():.1e}")
+told = (
+    f"largest relative difference {gap.max():.1e}"
+    if len(both)
+    else "nothing to compare"
+)
+print(
+    f"{len(both)} of {len(live)} live values are filed for seed {seed} of {shown}; {told}"
+)
 
 # %% [markdown]
 # (across-seeds-llm)=

@@ -48,7 +48,7 @@ def test_verify_files_rows_of_measure_with_the_same_values(measured):
         np.testing.assert_allclose(both[name], both[f"{name} whole"], rtol=1e-5, atol=1e-9, err_msg=name)
 
 
-def test_a_rank_is_at_least_one_and_at_most_that_of_its_control_in_number(measured):
+def test_a_rank_is_at_least_one_and_at_most_that_of_random_directions(measured):
     found = observations.rows(measured, claim="L1", measure=list(ranks.RANKS), view="unit norm")
     assert found["value"].between(1, TINY.examples).all()
     assert (found["null"] > found["value"] - 1e-6).all()
