@@ -50,9 +50,9 @@ from lglib.theory import laws
 
 figures.style()
 parameters = studies.parameters("rank", profile, model=model)
-told = parameters.model_dump().items()
+settings = parameters.model_dump().items()
 print(f"profile {profile}, seed {seed}")
-print(", ".join(f"{name} = {value}" for name, value in told))
+print(", ".join(f"{name} = {value}" for name, value in settings))
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 
 # %% [markdown]
@@ -120,7 +120,7 @@ for task in sets:
 # Over seeds, for all tasks, states and views; behind the slash stands the control.
 
 # %% tags=["hide-input"]
-told = {}
+by_rank = {}
 for name in ("participation ratio", "rank at 90 %"):
     table = rows(mine, measure=name, view=["raw", "centred", "unit norm"])
     text = [f"{tables.in_words(r)} / {r['null']:.3g}" for r in table.to_dict("records")]
@@ -131,13 +131,13 @@ for name in ("participation ratio", "rank at 90 %"):
         aggfunc="first",
         sort=False,
     )
-    told[name] = tables.show(table.reset_index(), ["task", "view", *table.columns])
+    by_rank[name] = tables.show(table.reset_index(), ["task", "view", *table.columns])
 print(f"{shown}: participation ratio / that of random directions of equal lengths")
-told["participation ratio"]
+by_rank["participation ratio"]
 
 # %% tags=["hide-input"]
 print(f"{shown}: rank at 90 % / that of random directions of equal lengths")
-told["rank at 90 %"]
+by_rank["rank at 90 %"]
 
 # %% tags=["hide-input"]
 sure = rows(mine, claim="context", measure="answered surely")
@@ -586,13 +586,13 @@ keys = list(
 )  # claim, measure, what varied
 both = live.merge(filed, on=keys, suffixes=("", " filed"))
 gap = (both["value"] - both["value filed"]).abs() / both["value filed"].abs()
-told = (
+difference = (
     f"largest relative difference {gap.max():.1e}"
     if len(both)
     else "nothing to compare"
 )
 print(
-    f"{len(both)} of {len(live)} live values are filed for seed {seed} of {shown}; {told}"
+    f"{len(both)} of {len(live)} live values are filed for seed {seed} of {shown}; {difference}"
 )
 
 # %% [markdown]
