@@ -23,7 +23,7 @@ def section(page: str, title: str) -> str:
 
 def rooms_drawn(page: str) -> dict[str, set[str]]:
     """Rooms in the order of the page, each with the rooms that it may import."""
-    table = ROW.findall(section(page, "The rooms of lglib"))
+    table = ROW.findall(section(page, "The packages of lglib"))
     return {room: set(re.findall(r"`(\w+)`", imports)) for room, imports in table}
 
 

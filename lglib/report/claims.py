@@ -1,6 +1,6 @@
 """Claims: what the paper states, which rows speak for it, by which rule and why; and the verdicts.
 
-Room: report, on `frames`; knows no model. Everything that can be argued about stands in config/claims.yml.
+Everything that can be argued about stands in config/claims.yml.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which modules of lglib stand behind a piece of Python, followed import by import, and their code as text.
-
-Room: report, standard library only, so that the pipeline can ask for a hash without importing torch.
-"""
+"""Which modules of lglib stand behind a piece of Python, followed import by import, and their code."""
 
 from __future__ import annotations
 
@@ -70,7 +67,7 @@ def _pairs(source: str, name: str, is_package: bool) -> tuple[tuple[str, str | N
     found = [(module, wanted) for module, wanted in found if module.split(".")[0] == "lglib"]
     if ("lglib", None) in found or any(wanted == "*" for _, wanted in found):
         raise ValueError(
-            f"{name}: write `from lglib.<room> import <name>`, not `import lglib` and not a star"
+            f"{name}: write `from lglib.<package> import <name>`, not `import lglib` and not a star"
         )
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""House style of the figures: the null in grey, the paper's value dashed, colours safe for everyone.
+"""Style of the figures: the null in grey, the paper's value dashed, colours safe for everyone.
 
 It cannot change a number.
 """

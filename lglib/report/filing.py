@@ -1,6 +1,6 @@
 """Files of observations: written whole with their provenance, read with distrust, gathered and published.
 
-Room: report, on `frames` and `provenance`. A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a
+A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a
 header of the same name in JSON beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
 """
 

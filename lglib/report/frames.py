@@ -1,6 +1,6 @@
 """Tables of measured values, one row a value: checked, selected, taken over seeds.
 
-Room: report, on `theory.stats`; knows no file and no model. A table has the columns of LEFT, then one column
+A table has the columns of LEFT, then one column
 for each thing that was varied (pair, optimiser, k, ...; empty where it means nothing), then those of RIGHT.
 """
 

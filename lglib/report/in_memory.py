@@ -1,7 +1,4 @@
-"""Is the code in memory that of a source? Functions, methods and constants of a loaded module, one by one.
-
-Room: report, standard library only.
-"""
+"""Is the code in memory that of a source? Functions, methods and constants of a loaded module, one by one."""
 
 from __future__ import annotations
 

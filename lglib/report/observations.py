@@ -1,7 +1,4 @@
-"""Observations: what a study measured, added value by value, each with its null.
-
-Room: report, on `frames` and `filing`, whose functions are reached from here too; knows no model.
-"""
+"""Observations: what a study measured, added value by value, each with its null."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Where a number comes from: a hash of the code that made it, the versions, the folder of the project.
-
-Room: report, on `closure` and `in_memory`, standard library only, so that the pipeline can ask for a hash
-without importing torch.
-"""
+"""Where a number comes from: a hash of the code that made it, the versions, the folder of the project."""
 
 from __future__ import annotations
 

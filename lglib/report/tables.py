@@ -1,7 +1,4 @@
-"""Tables of the page: numbers in words, values with their intervals, verdicts with their bars.
-
-Room: report, on `frames`; knows no model. It cannot change a number.
-"""
+"""Tables of the page: numbers in words, values with their intervals, verdicts with their bars."""
 
 from __future__ import annotations
 
