@@ -1,4 +1,4 @@
-"""The book in the smoke profile: each study, those that take any model on another one too, each chapter once."""
+"""The smoke book: each study, those that take any model also on another one, and each chapter once."""
 
 from __future__ import annotations
 
