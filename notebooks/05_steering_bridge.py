@@ -47,8 +47,7 @@ import pandas as pd
 import torch
 from IPython.display import display
 
-import lglib
-from lglib import studies
+from lglib import ParameterSpace, load, noise, studies
 from lglib.activations import SteeringVector, effects, steer, steering
 from lglib.base import seeding
 from lglib.report import (
@@ -840,11 +839,9 @@ tables.verdicts(beyond)
 # $h_l=(\text{stream before})+Wx+b$, so $b\to b+v$ makes it $h_l+v$, whatever $x$ is; nothing else reads $b$. OLMo2 has no biases, and it puts a norm behind its last linear layer, so that no constant vector can be added there.
 
 # %%
-gpt = lglib.load("micro-gpt2")
+gpt = load("micro-gpt2")
 v = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
-bias = lglib.ParameterSpace(
-    gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias")
-)
+bias = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
 with steer(gpt, SteeringVector(3, v, 1, "any"), 2.0):
     by_steering = effects.ask(gpt, setup.steered["evaluate"]).log_p
 with bias.at(bias.flatten() + 2.0 * v):
@@ -958,7 +955,7 @@ def averages(begin, sigma, count=8):
     """Mean shift at the last block of random candidates, one side only; and of mirrored pairs."""
     total = 0.0
     for i in range(begin, begin + count):
-        eps = lglib.noise(setup.space, seed, 10_000 + i)
+        eps = noise(setup.space, seed, 10_000 + i)
         ahead, behind = (h.values(theta + s * eps).mean(0) for s in (sigma, -sigma))
         total = total + torch.cat([ahead - start, (ahead - behind) / 2]) / count
     return total
