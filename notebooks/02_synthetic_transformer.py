@@ -664,13 +664,7 @@ _ = axes.legend(loc="lower right")
 # The live case above was measured with the steps of the study. How far are its numbers from the filed ones of the same seed?
 
 # %%
-mine = live.frame()
-filed = observed.frame.query("model == @model and seed == @seed")
-keys = list(mine.columns[: mine.columns.get_loc("value")])
-both = mine.merge(filed, on=keys, suffixes=("", " filed"))
-off = (both["value"] - both["value filed"]).abs()
-print(f"{len(both)} of {len(mine)} live values are filed for seed {seed}")
-print(f"largest difference: {off.max():.1e}" if len(both) else "nothing to compare")
+print(live.beside(observed.frame, model=model, seed=seed))
 
 # %% [markdown]
 # (claims-synthetic)=

@@ -744,14 +744,7 @@ for measure, also in (
 # The live case was made by the same steps as the observations. So its numbers must be those that were filed for its seed, up to the rounding of another processor.
 
 # %%
-mine = live.frame()
-keys = list(mine.columns[: list(mine.columns).index("value")])
-filed = observed.frame.query("model == @model and seed == @seed")
-both = mine.merge(filed, on=keys, suffixes=("", " filed"))
-off = (both["value"] - both["value filed"]).abs().max()
-print(
-    f"{len(both)} of {len(mine)} live values are filed; they differ by at most {off:.1e}"
-)
+print(live.beside(observed.frame, model=model, seed=seed))
 
 # %% [markdown]
 # (lora-models)=

@@ -579,21 +579,7 @@ rank.file_decades(live, lines)
 rank.file_steps(live, one, star, rank.best_of_n(one, star, tried))
 
 # %%
-live = live.frame()
-filed = observed.frame.query("model == @shown and seed == @seed")
-keys = list(
-    live.columns[: live.columns.get_loc("value")]
-)  # claim, measure, what varied
-both = live.merge(filed, on=keys, suffixes=("", " filed"))
-gap = (both["value"] - both["value filed"]).abs() / both["value filed"].abs()
-difference = (
-    f"largest relative difference {gap.max():.1e}"
-    if len(both)
-    else "nothing to compare"
-)
-print(
-    f"{len(both)} of {len(live)} live values are filed for seed {seed} of {shown}; {difference}"
-)
+print(live.beside(observed.frame, model=shown, seed=seed))
 
 # %% [markdown]
 # (across-seeds-llm)=

@@ -626,17 +626,7 @@ tables.wide(rows(back, measure=costs), "kind", "measure")
 # How far are the numbers of the live case from those that were filed for this model and this seed? On the same machine they are the same, to the six digits that are filed. On another processor the last digits differ.
 
 # %%
-fresh = live.frame()
-beside = {"value", "low", "high", "n", "unit", "null", "null_means", "predicted"}
-filed = observed.frame[
-    (observed.frame["model"] == run) & (observed.frame["seed"] == seed)
-]
-both = fresh.merge(
-    filed, on=[c for c in fresh if c not in beside], suffixes=("", " filed")
-)
-off = (both["value"] - both["value filed"]).abs()
-print(f"{len(fresh)} live numbers, {len(both)} of them filed for {run} and seed {seed}")
-print(f"largest difference {off.max():.1e}" if len(both) else "nothing to compare with")
+print(live.beside(observed.frame, model=run, seed=seed))
 
 # %% [markdown]
 # (across-seeds-bridge)=

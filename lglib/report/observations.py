@@ -84,6 +84,30 @@ class Observations:
         table = table.astype({name: frames.KINDS[frames.kind(table[name])] for name in frames.varied(table)})
         return frames.check(frames.joined([table]))
 
+    def beside(self, filed: pd.DataFrame, *, model: str, seed: int) -> str:
+        """Say how far these values are from those filed for a model and a seed (`filed` is a gathered frame).
+
+        >>> o = Observations()
+        >>> o.add("S3", "capture", 0.61, null=0.001, null_means="random subspace", k=10)
+        >>> o.beside(o.frame().assign(model="micro-gpt2", seed=0), model="micro-gpt2", seed=0)
+        '1 of 1 live values filed for micro-gpt2, seed 0; largest difference 0.0e+00'
+        """
+        mine, own = self.frame(), filed[(filed["model"] == model) & (filed["seed"] == seed)]
+        known = dict(zip(_keys(own), own["value"], strict=True))
+        live = dict(zip(_keys(mine), mine["value"], strict=True))
+        off = [abs(value - known[key]) for key, value in live.items() if key in known]
+        told = f"{len(off)} of {len(live)} live values filed for {model}, seed {seed}"
+        return f"{told}; largest difference {max(off):.1e}" if off else f"{told}: nothing to compare with"
+
+
+def _keys(table: pd.DataFrame) -> list[frozenset[tuple[str, Any]]]:
+    """What each row is of: claim, measure and what was varied, whole numbers as numbers."""
+    named = table[[*frames.LEFT, *frames.varied(table)]]
+    return [
+        frozenset((n, x if isinstance(x, str) else float(x)) for n, x in row.items() if not pd.isna(x))
+        for row in named.to_dict("records")
+    ]
+
 
 def _interval(where: str, value: Any) -> dict[str, float | int]:
     if not isinstance(value, Interval):
