@@ -27,7 +27,9 @@ import json, os, sys, time
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what is printed goes to the page, with the errors
 import torch
-from lglib import data, hub, models
+from lglib.base import hub
+from lglib.models import loading
+from lglib.tasks import data
 
 hub.WAITS = (0.05, 0.05)
 really = time.sleep
