@@ -98,11 +98,11 @@ def test_a_trained_network_reads_unseen_digits():
     [
         (lambda: digits.load(0, select=0), "got 0 and 400"),
         (lambda: digits.load(0, select=1000, held_out=900), "got 1000 and 900"),
-        (lambda: digits.network(0, 0), "width must be at least 1"),
-        (lambda: digits.minibatches(digits.load(0).train, 0, 1, 0), "size must lie between 1 and 997"),
+        (lambda: digits.network(0, 0), "width must be a whole number from 1, got 0"),
+        (lambda: digits.minibatches(digits.load(0).train, 0, 1, 0), "size must be a whole number from 1 to 997, got 0"),
         (
             lambda: digits.fit(digits.network(5, 0), digits.load(0).train, until=0, seed=0),
-            "until must be above 0",
+            "until must be finite and > 0, got 0",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_training_that_gets_there_with_its_last_step_has_got_there():
     steps = digits.fit(net, data, until=2.0, seed=0)
     again = digits.network(13, 0)
     assert digits.fit(again, data, until=2.0, seed=0, most_steps=steps) == steps
-    with pytest.raises(ValueError, match="most_steps must be at least 1"):
+    with pytest.raises(ValueError, match="most_steps must be a whole number from 1, got 0"):
         digits.fit(again, data, until=2.0, seed=0, most_steps=0)
 
 
