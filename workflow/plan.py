@@ -84,13 +84,16 @@ class State:
         return [run for run in asked if (run.name, run.seed) not in self.standing(run.study).counted]
 
     def before(self, chapter: str) -> list[Run]:
-        """Runs to measure before a chapter: the first of each of its studies that has no current observation.
+        """Runs to measure before a chapter: the first of each of its studies whose first model has none.
 
         One run makes the page; the others of the plan are long work, which only `make measure` does.
         """
-        bare = [study for study in self.studies_of(chapter) if not self.standing(study).counted]
-        first = {study: next(iter(self.plan[study].runs.items())) for study in bare}
-        return [Run(study, self.profile, model, seeds[0]) for study, (model, seeds) in first.items()]
+        first = {study: next(iter(self.plan[study].runs.items())) for study in self.studies_of(chapter)}
+        return [
+            Run(study, self.profile, model, seeds[0])
+            for study, (model, seeds) in first.items()
+            if studies.filed(model) not in {name for name, _ in self.standing(study).counted}
+        ]
 
     # Chapters
 
