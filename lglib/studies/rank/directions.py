@@ -87,7 +87,7 @@ def at_prompt(model: LanguageModel, lesson: Lesson, layer: int) -> Tensor:
     """h_l (n, width) at the last token of each prompt of a lesson, with its graph.
 
     >>> from lglib.models import loading
-    >>> from lglib.tasks import data
+    >>> from lglib.tasks import data, supervised
     >>> model = loading.load("micro-gpt2")
     >>> at_prompt(model, supervised.lesson(model.tokenizer, data.micro(3, "claim")), 4).shape
     torch.Size([3, 128])
