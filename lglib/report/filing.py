@@ -1,7 +1,7 @@
 """Files of observations: written whole with their provenance, read with distrust, gathered and published.
 
-A table is <root>/<profile>/<model>/seed<k>/<study>.csv, with a
-header of the same name in JSON beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
+A table is <study>.csv in a folder <root>/<profile>/<model>/seed<k>, with a header of the same name in JSON
+beside it; roots are FRESH (made on this machine) and PUBLISHED (committed).
 """
 
 from __future__ import annotations
