@@ -99,7 +99,10 @@ def test_a_trained_network_reads_unseen_digits():
         (lambda: digits.load(0, select=0), "got 0 and 400"),
         (lambda: digits.load(0, select=1000, held_out=900), "got 1000 and 900"),
         (lambda: digits.network(0, 0), "width must be a whole number from 1, got 0"),
-        (lambda: digits.minibatches(digits.load(0).train, 0, 1, 0), "size must be a whole number from 1 to 997, got 0"),
+        (
+            lambda: digits.minibatches(digits.load(0).train, 0, 1, 0),
+            "size must be a whole number from 1 to 997, got 0",
+        ),
         (
             lambda: digits.fit(digits.network(5, 0), digits.load(0).train, until=0, seed=0),
             "until must be finite and > 0, got 0",
