@@ -213,6 +213,14 @@ def test_a_value_is_the_same_within_the_stated_tolerance(filed, new, same):
     assert (off <= 1) == same
 
 
+def test_columns_that_only_one_side_has_are_empty_in_the_other():
+    filed = pd.DataFrame([row(0.61, basis="prefix"), row(0.5, k=1), row(0.4, k=0.5)])
+    found = verify.compared(filed, pd.DataFrame([row(0.5, k=1)]))
+    assert found["off"].tolist() == [0.0]
+    found = verify.compared(pd.DataFrame([row(0.5, k=1)]), filed)
+    assert found["off"].tolist() == [np.inf, 0.0, np.inf]
+
+
 def test_verify_measures_a_part_of_each_study_anew_and_compares_it_with_what_is_filed(project):
     done = drive(project, "verify")
     assert done.returncode == 0, done.stdout + done.stderr
