@@ -1,6 +1,7 @@
 """What an edit or a steering vector does to a model: its answers, and what it costs elsewhere.
 
-Answers to questions with two answers, of which the first counts as yes: P(yes), accuracy, divergence. Costs: other skills, plain text, own writing.
+Questions have two answers, of which the first counts as yes: P(yes), accuracy, divergence. Costs: other
+skills, plain text, own writing.
 """
 
 from __future__ import annotations

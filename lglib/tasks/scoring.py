@@ -53,7 +53,7 @@ def both(lesson: supervised.Lesson) -> tuple[Tensor, Tensor]:
     first, second = lesson.pair[:, 0], lesson.pair[:, 1]
     if (bad := ((lesson.pair < 0).any(1) | (first == second)).nonzero()).numel():
         raise SplitAnswer(
-            f"item {int(bad[0])} has no two different answers of one token each, which this measure compares: "
+            f"item {int(bad[0])} has no two different answers of one token each, which is what is compared: "
             "choose other answer words (a common word with the space before it mostly is one token)"
         )
     return first, second

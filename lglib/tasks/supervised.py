@@ -32,7 +32,8 @@ class Lesson(NamedTuple):
         """Some of the items, in the order of their numbers; `kept` stays that of all.
 
         >>> from lglib.tasks.microworld import lexicon
-        >>> both = lesson(lexicon.tokenizer(), [Item("So: Answer:", (" no",), 0), Item("Is it?", (" yes",), 0)])
+        >>> two = [Item("So: Answer:", (" no",), 0), Item("Is it?", (" yes",), 0)]
+        >>> both = lesson(lexicon.tokenizer(), two)
         >>> both.rows(torch.tensor([1])).targets.equal(both.targets[1:])
         True
         """
@@ -88,7 +89,7 @@ def _pairs(tokenizer: Any, items: Sequence[Item]) -> Tensor:
     known = [len(own) == 1 and own[0] != tokenizer.unk_token_id for own in ids]
     token = {word: own[0] if one else -1 for word, own, one in zip(words, ids, known, strict=True)}
     rows = [[token[answer] for answer in item.answers[:2]] for item in items]
-    return torch.tensor([(own + [-1])[:2] for own in rows])
+    return torch.tensor([([*own, -1])[:2] for own in rows])
 
 
 def join(lessons: Sequence[Lesson]) -> Lesson:
