@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lglib.base.chunks import mean_over_items
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import LossFn
 from lglib.tasks import supervised
@@ -39,6 +40,7 @@ def loss(model: LanguageModel, kind: str) -> LossFn:
 
 
 def _difference(yes: int, no: int) -> LossFn:
+    @mean_over_items
     def value(model: nn.Module, lesson: Any) -> Tensor:
         z = supervised.logits(model, lesson)[:, 0].float()  # (n, vocabulary)
         return (z[:, no] - z[:, yes]).mean()
@@ -47,6 +49,7 @@ def _difference(yes: int, no: int) -> LossFn:
 
 
 def _say_yes(yes: int, _: int) -> LossFn:
+    @mean_over_items
     def value(model: nn.Module, lesson: Any) -> Tensor:
         z = supervised.logits(model, lesson)[:, 0].float()
         return -z.log_softmax(-1)[:, yes].mean()

@@ -7,6 +7,7 @@ from typing import Any
 
 from lglib.parameters import hessian
 from lglib.parameters.space import LossFn, ParameterSpace
+from lglib.parameters.vectors import length
 from lglib.theory import laws, stats
 
 
@@ -49,8 +50,8 @@ def sigma_star(
     gradient = space.gradient(loss_fn, batch)
     product = space.hvp_operator(loss_fn, batch)
     trace = hessian.trace(product, gradient, probes, seed)
-    slope = gradient.double().norm().item()
-    (along,) = hessian.along(product, [gradient / gradient.norm()])
+    slope = length(gradient)  # in float64: float32 adds up long vectors with an error of 1e-4
+    (along,) = hessian.along(product, [gradient / slope])
     sigma = laws.optimal_sigma(slope, trace.estimate, n, along=along)
     gain = laws.optimal_gain(slope, trace.estimate, n, along=along)
     return SigmaStar(sigma, gain, n, slope, trace, along)

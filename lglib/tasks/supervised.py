@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
+from lglib.base.chunks import mean_over_items
 from lglib.tasks.items import Item
+
+LITTLE = 2**24  # logits that may be made where they are not read; beyond, each item gets its own and no more
 
 
 class Lesson(NamedTuple):
@@ -25,6 +29,29 @@ class Lesson(NamedTuple):
     place: Tensor
     targets: Tensor
     there: Tensor
+
+    @property
+    def at(self) -> Tensor:
+        """Positions (n, A) at which the answer tokens are predicted."""
+        return self.kept[self.place]
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens (n,) of each row that what is read of it depends on."""
+        return self.at.amax(1) + 1
+
+    def rows(self, chosen: Tensor) -> Lesson:
+        """Some of the items, as a lesson without the tokens that nothing of them depends on.
+
+        >>> one = Lesson(*(torch.tensor(x) for x in ([[5, 6, 0], [7, 8, 9]], [0, 1], [[0], [1]])),
+        ...              torch.tensor([[6], [9]]), torch.tensor([[True], [True]]))
+        >>> one.rows(torch.tensor([0])).tokens
+        tensor([[5]])
+        """
+        at = self.at[chosen]
+        kept, place = at.unique(return_inverse=True)
+        tokens = self.tokens[chosen, : int(kept.max()) + 1]
+        return Lesson(tokens, kept, place, self.targets[chosen], self.there[chosen])
 
 
 def lesson(
@@ -91,12 +118,48 @@ def join(lessons: Sequence[Lesson]) -> Lesson:
 
 
 def logits(model: nn.Module, lesson: Lesson) -> Tensor:
-    """Logits (n, A, vocabulary) of the answer tokens, each given the right ones before it."""
-    found = model(input_ids=lesson.tokens, use_cache=False, logits_to_keep=lesson.kept).logits
-    rows = torch.arange(len(lesson.tokens), device=found.device)[:, None]
-    return found[rows, lesson.place]
+    """Logits (n, A, vocabulary) of the answer tokens, each given the right ones before it.
+
+    The head is applied where some item is read; where that would be many places that most items are not read
+    at, to the places of each item alone, which is the same to rounding.
+    """
+    rows = torch.arange(len(lesson.tokens), device=lesson.tokens.device)[:, None]
+    head = _head(model)
+    if head is None or _wasted(head, lesson) <= LITTLE:
+        found = model(input_ids=lesson.tokens, use_cache=False, logits_to_keep=lesson.kept).logits
+        return found[rows, lesson.place]
+    with _read_at(head, rows, lesson.at):
+        return model(input_ids=lesson.tokens, use_cache=False).logits
 
 
+def _head(model: nn.Module) -> nn.Module | None:
+    """The module that turns the last hidden states into logits; None where a model does not tell."""
+    ask = getattr(model, "get_output_embeddings", None)
+    found = ask() if callable(ask) else None
+    return found if isinstance(found, nn.Module) and getattr(found, "weight", None) is not None else None
+
+
+def _wasted(head: Any, lesson: Lesson) -> int:
+    """Logits that are made and not read when the head is applied where any item is read."""
+    n, own = lesson.place.shape
+    return int(n * (len(lesson.kept) - own) * head.weight.shape[0])
+
+
+@contextmanager
+def _read_at(head: nn.Module, rows: Tensor, at: Tensor) -> Iterator[None]:
+    """While the body runs, a head is given the hidden states of some places only, (n, A, width)."""
+
+    def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][rows, at], *args[1:])
+
+    handle = head.register_forward_pre_hook(gather, prepend=True)  # so that other hooks see what it is given
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@mean_over_items
 def loss(model: nn.Module, lesson: Lesson) -> Tensor:
     """Cross-entropy of the answers in nats by token, mean over the items: a `parameters.space.LossFn`.
 
