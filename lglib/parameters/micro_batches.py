@@ -26,31 +26,46 @@ def pieces(
     chunk: int | None = None,
     beside: float = 0.0,
 ) -> Pieces:
-    """Chunks of a batch with the share of its items in each: as large as memory allows, or `chunk` items.
+    """Chunks of a batch with the share of its items in each; one piece, the batch itself, for no `groups`.
 
-    One piece, the batch itself, where it fits, where the loss is not marked by `chunks.mean_over_items`, or
-    where the batch does not offer `rows` and `lengths`. The cost of an item is measured on the longest, in
-    one forward pass, once for a module and length. `work` is one of COSTS; `beside` bytes that it takes
-    however few items there are. Raises ValueError for a chunk below 1.
+    >>> pieces(nn.Linear(1, 1), lambda module, batch: module(batch).sum(), torch.ones(2), "loss", chunk=1)
+    [(tensor([1., 1.]), 1.0)]
+    """
+    found = groups(module, loss_fn, batch, work, chunk=chunk, beside=beside)
+    return [(batch.rows(own), len(own) / len(batch.lengths)) for own in found] or [(batch, 1.0)]
 
-    >>> pieces(nn.Linear(1, 1), lambda module, batch: module(batch).sum(), torch.ones(3, 1), "loss", chunk=1)
-    [(tensor([[1.],
-            [1.],
-            [1.]]), 1.0)]
+
+def groups(
+    module: nn.Module,
+    loss_fn: LossFn,
+    batch: Any,
+    work: str,
+    *,
+    chunk: int | None = None,
+    beside: float = 0.0,
+) -> Sequence[Tensor]:
+    """Items of a batch in groups as large as memory allows, or of `chunk`; the dearest first.
+
+    None where the whole batch fits, where the loss is not marked by `chunks.mean_over_items`, or where the
+    batch does not offer `rows` and `lengths`. The cost of an item is measured on the longest, in one forward
+    pass, once for a module and length. `work` is one of COSTS; `beside` bytes that it takes however few items
+    there are. Raises ValueError for a chunk below 1.
+
+    >>> groups(nn.Linear(1, 1), lambda module, batch: module(batch).sum(), torch.ones(2), "loss")
+    []
     """
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk must be a whole number from 1, got {chunk!r}")
     if not (getattr(loss_fn, "over_items", False) and hasattr(batch, "rows")):
-        return [(batch, 1.0)]
+        return []
     lengths = batch.lengths
-    n = len(lengths)
-    if n == 1:
-        return [(batch, 1.0)]
+    if len(lengths) == 1:
+        return []
     size = chunk or _size(module, loss_fn, batch, work, beside)
-    if size >= n:
-        return [(batch, 1.0)]
+    if size >= len(lengths):
+        return []
     order = lengths.argsort(descending=True, stable=True)  # the dearest first: too little shows at once
-    return [(batch.rows(own.sort().values), len(own) / n) for own in order.split(size)]
+    return [own.sort().values for own in order.split(size)]
 
 
 def _size(module: nn.Module, loss_fn: LossFn, batch: Any, work: str, beside: float) -> int:
@@ -61,7 +76,8 @@ def _size(module: nn.Module, loss_fn: LossFn, batch: Any, work: str, beside: flo
     costs = _measured.setdefault(module, {})
     if key not in costs:
         one = batch.rows(lengths.argmax()[None])
-        with torch.set_grad_enabled(work != "loss"):
+        devices = [first.device] if first.device.type == "cuda" else []
+        with torch.set_grad_enabled(work != "loss"), torch.random.fork_rng(devices=devices):
             costs[key] = peak(lambda: loss_fn(module, one))
     return at_once(COSTS[work] * costs[key], len(lengths), first.device, beside=beside)
 

@@ -102,9 +102,7 @@ def run(
 def _groups(adapter: Adapter, lesson: Lesson) -> list[tuple[Tensor, Lesson]]:
     """The items in groups that one candidate goes through at a time, with their numbers: one, if it fits."""
     n, lengths = len(lesson.tokens), lesson.lengths
-    longest = lesson.rows(lengths.argmax()[None])
-    cost = peak(lambda: supervised.losses(supervised.logits(adapter.model, longest), longest))
-    size = at_once(2 * cost, n, adapter.space.device)
+    size = supervised.at_once(adapter.model, lesson, n, copies=2.0)
     if size >= n:
         return [(torch.arange(n), lesson)]
     order = lengths.argsort(descending=True, stable=True).split(size)

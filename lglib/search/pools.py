@@ -122,7 +122,7 @@ def draw(
 
 
 def _bending(product: Any, subspace: Subspace | None) -> Callable[[Tensor], Tensor]:
-    """Function from rows u (n, d) to u^T H u (n,): where they lie in a subspace through U^T H U, k products."""
+    """Function from rows u (n, d) to u^T H u (n,): by U^T H U where they lie in the span of U."""
     if subspace is None:
         return lambda u: torch.stack([row @ product(row) for row in u])
     basis = subspace.basis

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
+from lglib.base import chunks
 from lglib.base.chunks import mean_over_items
 from lglib.tasks.items import Item
 
@@ -118,31 +119,46 @@ def join(lessons: Sequence[Lesson]) -> Lesson:
 
 
 def logits(model: nn.Module, lesson: Lesson) -> Tensor:
-    """Logits (n, A, vocabulary) of the answer tokens, each given the right ones before it.
+    """Logits (n, A, vocabulary) of the answer tokens, each given the right ones before it."""
+    return read(model, lesson.tokens, lesson.kept, lesson.place)
 
-    The head is applied where some item is read; where that would be many places that most items are not read
-    at, to the places of each item alone, which is the same to rounding.
+
+def read(model: nn.Module, tokens: Tensor, kept: Tensor, place: Tensor) -> Tensor:
+    """Logits (n, A, vocabulary) behind the tokens `kept[place]` (n, A) of each row of tokens (n, L).
+
+    The head is applied where some row is read; where that would be many places at which most rows are not
+    read, to the places of each row alone, which is the same to rounding.
     """
-    rows = torch.arange(len(lesson.tokens), device=lesson.tokens.device)[:, None]
+    rows = torch.arange(len(tokens), device=tokens.device)[:, None]
     head = _head(model)
-    if head is None or _wasted(head, lesson) <= LITTLE:
-        found = model(input_ids=lesson.tokens, use_cache=False, logits_to_keep=lesson.kept).logits
-        return found[rows, lesson.place]
-    with _read_at(head, rows, lesson.at):
-        return model(input_ids=lesson.tokens, use_cache=False).logits
+    if head is None or len(tokens) * (len(kept) - place.shape[1]) * head.weight.shape[0] <= LITTLE:
+        found = model(input_ids=tokens, use_cache=False, logits_to_keep=kept).logits
+        return found[rows, place]
+    with _read_at(head, rows, kept[place]):
+        return model(input_ids=tokens, use_cache=False).logits
 
 
-def _head(model: nn.Module) -> nn.Module | None:
+def at_once(model: nn.Module, lesson: Lesson, most: int, *, copies: float = 1.0) -> int:
+    """How many items a pass without a graph may take, at most `most`, by the measured cost of the longest.
+
+    `copies` is what else a pass holds, in what one item costs.
+
+    >>> from lglib.models import loading
+    >>> found = loading.load("micro-gpt2")
+    >>> at_once(found.model, lesson(found.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)]), 64)
+    64
+    """
+    longest = lesson.rows(lesson.lengths.argmax()[None])
+    with torch.no_grad():
+        cost = chunks.peak(lambda: losses(logits(model, longest), longest))
+    return chunks.at_once(copies * cost, most, lesson.tokens.device)
+
+
+def _head(model: nn.Module) -> Any:
     """The module that turns the last hidden states into logits; None where a model does not tell."""
     ask = getattr(model, "get_output_embeddings", None)
     found = ask() if callable(ask) else None
     return found if isinstance(found, nn.Module) and getattr(found, "weight", None) is not None else None
-
-
-def _wasted(head: Any, lesson: Lesson) -> int:
-    """Logits that are made and not read when the head is applied where any item is read."""
-    n, own = lesson.place.shape
-    return int(n * (len(lesson.kept) - own) * head.weight.shape[0])
 
 
 @contextmanager
@@ -193,4 +209,7 @@ def right(predicted: Tensor, lesson: Lesson) -> Tensor:
 @torch.no_grad()
 def exact_match(model: nn.Module, lesson: Lesson) -> float:
     """Share of the items whose whole answer is the model's first choice."""
-    return right(logits(model, lesson).argmax(-1), lesson).double().mean().item()
+    n = len(lesson.tokens)
+    size = at_once(model, lesson, n)
+    groups = [lesson] if size >= n else [lesson.rows(own) for own in torch.arange(n).split(size)]
+    return torch.cat([right(logits(model, own).argmax(-1), own) for own in groups]).double().mean().item()
