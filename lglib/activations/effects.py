@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from lglib.base.checks import count
+from lglib.base.chunks import at_once, peak
 from lglib.models.loading import LanguageModel
 from lglib.tasks import scoring, supervised
 from lglib.tasks.items import Item
@@ -62,10 +64,11 @@ def ask(model: LanguageModel, items: Sequence[Item], *, batch: int = 128) -> Out
     """
     if other := [item.answers for item in items if len(item.answers) != 2]:
         raise ValueError(f"items must have two answers to choose from, got {other[0]}")
-    rows, moved = [], []
-    for start in range(0, max(1, len(items)), batch):
-        own = items[start : start + batch]
-        lesson = supervised.lesson(model.tokenizer, own, context=model.context, device=model.device)
+    batch, rows, moved = count("batch", batch), [], []
+    encode = partial(supervised.lesson, context=model.context, device=model.device)
+    size = supervised.at_once(model.model, encode(model.tokenizer, items), batch)
+    for start in range(0, len(items), size):
+        lesson = encode(model.tokenizer, items[start : start + size])
         yes, no = (x[:, None] for x in scoring.both(lesson))
         rows.append(supervised.logits(model.model, lesson)[:, 0].float().log_softmax(-1))
         moved.append((rows[-1].gather(1, yes) - rows[-1].gather(1, no))[:, 0])
@@ -126,9 +129,15 @@ def write(model: LanguageModel, stories: Sequence[str], length: int) -> Tensor:
 @torch.no_grad()
 def damaged(model: LanguageModel, tokens: Tensor, bar: float) -> float:
     """Share of written texts whose continuation the model, as it is now, finds less likely than the bar."""
-    z = model.model(input_ids=tokens, use_cache=False).logits[:, OPENING - 1 : -1].float()
-    each = torch.nn.functional.cross_entropy(z.transpose(1, 2), tokens[:, OPENING:], reduction="none")
-    return (each.mean(1) > bar).double().mean().item()
+    kept = torch.arange(OPENING - 1, tokens.shape[1] - 1, device=tokens.device)  # logits there alone
+
+    def losses(own: Tensor) -> Tensor:
+        z = model.model(input_ids=own, use_cache=False, logits_to_keep=kept).logits.float()
+        each = torch.nn.functional.cross_entropy(z.transpose(1, 2), own[:, OPENING:], reduction="none")
+        return each.mean(1)
+
+    size = at_once(peak(lambda: losses(tokens[:1])), len(tokens), model.device)
+    return (torch.cat([losses(own) for own in tokens.split(size)]) > bar).double().mean().item()
 
 
 def skills_and_text(model: LanguageModel, elsewhere: Elsewhere) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from lglib.base.chunks import mean_over_items
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import LossFn
 from lglib.tasks import scoring, supervised
@@ -40,12 +41,14 @@ def loss(model: LanguageModel, kind: str) -> LossFn:
     return _LOSSES[kind]
 
 
+@mean_over_items
 def _difference(model: nn.Module, lesson: Lesson) -> Tensor:
     yes, no = scoring.both(lesson)
     z = supervised.logits(model, lesson)[:, 0].float()  # (n, vocabulary)
     return (_at(z, no) - _at(z, yes)).mean()
 
 
+@mean_over_items
 def _say_yes(model: nn.Module, lesson: Lesson) -> Tensor:
     yes, _ = scoring.both(lesson)
     return -_at(supervised.logits(model, lesson)[:, 0].float().log_softmax(-1), yes).mean()

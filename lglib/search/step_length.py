@@ -8,6 +8,7 @@ from typing import Any
 from lglib.base.checks import NotMeasurable
 from lglib.parameters import hessian
 from lglib.parameters.space import LossFn, ParameterSpace
+from lglib.parameters.vectors import length
 from lglib.theory import laws, stats
 
 
@@ -56,8 +57,8 @@ def curvature(
     gradient = space.gradient(loss_fn, batch)
     product = space.hvp_operator(loss_fn, batch)
     trace = hessian.trace(product, gradient, probes, seed)
-    slope = gradient.double().norm().item()
-    (along,) = hessian.along(product, [gradient / gradient.norm()])
+    slope = length(gradient)  # in float64: float32 adds up long vectors with an error of 1e-4
+    (along,) = hessian.along(product, [gradient / slope])
     return Curvature(slope, trace, along)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lglib.base.checks import count
+from lglib.base.chunks import at_once
 from lglib.tasks import supervised
 from lglib.tasks.items import Item
 
@@ -82,8 +83,7 @@ def probabilities(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, ba
     for rows, tokens in _batches(model, prompts, batch):
         last = torch.tensor([len(prompts[i]) - 1 for i in rows], device=tokens.device)
         kept, place = last.unique(return_inverse=True)  # logits of a whole vocabulary, there and nowhere else
-        logits = model(input_ids=tokens, use_cache=False, logits_to_keep=kept).logits
-        chosen = logits[torch.arange(len(rows), device=tokens.device), place]  # (rows, vocabulary)
+        chosen = supervised.read(model, tokens, kept, place[:, None])[:, 0]  # (rows, vocabulary)
         found[rows] = chosen.float().softmax(-1)[:, own].cpu()
     return found
 
@@ -128,6 +128,9 @@ def text_loss(model: nn.Module, tokenizer: Any, texts: Sequence[str], *, batch: 
     if short := [text for text, own in zip(texts, encoded, strict=True) if len(own) < 2]:
         raise ValueError(f"a text needs at least two tokens, got {short[0]!r}")
     found = torch.empty(len(texts))
+    words = getattr(getattr(model, "config", None), "vocab_size", 1)
+    one = 12.0 * words * max(map(len, encoded))  # logits, their copy and log-softmax, at every place
+    batch = at_once(one, count("batch", batch), next(model.parameters()).device)
     for rows, tokens in _batches(model, encoded, batch):
         logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].float()
         each = cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")  # (rows, length - 1)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
+from lglib.base import chunks
+from lglib.base.chunks import mean_over_items
 from lglib.tasks.items import Item
+
+LITTLE = 2**24  # logits that may be made where they are not read; beyond, each item gets its own and no more
 
 
 class Lesson(NamedTuple):
@@ -28,17 +33,29 @@ class Lesson(NamedTuple):
     there: Tensor
     pair: Tensor
 
-    def rows(self, chosen: Tensor) -> Lesson:
-        """Some of the items, in the order of their numbers; `kept` stays that of all.
+    @property
+    def at(self) -> Tensor:
+        """Positions (n, A) at which the answer tokens are predicted."""
+        return self.kept[self.place]
 
-        >>> from lglib.tasks.microworld import lexicon
-        >>> two = [Item("So: Answer:", (" no",), 0), Item("Is it?", (" yes",), 0)]
-        >>> both = lesson(lexicon.tokenizer(), two)
-        >>> both.rows(torch.tensor([1])).targets.equal(both.targets[1:])
-        True
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens (n,) of each row that what is read of it depends on."""
+        return self.at.amax(1) + 1
+
+    def rows(self, chosen: Tensor) -> Lesson:
+        """Some of the items, as a lesson without the tokens that nothing of them depends on.
+
+        >>> one = Lesson(*(torch.tensor(x) for x in ([[5, 6, 0], [7, 8, 9]], [0, 1], [[0], [1]])),
+        ...              torch.tensor([[6], [9]]), torch.tensor([[True], [True]]), torch.full((2, 2), -1))
+        >>> one.rows(torch.tensor([0])).tokens
+        tensor([[5]])
         """
-        own = (x[chosen] for x in (self.place, self.targets, self.there, self.pair))
-        return Lesson(self.tokens[chosen], self.kept, *own)
+        at = self.at[chosen]
+        kept, place = at.unique(return_inverse=True)
+        tokens = self.tokens[chosen, : int(kept.max()) + 1]
+        own = (x[chosen] for x in (self.targets, self.there, self.pair))
+        return Lesson(tokens, kept, place, *own)
 
 
 def lesson(
@@ -117,11 +134,62 @@ def join(lessons: Sequence[Lesson]) -> Lesson:
 
 def logits(model: nn.Module, lesson: Lesson) -> Tensor:
     """Logits (n, A, vocabulary) of the answer tokens, each given the right ones before it."""
-    found = model(input_ids=lesson.tokens, use_cache=False, logits_to_keep=lesson.kept).logits
-    rows = torch.arange(len(lesson.tokens), device=found.device)[:, None]
-    return found[rows, lesson.place]
+    return read(model, lesson.tokens, lesson.kept, lesson.place)
 
 
+def read(model: nn.Module, tokens: Tensor, kept: Tensor, place: Tensor) -> Tensor:
+    """Logits (n, A, vocabulary) behind the tokens `kept[place]` (n, A) of each row of tokens (n, L).
+
+    The head is applied where some row is read; where that would be many places at which most rows are not
+    read, to the places of each row alone, which is the same to rounding.
+    """
+    rows = torch.arange(len(tokens), device=tokens.device)[:, None]
+    head = _head(model)
+    if head is None or len(tokens) * (len(kept) - place.shape[1]) * head.weight.shape[0] <= LITTLE:
+        found = model(input_ids=tokens, use_cache=False, logits_to_keep=kept).logits
+        return found[rows, place]
+    with _read_at(head, rows, kept[place]):
+        return model(input_ids=tokens, use_cache=False).logits
+
+
+def at_once(model: nn.Module, lesson: Lesson, most: int, *, copies: float = 1.0) -> int:
+    """How many items a pass without a graph may take, at most `most`, by the measured cost of the longest.
+
+    `copies` is what else a pass holds, in what one item costs.
+
+    >>> from lglib.models import loading
+    >>> found = loading.load("micro-gpt2")
+    >>> at_once(found.model, lesson(found.tokenizer, [Item("Plural: cat. Answer:", (" cats",), 0)]), 64)
+    64
+    """
+    longest = lesson.rows(lesson.lengths.argmax()[None])
+    with torch.no_grad():
+        cost = chunks.peak(lambda: losses(logits(model, longest), longest))
+    return chunks.at_once(copies * cost, most, lesson.tokens.device)
+
+
+def _head(model: nn.Module) -> Any:
+    """The module that turns the last hidden states into logits; None where a model does not tell."""
+    ask = getattr(model, "get_output_embeddings", None)
+    found = ask() if callable(ask) else None
+    return found if isinstance(found, nn.Module) and getattr(found, "weight", None) is not None else None
+
+
+@contextmanager
+def _read_at(head: nn.Module, rows: Tensor, at: Tensor) -> Iterator[None]:
+    """While the body runs, a head is given the hidden states of some places only, (n, A, width)."""
+
+    def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][rows, at], *args[1:])
+
+    handle = head.register_forward_pre_hook(gather, prepend=True)  # so that other hooks see what it is given
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@mean_over_items
 def loss(model: nn.Module, lesson: Lesson) -> Tensor:
     """Cross-entropy of the answers in nats by token, mean over the items: a `parameters.space.LossFn`.
 
@@ -155,4 +223,7 @@ def right(predicted: Tensor, lesson: Lesson) -> Tensor:
 @torch.no_grad()
 def exact_match(model: nn.Module, lesson: Lesson) -> float:
     """Share of the items whose whole answer is the model's first choice."""
-    return right(logits(model, lesson).argmax(-1), lesson).double().mean().item()
+    n = len(lesson.tokens)
+    size = at_once(model, lesson, n)
+    groups = [lesson] if size >= n else [lesson.rows(own) for own in torch.arange(n).split(size)]
+    return torch.cat([right(logits(model, own).argmax(-1), own) for own in groups]).double().mean().item()

@@ -22,7 +22,6 @@ from lglib.studies.bridge.steered import Judge
 
 WAYS = ("score-weighted", "top-K")  # of averaging candidates
 CHECKED = 16  # pairs whose score is held against the slope
-ROWS, HELD = 16, 2_000_000_000  # most sums of noise at a time, and most bytes of them
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,7 @@ def images(setup: Setup, weights: np.ndarray, gradient: Tensor) -> tuple[Tensor,
     """Mean shifts (rows, layers, width) by sums of noise of weights (rows, pairs); cosines with -gradient."""
     h = setup.pushforward(setup.held_out(setup.templates[0]))
     found, aim = [], []
-    at_once = min(ROWS, max(1, HELD // (setup.space.d * 8)))  # sums of noise that are held at a time
-    for u in antithetic.directions(setup.space, weights, setup.seed, at_once=at_once):
+    for u in antithetic.directions(setup.space, weights, setup.seed):
         found.append(h.push(u / u.norm()).mean(0))
         aim.append(-cosines(u, gradient).item())
     return torch.stack(found), aim
