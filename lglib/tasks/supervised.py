@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
+from lglib.tasks import encoding
 from lglib.tasks.items import Item
 
 
@@ -41,8 +42,9 @@ def lesson(
     """
     if not items:
         raise ValueError("items is empty: there is nothing to learn from")
-    prompts = tokenizer([item.prompt for item in items]).input_ids
-    rights = tokenizer([item.answer for item in items], add_special_tokens=False).input_ids
+    asked = [item.prompt for item in items]
+    prompts = encoding.prompts(tokenizer, asked)
+    rights = encoding.answers(tokenizer, asked, [item.answer for item in items])
     if not all(prompts):
         raise ValueError("a prompt has no token: the answer would be read from nothing")
     if blank := [item.answer for item, ids in zip(items, rights, strict=True) if not ids]:
