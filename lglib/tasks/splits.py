@@ -9,7 +9,7 @@ from typing import Any
 
 from lglib.base import seeding
 from lglib.base.checks import count
-from lglib.tasks import contrasts, data
+from lglib.tasks import contrasts, data, scoring
 from lglib.tasks.data import Fitted
 from lglib.tasks.items import PARTS, Item, asked, split
 
@@ -100,12 +100,14 @@ def _with_question(item: Item, tokenizer: Any) -> int:
 
 
 def _one_token(found: Fitted, tokenizer: Any) -> Fitted:
-    """Without the items whose answers are not each one token that the tokenizer knows, and different ones."""
-    words = sorted({answer for item in found.items for answer in item.answers})
-    ids = tokenizer(words, add_special_tokens=False).input_ids if words else []
-    single = {w: i[0] for w, i in zip(words, ids, strict=True) if len(i) == 1}
-    single = {w: i for w, i in single.items() if i != tokenizer.unk_token_id}
-    kept = [i for i in found.items if len({single.get(a, a) for a in i.answers} - set(i.answers)) == 2]
+    """Without the items whose two answers are not each one token that the tokenizer knows."""
+    kept = []
+    for item in found.items:
+        try:
+            scoring.ids(tokenizer, item.answers, item.prompt)
+        except scoring.SplitAnswer:
+            continue
+        kept.append(item)
     return replace(found, items=kept, left_out=found.left_out + len(found.items) - len(kept))
 
 

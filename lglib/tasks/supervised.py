@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from lglib.base import chunks
 from lglib.base.chunks import mean_over_items
+from lglib.tasks import encoding
 from lglib.tasks.items import Item
 
 LITTLE = 2**24  # logits that may be made where they are not read; beyond, each item gets its own and no more
@@ -72,8 +73,9 @@ def lesson(
     """
     if not items:
         raise ValueError("items is empty: there is nothing to learn from")
-    prompts = tokenizer([item.prompt for item in items]).input_ids
-    rights = tokenizer([item.answer for item in items], add_special_tokens=False).input_ids
+    asked = [item.prompt for item in items]
+    prompts = encoding.prompts(tokenizer, asked)
+    rights = encoding.answers(tokenizer, asked, [item.answer for item in items])
     if not all(prompts):
         raise ValueError("a prompt has no token: the answer would be read from nothing")
     if blank := [item.answer for item, ids in zip(items, rights, strict=True) if not ids]:
@@ -101,12 +103,14 @@ def lesson(
 
 def _pairs(tokenizer: Any, items: Sequence[Item]) -> Tensor:
     """Tokens of the first two answers of each item, (n, 2); -1 for none, several or an unknown one."""
-    words = sorted({answer for item in items for answer in item.answers[:2]})
-    ids = tokenizer(words, add_special_tokens=False).input_ids
-    known = [len(own) == 1 and own[0] != tokenizer.unk_token_id for own in ids]
-    token = {word: own[0] if one else -1 for word, own, one in zip(words, ids, known, strict=True)}
-    rows = [[token[answer] for answer in item.answers[:2]] for item in items]
-    return torch.tensor([([*own, -1])[:2] for own in rows])
+    told = [(i, j) for i, item in enumerate(items) for j in range(min(2, len(item.answers)))]
+    words = [items[i].answers[j] for i, j in told]
+    ids = encoding.answers(tokenizer, [items[i].prompt for i, _ in told], words)
+    found = torch.full((len(items), 2), -1)
+    for (i, j), own in zip(told, ids, strict=True):
+        if len(own) == 1 and own[0] != tokenizer.unk_token_id:
+            found[i, j] = own[0]
+    return found
 
 
 def join(lessons: Sequence[Lesson]) -> Lesson:
