@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lglib.models.loading import LanguageModel
 from lglib.report.observations import Observations
@@ -11,7 +12,7 @@ from lglib.tasks.data import Fitted
 from lglib.tasks.items import Item
 
 
-def observe(o: Observations, model: LanguageModel, items: Sequence[Item], **at: str | int | float) -> None:
+def observe(o: Observations, model: LanguageModel, items: Sequence[Item], **at: Any) -> None:
     """File accuracy, beside the largest class, and the probability on the two answer words where there are.
 
     >>> from lglib.models import loading
@@ -28,7 +29,7 @@ def observe(o: Observations, model: LanguageModel, items: Sequence[Item], **at: 
         o.add("context", measure, found.mass, null=0.0, null_means=none, **at)
 
 
-def observe_fit(o: Observations, fitted: Fitted, **at: str | int | float) -> None:
+def observe_fit(o: Observations, fitted: Fitted, **at: Any) -> None:
     """File which shares of the items that were asked for were cut, and left out, to fit the context.
 
     >>> o = Observations()

@@ -17,6 +17,10 @@ def _listed(text: str) -> list[str]:
     return text.split()
 
 
+def _lines(text: str) -> list[str]:
+    return [" ".join(one.split()) for one in text.split("/")]
+
+
 GOOD = _listed("""
     superb wonderful delightful excellent brilliant charming fantastic marvellous pleasant splendid
     enjoyable impressive amazing beautiful perfect outstanding terrific gorgeous lovely fabulous
@@ -30,19 +34,25 @@ BAD = _listed("""
 RATED = _listed("""
     film book meal concert play song show novel party trip game lesson
 """)
-VERBS = _listed("""
-    paint/painted visit/visited clean/cleaned finish/finished open/opened watch/watched repair/repaired
-    sell/sold buy/bought write/wrote lift/lifted move/moved close/closed wash/washed start/started
-    cook/cooked plant/planted burn/burned find/found lose/lost hide/hid draw/drew build/built
-    bring/brought
+PAST = _lines("""
+    Last week,/Last year,/Last month,/Last summer,/Last night,/Last Monday,/Yesterday,/Two days ago,
+    /A year ago,/Three weeks ago,/A century ago,/Long ago,/Back in 1950,/In the old days,/Last winter,/Last autumn,
+    /Earlier this week,/A few hours ago,/In the last century,/Many years ago,/On the previous day,
+    /At that time,/Back then,/Once upon a time,
 """)
-DONE_TO = ["the house", "the letter", "the garden", "the shop", "the car", "the picture"]
-DOERS = ["She", "He", "They", "We", "My brother", "The neighbour"]
+FUTURE = _lines("""
+    Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/Tomorrow morning,/In two days,
+    /A year from now,/Three weeks from now,/In the next century,/Soon,/By the year 2090,/In the coming days,
+    /Next winter,/Next autumn,/Later this week,/A few hours from now,/In the far future,/Many years from now,
+    /On the following Sunday,/In the years to come,/From now on,/One day in the future,
+""")
+WHO = _listed("museum school king teacher company town team bridge hotel doctor ship family")
 NOUNS = _listed("""
     chat/cat chien/dog cheval/horse garçon/boy livre/book stylo/pen pain/bread couteau/knife chapeau/hat
     manteau/coat vélo/bicycle ballon/ball bateau/boat tableau/picture verre/glass panier/basket sac/bag
     cadeau/present médecin/doctor voisin/neighbour facteur/postman roi/king oiseau/bird lapin/rabbit
 """)
+WRITTEN = 'The sentence "{}" is written in'
 WHERE = (
     "dans le jardin/in the garden",
     "sur la table/on the table",
@@ -82,14 +92,12 @@ def _sentiment(part: int, _: Random) -> list[Asked]:
 
 
 def _tense(part: int, _: Random) -> list[Asked]:
-    found = []
-    for verb in VERBS[part::3]:
-        base, past = verb.split("/")
-        for who in DOERS:
-            for what in DONE_TO:
-                said = [f"{who} {past} {what}", f"{who} will {base} {what}"]
-                found += [(f"Event: {x}. When:", (" yesterday", " tomorrow"), i) for i, x in enumerate(said)]
-    return found
+    return [
+        (f"{when} the {who}", (" was", " will"), label)
+        for label, whens in enumerate((PAST, FUTURE))
+        for when in whens[part::3]
+        for who in WHO
+    ]
 
 
 def _language(part: int, _: Random) -> list[Asked]:
@@ -99,7 +107,7 @@ def _language(part: int, _: Random) -> list[Asked]:
             (le, the), (ici, here) = noun.split("/"), place.split("/")
             article = "L'" if le[0] in "aeiou" else "Le "
             said = [f"{article}{le} est {ici}", f"The {the} is {here}"]
-            found += [(f"Text: {x}. Language:", (" French", " English"), i) for i, x in enumerate(said)]
+            found += [(WRITTEN.format(x), (" French", " English"), i) for i, x in enumerate(said)]
     return found
 
 
@@ -121,13 +129,13 @@ CONTRASTS: Mapping[str, tuple[Maker, tuple[str, str]]] = {  # and two examples w
         _sentiment,
         ("Review: The hotel was great. Opinion: good", "Review: The hotel was dreadful. Opinion: bad"),
     ),
-    "tense": (
-        _tense,
-        ("Event: I baked the cake. When: yesterday", "Event: I will bake the cake. When: tomorrow"),
-    ),
+    "tense": (_tense, ("Last Friday, the train was late.", "Next Friday, the train will be late.")),
     "language": (
         _language,
-        ("Text: Il fait froid. Language: French", "Text: It is cold. Language: English"),
+        (
+            f"{WRITTEN.format('Das Wetter ist gut')} German.",
+            f"{WRITTEN.format('Hace mucho calor')} Spanish.",
+        ),
     ),
     "capitals": (_capitals, ("The capital of Norway is Oslo", "The capital of Kenya is Nairobi")),
 }
@@ -163,7 +171,7 @@ def pool(name: str, key: object = 0) -> list[Item]:
     """All items of a contrast in one list, in an order that follows from the key.
 
     >>> sorted({item.answer for item in pool("tense")})
-    [' tomorrow', ' yesterday']
+    [' was', ' will']
     """
     found = [item for own in parts(name, key).values() for item in own]
     Random(seeding.generator("contrasts", name, key).initial_seed()).shuffle(found)

@@ -81,8 +81,8 @@ def file_competence(o: Observations, setup: Setup) -> None:
 def file_shifts(o: Observations, one: Shared, templates: Iterable[str]) -> None:
     """Shifts of gradient steps beside CAA vectors (B1)."""
     chosen = list(templates)
-    moved, random = ({t: made(t) for t in chosen} for made in (one.moved, one.random))
-    shifts.observe(o, one.setup, moved, {t: one.caa(t) for t in chosen}, random)
+    moved, caa = {t: one.moved(t) for t in chosen}, {t: one.caa(t) for t in chosen}
+    shifts.observe(o, one.setup, moved, caa, {t: one.random(t) for t in chosen})
 
 
 def file_halves(o: Observations, one: Shared, templates: Iterable[str]) -> None:
