@@ -118,7 +118,7 @@ def test_a_line_may_name_what_there_is_to_choose_from(write):
     (item,) = own.read(write(row)).items
     assert (item.answers, item.label) == ((" Cairo", " Paris"), 1)
     for bad in ([" Cairo", " Rome"], [" Paris", " Paris"], [" Paris", ""], "Paris"):
-        with pytest.raises(BadData, match="line 1: 'answer'"):
+        with pytest.raises(BadData, match="line 1: 'answer"):
             own.read(write(PAIR | {"answers": bad}))
 
 

@@ -36,9 +36,9 @@ RATED = _listed("""
 """)
 PAST = _lines("""
     Last week,/Last year,/Last month,/Last summer,/Last night,/Last Monday,/Yesterday,/Two days ago,
-    /A year ago,/Three weeks ago,/A century ago,/Long ago,/Back in 1950,/In the old days,/Last winter,/Last autumn,
-    /Earlier this week,/A few hours ago,/In the last century,/Many years ago,/On the previous day,
-    /At that time,/Back then,/Once upon a time,
+    /A year ago,/Three weeks ago,/A century ago,/Long ago,/Back in 1950,/In the old days,/Last winter,
+    /Last autumn,/Earlier this week,/A few hours ago,/In the last century,/Many years ago,
+    /On the previous day,/At that time,/Back then,/Once upon a time,
 """)
 FUTURE = _lines("""
     Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/Tomorrow morning,/In two days,

@@ -12,7 +12,7 @@ from lglib.base import progress
 from lglib.parameters.gram import Grams
 from lglib.report.observations import Observations
 from lglib.report.sections import Keep, measure_sections
-from lglib.search.step_length import Curvature, SigmaStar
+from lglib.search.step_length import SigmaStar
 from lglib.studies import competence
 from lglib.studies.rank import causes, ranks, regime, search
 from lglib.studies.rank import subject as subject_items
@@ -60,7 +60,7 @@ def measure(
     sections |= {
         "linear regime": partial(_regime, o, one),
         "crossings": lambda: file_crossings(o, one.lines),
-        "trace of the Hessian": lambda: file_trace(o, one.lines, one.curvature),
+        "trace of the Hessian": partial(file_trace, o, one),
         "steps": lambda: file_steps(o, subject, one.star, one.steps),
         "sigma*": lambda: file_sigma_star(o, one.steps),
         "noise": lambda: file_noise(o, subject, one.star, one.tried),
@@ -202,14 +202,17 @@ def file_crossings(o: Observations, lines: regime.Lines) -> None:
     o.add("L2", "log10 crossing in tensor units", cross, null=null, **NO_REGIME)
 
 
-def file_trace(o: Observations, lines: regime.Lines, found: Curvature) -> None:
+def file_trace(o: Observations, one: Shared) -> None:
     """The Hessian's trace, whatever its sign, and what it says of the end of the linear regime."""
+    found, kinks = one.curvature, len(one.subject.model.kinks)
     bent: Words = dict(null=0.0, null_means="no curvature", unit="nats")
     o.add("L2", "trace of the Hessian", found.trace, **bent)
     o.add("L2", "curvature along the gradient", found.along, **bent)
-    _, others = regime.crossing_errors(lines)
+    smooth = "second derivatives everywhere"
+    o.add("context", "kinds of kinks that curvature leaves out", kinks, null=0.0, null_means=smooth)
+    _, others = regime.crossing_errors(one.lines)
     told: Words = dict(unit="decades", null=others.mean(), null_means="another direction's prediction")
-    by_trace = mean_interval(regime.errors_by_trace(lines, found.trace.estimate))
+    by_trace = mean_interval(regime.errors_by_trace(one.lines, found.trace.estimate))
     o.add("L2", "error of the crossing predicted by the trace", by_trace, **told)
 
 
