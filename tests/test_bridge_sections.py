@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from lglib import studies
 from lglib.activations import effects
+from lglib.base.checks import NotMeasurable
 from lglib.models import loading
 from lglib.parameters.units import TensorScale
 from lglib.report import frames
 from lglib.report.observations import Observations
 from lglib.report.sections import NothingMeasured
 from lglib.studies import bridge
-from lglib.studies.bridge import constructions, imitated, search, taylor
-from lglib.studies.bridge.shared import Shared
+from lglib.studies.bridge import constructions, imitated, search, steered, taylor
 from lglib.tasks import contrasts, data
 from lglib.tasks.items import YES_NO, Item
 
@@ -34,7 +34,7 @@ def reader(tmp_path_factory):
     items = [item for name in contrasts.NAMES for item in contrasts.pool(name)]
     texts = [item.prompt + "".join(item.answers) for item in items]
     texts += [item.prompt + " yes no" for kind in ("claim", "plural") for item in data.micro(60, kind)]
-    return str(words.save(tmp_path_factory.mktemp("reader"), texts))
+    return str(words.save(tmp_path_factory.mktemp("reader"), texts, context=512))
 
 
 @pytest.mark.parametrize("name", contrasts.NAMES)
@@ -67,8 +67,8 @@ def test_a_step_against_the_logit_difference_moves_towards_the_first_answer_of_e
 
 
 def test_words_that_the_model_does_not_know_as_tokens_are_told(parameters):
-    with pytest.raises(ValueError, match="sentiment, select is empty"):
-        bridge.prepare(parameters.changed(templates=("sentiment", "claim")), 0)
+    with pytest.raises(ValueError, match="language, select is empty"):
+        bridge.prepare(parameters.changed(templates=("language", "claim")), 0)
 
 
 def test_a_whole_run_on_a_contrast_files_rows_of_every_claim_and_its_competence(parameters, reader):
@@ -99,16 +99,27 @@ def test_a_late_crash_loses_one_section_only(parameters, monkeypatch):
     assert set(found.frame()["claim"]) == {"T4", "B1", "B2", "B3", "B5", "context"}
 
 
-def test_a_descent_that_runs_away_loses_its_own_rows_only(parameters):
+def test_the_rows_of_one_construction_and_those_of_the_others_are_all_rows(parameters):
     setup = bridge.prepare(parameters, 0)
-    one, o = Shared(setup, parameters.changed(rate=10.0, descent=20)), Observations()
-    constructions.observe(o, setup, one.constructions)
-    before = len(o)
-    with pytest.raises(ValueError, match="finite"):
-        measuring.file_descent(o, one)
-    assert len(o) >= before
-    theta = setup.space.flatten()
-    assert torch.equal(theta, bridge.prepare(parameters, 0).space.flatten())
+    dice = torch.Generator().manual_seed(0)
+    size = (2, len(setup.layers), setup.model.width)
+    made = {name: tuple(torch.randn(*size, generator=dice)) for name in ("a", "b", "descent")}
+    parts, whole = Observations(), Observations()
+    constructions.observe(whole, setup, made)
+    constructions.observe(parts, setup, {name: made[name] for name in ("a", "b")})
+    constructions.observe(parts, setup, made, only="descent")
+    keys = ["measure", "construction", "other", "depth"]
+    one, other = (o.frame().sort_values(keys)["value"].tolist() for o in (parts, whole))
+    assert one == other
+    assert len(one) == 2 * (3 + 2 * 3)
+
+
+def test_a_story_beyond_the_context_is_not_read_and_too_few_of_them_lose_the_side_costs():
+    gpt = loading.load("micro-gpt2", device="cpu")
+    short, long = ["They were all happy."], ["red " * 200]
+    assert steered.that_fit(gpt, long + short * 5) == short * 5
+    with pytest.raises(NotMeasurable, match="3 of 9 stories fit the context of micro-gpt2, 128 tokens"):
+        steered.that_fit(gpt, long * 6 + short * 3)
 
 
 def test_nothing_that_can_be_measured_is_an_error(parameters, monkeypatch):
@@ -148,9 +159,8 @@ def test_a_file_of_ones_own_is_steered_in_place_of_the_first_template(parameters
 def test_answers_of_several_tokens_cannot_be_steered_between(parameters, tmp_path):
     asked = data.micro(400, "yes-no", key="mine")
     long = [Item(i.prompt, (" yes it is", " no it is not"), i.label) for i in asked]
-    setup = bridge.prepare(parameters.changed(data=words.write(tmp_path / "long.jsonl", long)), 0)
     with pytest.raises(ValueError, match="no two different answers of one token each"):
-        effects.ask(setup.model, setup.steered["evaluate"])
+        bridge.prepare(parameters.changed(data=words.write(tmp_path / "long.jsonl", long)), 0)
 
 
 def test_data_as_a_template_needs_a_file():

@@ -48,6 +48,18 @@ def test_a_tensor_of_zeros_counts_with_a_hundredth_of_the_median():
     assert scale.length(delta) == pytest.approx((2 / 42 * 2.0**2) ** 0.5, rel=1e-5)
 
 
+def test_many_biases_that_are_still_zero_do_not_take_the_unit_away():
+    net = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 8))
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if name.endswith("bias"):
+                p.zero_()
+            elif p.ndim == 2:
+                p.fill_(0.5)
+    scale = TensorScale(ParameterSpace(net))
+    assert sorted(set(scale.rms.values())) == pytest.approx([0.005, 0.5, 1.0])
+
+
 def test_units_are_those_of_the_theta_at_which_they_were_taken():
     space = ParameterSpace(Two())
     scale, theta = TensorScale(space), space.flatten()
@@ -72,5 +84,5 @@ def test_a_step_that_has_no_length_is_refused(delta, told):
 def test_no_factor_gives_a_zero_step_a_length_and_zero_weights_give_no_unit():
     with pytest.raises(ValueError, match="delta is zero"):
         TensorScale(ParameterSpace(Two())).unit(torch.zeros(40))
-    with pytest.raises(ValueError, match="most of its tensors are zero"):
+    with pytest.raises(ValueError, match="all of its tensors are zero"):
         TensorScale(ParameterSpace(Two(gain=0.0, weight=0.0)))

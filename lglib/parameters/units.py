@@ -22,9 +22,10 @@ class TensorScale:
         length(delta) = sqrt(sum_t n_t / d (rms(delta_t) / rms(theta_t))^2),
 
     the root mean square over parameters of the step relative to the tensor it is in; |delta| / |theta| where
-    all tensors have one root mean square. A tensor below 1 % of the median over tensors (a bias that is still
-    zero) counts with that. The direction of a step is left as it is. `rms` holds the units by name, fixed at
-    the theta of now. Raises ValueError where most tensors are zero, so that there is no unit.
+    all tensors have one root mean square. A tensor below 1 % of the median over tensors that are not zero
+    counts with that (a bias that is still zero, say). The direction of a step is left as it is. `rms` holds
+    the units by name, fixed at the theta of now. Raises ValueError where all tensors are zero: then there is
+    no unit.
 
     >>> net = torch.nn.Linear(2, 1, bias=False)
     >>> with torch.no_grad():
@@ -39,9 +40,10 @@ class TensorScale:
         self._slices = dict(space.slices)
         found = {name: space.module.get_parameter(name).detach() for name in space.names}
         sizes = {name: _norm(p) / max(p.numel(), 1) ** 0.5 for name, p in found.items()}
-        floor = FLOOR * torch.tensor(list(sizes.values()), dtype=torch.float64).median().item()
-        if not floor > 0:
-            raise ValueError("space: most of its tensors are zero at theta, so a step has no unit of length")
+        if not any(sizes.values()):
+            raise ValueError("space: all of its tensors are zero at theta, so a step has no unit of length")
+        there = torch.tensor([size for size in sizes.values() if size > 0], dtype=torch.float64)
+        floor = FLOOR * there.median().item()
         self.rms = {name: max(size, floor) for name, size in sizes.items()}
         self.d = space.d
 

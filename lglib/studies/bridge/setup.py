@@ -13,7 +13,7 @@ from lglib.models import loading
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 from lglib.studies.bridge.parameters import Parameters
-from lglib.tasks import data, splits, supervised
+from lglib.tasks import data, scoring, splits, supervised
 from lglib.tasks.data import Fitted
 from lglib.tasks.items import Item
 from lglib.tasks.own import Own
@@ -77,7 +77,8 @@ class Setup:
 def prepare(parameters: Parameters, seed: int) -> Setup:
     """Load the model and draw the questions of both templates.
 
-    Raises ValueError for a model on which the depths are fewer than two layers, or too few questions.
+    Raises ValueError for a model on which the depths are fewer than two layers, or too few questions;
+    SplitAnswer where the model does not know both answers of an item as one token each.
     """
     model = _load(parameters)
     blocks = len(model.blocks)
@@ -100,7 +101,11 @@ def prepare(parameters: Parameters, seed: int) -> Setup:
         )
     parts = {template: one.parts for template, one in drawn.items()}
     fitted = {template: one.fitted for template, one in drawn.items()}
-    return Setup(model, pushforward.of_blocks(model), layers, parts, seed, fitted, own)
+    setup = Setup(model, pushforward.of_blocks(model), layers, parts, seed, fitted, own)
+    for drawn_parts in parts.values():  # told now, and not by each section that compares two words
+        for items in drawn_parts.values():
+            scoring.both(setup.lesson(items))
+    return setup
 
 
 def fitted(model: LanguageModel, items: Sequence[Item]) -> list[Item]:
