@@ -2,8 +2,8 @@
 
 Tiny models of five families with random weights, of a few hundred MB, and with `--folder` a model of one's
 own. Each work runs in a process of its own, whose high-water mark is set back when the libraries are loaded;
-so a mark is that of the model and the work. Linux only. The measured estimate (`parameters.memory`) is made from
-one item, the other (`parameters.footprint`) from the shapes alone.
+so a mark is that of the model and the work. Linux only. The measured estimate (`parameters.memory`) is made
+from one item, the other (`parameters.footprint`) from the shapes alone.
 """
 
 from __future__ import annotations
