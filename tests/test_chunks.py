@@ -44,12 +44,26 @@ def test_the_variable_bounds_what_counts_as_free(monkeypatch):
     assert chunks.free_memory("cpu") == 1e6
 
 
-def test_a_control_group_bounds_what_counts_as_free(monkeypatch, tmp_path):
-    for name, text in (("max", "5000\n"), ("current", "4000\n"), ("stat", "anon 3000\ninactive_file 500\n")):
-        (tmp_path / f"memory.{name}").write_text(text)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
+    ],
+)
+def test_a_control_group_bounds_what_counts_as_free(monkeypatch, tmp_path, names):
+    most, used, stat, spare = names
+    (tmp_path / "memory").mkdir()
+    for name, text in ((most, "5000\n"), (used, "4000\n"), (stat, f"rss 3000\n{spare} 500\n")):
+        (tmp_path / name).write_text(text)
     monkeypatch.setattr(chunks, "_GROUP", tmp_path)
     assert chunks.free_memory("cpu") == 1500  # file pages that nobody uses can be had
-    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / most).write_text("max\n")
     assert chunks.free_memory("cpu") > 10**6
 
 

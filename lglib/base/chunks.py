@@ -26,6 +26,15 @@ SHARE = 0.5  # of free memory that one chunk may fill: other jobs, vectors and t
 VARIABLE = "LGLIB_MEMORY"  # gigabytes that a process may count as free, where the machine would say more
 _LIMIT: ContextVar[float | None] = ContextVar("limit", default=None)
 _GROUP = Path("/sys/fs/cgroup")
+_FILES = (  # bound, use and statistics of a control group, of version 2 and 1
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -143,20 +152,27 @@ class Watermark(TorchDispatchMode):
 def peak(work: Callable[[], Any]) -> float:
     """Bytes in tensors at the worst moment of some work, beside those that were there before.
 
+    On a GPU what its allocator says counts, if that is more: the way back runs in threads of its own there.
+
     >>> peak(lambda: torch.ones(1000).exp())
     8000.0
     """
+    there = torch.cuda.is_available() and torch.cuda.is_initialized()
+    before = torch.cuda.memory_allocated() if there else 0
+    if there:
+        torch.cuda.reset_peak_memory_stats()
     with Watermark() as mark:
         work()
-    return float(mark.most)
+    return float(max(mark.most, torch.cuda.max_memory_allocated() - before if there else 0))
 
 
 def _of_group() -> float:
     """Bytes that the control group of this process leaves free; infinite where there is none."""
-    try:
-        most = (_GROUP / "memory.max").read_text().strip()
-        used = (_GROUP / "memory.current").read_text().strip()
-        told = dict(line.split() for line in (_GROUP / "memory.stat").read_text().splitlines())
-        return float("inf") if most == "max" else float(most) - float(used) + float(told["inactive_file"])
-    except (OSError, ValueError, KeyError):
-        return float("inf")
+    for most, used, stat, spare in _FILES:
+        try:
+            bound, now = (float((_GROUP / name).read_text()) for name in (most, used))
+            told = dict(line.split() for line in (_GROUP / stat).read_text().splitlines())
+            return bound - now + float(told[spare])  # file pages that nobody uses can be had
+        except (OSError, ValueError, KeyError):  # no such files, or no bound: "max"
+            continue
+    return float("inf")

@@ -41,20 +41,20 @@ class Lesson(NamedTuple):
 
     @property
     def lengths(self) -> Tensor:
-        """Tokens (n,) of each row that what is read of it depends on."""
-        return self.at.amax(1) + 1
+        """Tokens (n,) of each row, the prompt's and the answer's."""
+        return self.at.amax(1) + 2
 
     def rows(self, chosen: Tensor) -> Lesson:
-        """Some of the items, as a lesson without the tokens that nothing of them depends on.
+        """Some of the items, as a lesson without the filling that none of them needs.
 
         >>> one = Lesson(*(torch.tensor(x) for x in ([[5, 6, 0], [7, 8, 9]], [0, 1], [[0], [1]])),
         ...              torch.tensor([[6], [9]]), torch.tensor([[True], [True]]), torch.full((2, 2), -1))
         >>> one.rows(torch.tensor([0])).tokens
-        tensor([[5]])
+        tensor([[5, 6]])
         """
         at = self.at[chosen]
         kept, place = at.unique(return_inverse=True)
-        tokens = self.tokens[chosen, : int(kept.max()) + 1]
+        tokens = self.tokens[chosen, : int(kept.max()) + 2]
         own = (x[chosen] for x in (self.targets, self.there, self.pair))
         return Lesson(tokens, kept, place, *own)
 
