@@ -15,7 +15,12 @@ from lglib.models import families
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 NAMES = dict(blocks="model.layers", attention=["q_proj"], linear=["q_proj", "o_proj"])
-NORMS = {"gpt2": "ln_f", "gpt_neox": "final_layer_norm"}  # the last norm; elsewhere it is called norm
+NORMS = {
+    "gpt2": "ln_f",
+    "gptj": "ln_f",
+    "falcon": "ln_f",
+    "gpt_neox": "final_layer_norm",
+}  # the last norm; elsewhere it is called norm
 ADDED = 0.5
 STEP = 1e-3  # norms and softmax of most families compute in single precision, whatever the weights are
 
@@ -44,6 +49,16 @@ def parts(net, family):
     return body, getattr(body, NORMS.get(family, "norm")), net.get_output_embeddings()
 
 
+def stream(output):
+    """The residual stream in a block's output."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def shifted(output, push):
+    """The output of a block with something added to the stream."""
+    return (output[0] + push, *output[1:]) if isinstance(output, tuple) else output + push
+
+
 def test_the_tiny_models_are_of_every_family():
     assert set(tiny.FAMILIES) == set(families.FAMILIES)
 
@@ -66,7 +81,7 @@ def test_the_blocks_run_in_order(nets, family):
 def test_the_output_of_the_last_block_through_norm_and_head_is_the_logits(nets, family):
     net, seen = nets[family], []
     hook = families.blocks(net, families.of(family))[-1].register_forward_hook(
-        lambda block, given, out: seen.append(out)
+        lambda block, given, out: seen.append(stream(out))
     )
     want = tiny.logits(net)
     hook.remove()
@@ -85,7 +100,7 @@ def test_each_block_hands_its_output_to_the_next(nets, family):
     hooks = []
     for block in families.blocks(net, families.of(family)):
         hooks.append(block.register_forward_pre_hook(lambda b, args: taken.append(args[0])))
-        hooks.append(block.register_forward_hook(lambda b, args, out: given.append(out)))
+        hooks.append(block.register_forward_hook(lambda b, args, out: given.append(stream(out))))
     tiny.logits(net)
     for hook in hooks:
         hook.remove()
@@ -100,7 +115,7 @@ def test_a_hook_changes_the_logits_while_it_is_on_and_leaves_no_trace(nets, fami
     before = tiny.logits(net)
     block = families.blocks(net, families.of(family))[at]
     push = torch.linspace(-ADDED, ADDED, tiny.WIDTH)
-    hook = block.register_forward_hook(lambda b, args, out: out + push)
+    hook = block.register_forward_hook(lambda b, args, out: shifted(out, push))
     during = tiny.logits(net)
     hook.remove()
     assert (during - before).abs().max() > 1e-3

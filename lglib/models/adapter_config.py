@@ -32,7 +32,7 @@ def scalings(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, float
     >>> scalings({"r": 4, "lora_alpha": 8, "use_rslora": True, "alpha_pattern": {"up": 2}}, ["up", "q"])
     {'up': 1.0, 'q': 4.0}
     """
-    from peft.utils import get_pattern_key
+    from peft.utils.other import get_pattern_key
 
     if (kind := str(config.get("peft_type", "LORA"))) not in ("LORA", "PeftType.LORA"):
         raise AdapterError(f"the adapter is {kind}, want LORA")

@@ -19,6 +19,7 @@ from torch.func import jvp, vmap
 from lglib.base import seeding
 from lglib.models import families, lora
 from lglib.models.loading import LanguageModel
+from lglib.models.targets import layers
 from lglib.parameters.double import Throughout
 from lglib.parameters.space import ParameterSpace
 
@@ -111,6 +112,8 @@ def _pushed(block: Any, args: Any, output: Any) -> Any:
 
 
 def _lora(model: LanguageModel) -> None:
+    for targets in lora.TARGETS:
+        layers(model, targets)  # what cannot be reached is told before anything is computed
     with torch.no_grad():
         before = _logits(model)
     for targets in lora.TARGETS:
