@@ -288,6 +288,16 @@ def test_the_folder_in_which_one_stands_has_its_name(original, monkeypatch):
     assert loading.load(".", device="cpu").name == "gpt2"
 
 
+def test_a_model_that_make_puts_into_the_cache_has_its_name(original, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(loading.ModelError, match=r"gemma-3-270m is not in .*; run: make gemma"):
+        loading.load("gemma-3-270m", device="cpu")
+    shutil.copytree(original, tmp_path / "lglib" / "gemma-3-270m")
+    assert loading.load("gemma-3-270m", device="cpu").name == "gemma-3-270m"
+    with pytest.raises(loading.ModelError, match="is made here and has no revision"):
+        loading.load("gemma-3-270m", revision="0" * 40)
+
+
 def test_nothing_here_needs_the_network(original, monkeypatch):
     import socket
 

@@ -45,10 +45,10 @@ def scalings(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, float
         )
     found = {}
     for name in names:
-        own = []
+        own: list[Any] = []
         for what, pattern in (("lora_alpha", "alpha_pattern"), ("r", "rank_pattern")):
             given = config.get(pattern) or {}
-            own.append(given.get(get_pattern_key(given, name), config.get(what)))
+            own.append(given.get(get_pattern_key(list(given), name), config.get(what)))
         if not all(isinstance(x, int | float) and not isinstance(x, bool) and x > 0 for x in own):
             raise AdapterError(f"lora_alpha and r of {name} must be numbers above 0, got {own}")
         alpha, r = own

@@ -154,7 +154,7 @@ def _eager(model: LanguageModel) -> None:
 def _jvp(model: LanguageModel) -> None:
     space = _end_blocks(model)
     theta, v, tokens = space.flatten(), _direction(space), _tokens(model)
-    _, slope = jvp(lambda x: _loss_at(space, x, tokens), (theta,), (v,))
+    slope = jvp(lambda x: _loss_at(space, x, tokens), (theta,), (v,))[1]
     want = space.gradient(_loss, model) @ v
     if (slope - want).abs() > NEAR * space.gradient(_loss, model).norm() * v.norm():
         raise _Failed(f"forward mode gives a slope of {slope:.6g}, the gradient {want:.6g}")
