@@ -257,8 +257,8 @@ def read(adapter: Adapter, folder: str | Path) -> Tensor:
     for layer in adapter.layers:
         if not math.isclose(scaling[layer.name], layer.scaling, rel_tol=1e-6):
             raise AdapterError(
-                f"{folder} has scaling {scaling[layer.name]:g} at {layer.name}, this adapter {layer.scaling:g}: "
-                f"attach it with alpha={scaling[layer.name] * adapter.r:g}"
+                f"{folder} has scaling {scaling[layer.name]:g} at {layer.name}, this adapter "
+                f"{layer.scaling:g}: attach it with alpha={scaling[layer.name] * adapter.r:g}"
             )
     return theta
 
