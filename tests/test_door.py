@@ -132,6 +132,25 @@ def test_an_end_token_behind_every_text_is_left_off(original, folder, how):
         assert torch.equal(*(measure(one.model, one.tokenizer, ASKED) for one in (found, plain)))
 
 
+def test_what_was_left_off_is_told(folder, tmp_path, monkeypatch):
+    own = lexicon.tokenizer()
+    own.backend_tokenizer.post_processor = closing()["template"]
+    own.save_pretrained(folder)
+    monkeypatch.setenv("LG_PROGRESS", str(tmp_path / "told"))
+    load(folder)
+    name = own.convert_ids_to_tokens(0)
+    assert f"the tokenizer's ['{name}'] behind every text is left off" in (tmp_path / "told").read_text()
+
+
+def test_a_kink_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(families, "FAMILIES", dict(families.FAMILIES))
+    families.register("opt", blocks="model.decoder.layers", attention=["q_proj"], linear=["q_proj", "fc1"])
+    tiny.save(tmp_path / "opt", "opt")
+    monkeypatch.setenv("LG_PROGRESS", str(tmp_path / "told"))
+    assert load(tmp_path / "opt").kinks == ["ReLU"]
+    assert "ReLU has a kink, which a Hessian product does not see" in (tmp_path / "told").read_text()
+
+
 def test_a_tokenizer_whose_end_cannot_be_opened_is_refused(folder, monkeypatch):
     own = lexicon.tokenizer()
     own.backend_tokenizer.post_processor = closing()["template"]
