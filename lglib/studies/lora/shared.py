@@ -12,7 +12,7 @@ from lglib.models import loading, lora
 from lglib.models.loading import LanguageModel
 from lglib.models.lora import Adapter
 from lglib.report.observations import Observations
-from lglib.studies.lora import candidates, cases
+from lglib.studies.lora import candidates, captures, cases
 from lglib.studies.lora.candidates import Table
 from lglib.studies.lora.cases import Case
 from lglib.studies.lora.parameters import Parameters
@@ -30,8 +30,11 @@ class Shared:
     _cases: dict[str, Case] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Load the model and note where its fresh adapter stands: what fails here fails for all sections."""
-        assert self.initial.numel() == self.adapter.space.d
+        """Load the data and the model, with a fresh adapter: what fails here would fail in all sections."""
+        if self.parameters.data:
+            read = cases.own_items(self.parameters)
+            self.found.used(read.name, read.sha256)
+        self.initial  # noqa: B018, made now
 
     @cached_property
     def model(self) -> LanguageModel:
@@ -79,6 +82,15 @@ class Shared:
         return pairs
 
     @cached_property
+    def grids(self) -> captures.Grids:
+        """Captures by pair and optimiser."""
+        return {
+            (name, o): captures.grid_of(self.parameters, case, o)
+            for name, case in self.working().items()
+            for o in case.runs
+        }
+
+    @cached_property
     def searched(self) -> dict[str, tuple[Table, dict[str, float]]]:
         """Scores of all searches by pair, and the densities of their bases."""
         return {name: candidates.search_all(self.parameters, case) for name, case in self.working().items()}
@@ -87,7 +99,7 @@ class Shared:
         """The model as it came, for other shapes of adapters; what needs the first one must come before."""
         if "adapter" in vars(self):
             lora.detach(self.adapter)
-            for made in ("adapter", "initial", "searched"):
+            for made in ("adapter", "initial", "grids", "searched"):
                 vars(self).pop(made, None)
             self._cases.clear()
         return self.model
