@@ -1,6 +1,6 @@
 """What an edit or a steering vector does to a model: its answers, and what it costs elsewhere.
 
-Answers to yes-no questions: P(yes), accuracy, divergence. Costs: other skills, plain text, own writing.
+Answers to questions with two answers, of which the first counts as yes: P(yes), accuracy, divergence. Costs: other skills, plain text, own writing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from lglib.base.checks import count
 from lglib.models.loading import LanguageModel
 from lglib.tasks import scoring, supervised
-from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.items import Item
 
 OPENING = 8  # tokens of a story that the model goes on from
 LEVEL = 0.95  # share of plain stories below the bar of a damaged one
@@ -50,23 +50,25 @@ class Outcome:
 
 @torch.no_grad()
 def ask(model: LanguageModel, items: Sequence[Item], *, batch: int = 128) -> Outcome:
-    """Answer yes-no questions with the model as it is now; ValueError for no item or other answers.
+    """Answer questions with two answers with the model as it is now; the first answer counts as yes.
+
+    Raises ValueError for no item or one without two answers, SplitAnswer for an answer of several tokens.
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
     >>> ask(loading.load("micro-gpt2"), data.micro(10)).accuracy
     1.0
     """
-    if other := [item.answers for item in items if item.answers != YES_NO]:
-        raise ValueError(f"items must be questions with the answers {YES_NO}, got {other[0]}")
-    yes, no = model.answer_ids(YES_NO)
-    rows = []
+    if other := [item.answers for item in items if len(item.answers) != 2]:
+        raise ValueError(f"items must have two answers to choose from, got {other[0]}")
+    rows, moved = [], []
     for start in range(0, max(1, len(items)), batch):
         own = items[start : start + batch]
         lesson = supervised.lesson(model.tokenizer, own, context=model.context, device=model.device)
+        yes, no = (x[:, None] for x in scoring.both(lesson))
         rows.append(supervised.logits(model.model, lesson)[:, 0].float().log_softmax(-1))
-    log_p = torch.cat(rows)
-    each = (log_p[:, yes] - log_p[:, no]).sigmoid()
+        moved.append((rows[-1].gather(1, yes) - rows[-1].gather(1, no))[:, 0])
+    log_p, each = torch.cat(rows), torch.cat(moved).sigmoid()
     labels = torch.tensor([item.label for item in items], device=each.device)
     return Outcome(log_p, each, (each < 0.5).long() == labels)
 

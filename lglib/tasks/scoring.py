@@ -45,6 +45,20 @@ def ids(tokenizer: Any, answers: Sequence[str]) -> list[int]:
     return found
 
 
+def both(lesson: supervised.Lesson) -> tuple[Tensor, Tensor]:
+    """Tokens of the first and of the second answer of each item of a lesson, (n,) and (n,).
+
+    Raises SplitAnswer for an item without two different answers of one token each.
+    """
+    first, second = lesson.pair[:, 0], lesson.pair[:, 1]
+    if (bad := ((lesson.pair < 0).any(1) | (first == second)).nonzero()).numel():
+        raise SplitAnswer(
+            f"item {int(bad[0])} has no two different answers of one token each, which this measure compares: "
+            "choose other answer words (a common word with the space before it mostly is one token)"
+        )
+    return first, second
+
+
 @torch.no_grad()
 def probabilities(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, batch: int = 64) -> Tensor:
     """Probability of each answer at the read position, (n, answers) in float32, of the whole vocabulary.

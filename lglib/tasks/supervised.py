@@ -17,7 +17,8 @@ class Lesson(NamedTuple):
 
     `tokens` (n, L), filled on the right, where a causal model does not look; `kept` the positions, over all
     rows, at which an answer token is predicted; `place` (n, A) which of them, `targets` (n, A) the answer
-    tokens, `there` (n, A) true where a row has one.
+    tokens, `there` (n, A) true where a row has one. `pair` (n, 2) holds the tokens of the first two answers
+    that each item chooses from, -1 where there is none or it is no single token that the tokenizer knows.
     """
 
     tokens: Tensor
@@ -25,6 +26,18 @@ class Lesson(NamedTuple):
     place: Tensor
     targets: Tensor
     there: Tensor
+    pair: Tensor
+
+    def rows(self, chosen: Tensor) -> Lesson:
+        """Some of the items, in the order of their numbers; `kept` stays that of all.
+
+        >>> from lglib.tasks.microworld import lexicon
+        >>> both = lesson(lexicon.tokenizer(), [Item("So: Answer:", (" no",), 0), Item("Is it?", (" yes",), 0)])
+        >>> both.rows(torch.tensor([1])).targets.equal(both.targets[1:])
+        True
+        """
+        own = (x[chosen] for x in (self.place, self.targets, self.there, self.pair))
+        return Lesson(self.tokens[chosen], self.kept, *own)
 
 
 def lesson(
@@ -64,7 +77,18 @@ def lesson(
         at[i, : len(answer)] = torch.arange(len(prompt) - 1, end - 1)
         there[i, : len(answer)] = True
     kept, place = at.unique(return_inverse=True)
-    return Lesson(*(x.to(device) for x in (tokens, kept, place, targets, there)))
+    pair = _pairs(tokenizer, items)
+    return Lesson(*(x.to(device) for x in (tokens, kept, place, targets, there, pair)))
+
+
+def _pairs(tokenizer: Any, items: Sequence[Item]) -> Tensor:
+    """Tokens of the first two answers of each item, (n, 2); -1 for none, several or an unknown one."""
+    words = sorted({answer for item in items for answer in item.answers[:2]})
+    ids = tokenizer(words, add_special_tokens=False).input_ids
+    known = [len(own) == 1 and own[0] != tokenizer.unk_token_id for own in ids]
+    token = {word: own[0] if one else -1 for word, own, one in zip(words, ids, known, strict=True)}
+    rows = [[token[answer] for answer in item.answers[:2]] for item in items]
+    return torch.tensor([(own + [-1])[:2] for own in rows])
 
 
 def join(lessons: Sequence[Lesson]) -> Lesson:
@@ -84,10 +108,10 @@ def join(lessons: Sequence[Lesson]) -> Lesson:
         more = (0, most - one.targets.shape[1])
         at = one.kept[one.place]  # (n, A), where each answer token is predicted
         at = torch.cat([at, at[:, :1].expand(-1, more[1])], dim=1)
-        parts.append((tokens, at, pad(one.targets, more), pad(one.there, more)))
-    tokens, at, targets, there = (torch.cat(column) for column in zip(*parts, strict=True))
+        parts.append((tokens, at, pad(one.targets, more), pad(one.there, more), one.pair))
+    tokens, at, targets, there, pair = (torch.cat(column) for column in zip(*parts, strict=True))
     kept, place = at.unique(return_inverse=True)
-    return Lesson(tokens, kept, place, targets, there)
+    return Lesson(tokens, kept, place, targets, there, pair)
 
 
 def logits(model: nn.Module, lesson: Lesson) -> Tensor:
