@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from lglib.report import frames
-from lglib.report.ledger import STUDIES, Claim, Paper, Rule, read
+from lglib.report.ledger import STUDIES, Claim, Need, Paper, Rule, read
 from lglib.report.needs import CANNOT, MODELS, SEEDS, UNSETTLED, left_out, standing
 
-__all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Claim", "Paper", "Rule"]
+__all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Claim", "Need", "Paper", "Rule"]
 __all__ += ["judge", "overall", "read", "summary", "verdict"]
 VERDICTS = ("reproduced", "partly", "not reproduced")
 SHOWN = ("value", "low", "high", "n", "null", "null_means", "predicted")  # of a row, in its line

@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 BOOLQ, BOOLQ_REVISION = "google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5"
 
+
 def micro(n: int, kind: str = "yes-no", *, part: str = "test", key: object = 0) -> list[Item]:
     """Return n items of the micro-world: `yes-no`, `claim`, `open`, or a skill such as `sort`.
 

@@ -209,17 +209,13 @@ def _items(
     if bad:
         more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         total = len(bad) + len(seen) + duplicates
-        raise BadData(
-            f"{source}: {len(bad)} of {total} lines are no items: {'; '.join(bad[:SHOWN])}{more}"
-        )
+        raise BadData(f"{source}: {len(bad)} of {total} lines are no items: {'; '.join(bad[:SHOWN])}{more}")
     if not seen:
         raise BadData(f"{source} holds no items")
     return _of_two([item for _, item in seen.values()]), duplicates
 
 
-def _item(
-    row: Any, read: Reader, words: tuple[str, ...], source: str, template: str, kind: str
-) -> Item:
+def _item(row: Any, read: Reader, words: tuple[str, ...], source: str, template: str, kind: str) -> Item:
     if isinstance(row, Exception):
         raise row
     if not isinstance(row, Mapping):

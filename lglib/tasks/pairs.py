@@ -56,11 +56,11 @@ def pair(name: str, seed: int = 0) -> Pair:
 def own(found: Sequence[Item], name: str = "own") -> Pair:
     """A pair whose task A are items of one's own; B is the first of some words.
 
-    A's prompts, answered wrongly, make it forget: each answer is replaced by the next of its options. An item
-    with one answer gets all answers that there are as its options. Up to 64 different prompts are a list to be
-    known by heart, every item in every part; more are parted by their passage or prompt, eight tenths to
-    train, one to validate, one to test. Raises ValueError for fewer than two different answers, and for a part
-    without an item.
+    A's prompts, answered wrongly, make it forget: each answer is replaced by the next of its options. An
+    item with one answer gets all answers that there are as its options. Up to 64 different prompts are a list
+    to be known by heart, every item in every part; more are parted by their passage or prompt, eight tenths
+    to train, one to validate, one to test. Raises ValueError for fewer than two different answers, and for a
+    part without an item.
 
     >>> made = own([Item(f"Colour of {a}:", (b,), 0) for a, b in (("snow", " white"), ("coal", " black"))])
     >>> made.table, made.a(1, "test", 0)[0].answer, made.forget(1, "test", 0)[0].answer

@@ -41,7 +41,7 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     """At most `count` of the items, drawn without repeating by the seed, in their order.
 
     >>> [item.prompt for item in drawn([Item(f"{i} + 1 =", (" 2",), 0) for i in range(9)], 2, seed=0)]
-    ['4 + 1 =', '6 + 1 =']
+    ['4 + 1 =', '5 + 1 =']
     """
     chosen = np.random.default_rng(seed).permutation(len(items))[:count]
     return [items[i] for i in sorted(chosen)]
