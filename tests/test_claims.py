@@ -278,6 +278,9 @@ def test_a_model_that_cannot_do_the_task_is_not_judged_on_it():
     found = judged({**RULE, "needs": [NEED]})
     assert found["verdict"].tolist() == ["reproduced", claims.CANNOT]
     assert found["because"].tolist() == ["", "accuracy, edit is 0.5 [0.5, 0.5], wants above 0.5: can"]
+    assert claims.summary(found)[["verdict", "reproduced"]].iloc[0].tolist() == [
+        *("partly", "1 of 1; 1 not judged")
+    ]
 
 
 def test_without_matched_columns_every_row_of_a_need_must_clear_the_bar():
@@ -317,7 +320,7 @@ def test_a_claim_whose_section_was_left_out_cannot_be_judged():
         *("S3", "half-life", claims.CANNOT, "drift is left out: IndexError: position 7")
     ]
     assert claims.summary(found)[["verdict", "reproduced", "because"]].iloc[0].tolist() == [
-        *(claims.CANNOT, "0 of 1", "drift is left out: IndexError: position 7")
+        *(claims.CANNOT, "none judged", "drift is left out: IndexError: position 7")
     ]
     shown = tables.verdicts(found).iloc[0]
     assert shown["verdict"] == claims.CANNOT
@@ -342,7 +345,7 @@ def test_a_chain_of_chance_effects_is_no_steering():
     over = over_seeds(pd.concat([made.frame().assign(model="made", seed=k) for k in range(3)]))
     only = {k: v if k == "B2" else v.model_copy(update={"judged": {}}) for k, v in claims.read().items()}
     found = claims.judge("bridge", over, "made", claims=only)
-    assert claims.summary(found)[["verdict", "reproduced"]].iloc[0].tolist() == [claims.CANNOT, "0 of 8"]
+    assert claims.summary(found)[["verdict", "reproduced"]].iloc[0].tolist() == [claims.CANNOT, "none judged"]
     for why in ("accuracy", "probability on the answer words", "split-half cosine", "effect at one unit"):
         assert why in found["because"].iloc[0]
 
