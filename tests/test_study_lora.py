@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from lglib import studies
 from lglib.geometry.subspace import Subspace
 from lglib.models import loading
 from lglib.report import claims, frames
-from lglib.report.sections import NothingMeasured
+from lglib.report.observations import Observations
 from lglib.studies import gates, lora
 from lglib.studies.lora import captures, drifting, refresh
 from lglib.studies.lora import cases as lora_cases
@@ -114,21 +115,40 @@ def test_questions_to_select_on_are_not_those_to_report_on(smoke, case):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "told", "gate"),
     [
-        (dict(bar=0.9), r"pair cipher: GateError: cipher, B never reached the bar of 0\.9: cipher, A 0\.\d"),
-        (dict(lost=0.0), r"GateError: \w+, A was not forgotten, the bar is 0: \w+, A 0\.\d"),
-        (dict(back=0.9), r"pair cipher: GateError: cipher, A back, AdamW.* never reached the bar of 0\.9"),
+        (dict(bar=0.9), r"GateError: cipher, .*B never reached the bar of 0\.9: cipher, A 0\.\d", "B"),
+        (dict(back=0.9), r"GateError: cipher, A back, AdamW.* never reached the bar of 0\.9", "A back, SGD"),
     ],
 )
-def test_a_study_of_which_no_pair_works_says_so_with_the_figures(smoke, change, told):
-    with pytest.raises(NothingMeasured, match=f"(?s){told}") as error:
-        lora.measure(smoke.changed(**change, shapes=("4-attention",)), 0)
-    assert "NotMeasurable: none of the pairs cipher, first was learned, lost and recovered" in str(
-        error.value
+def test_where_no_pair_works_the_scores_are_filed_and_no_claim_is_judged(smoke, change, told, gate):
+    parameters = smoke.changed(**change, shapes=("4-attention",))
+    found = lora.measure(parameters, 0)
+    assert found.done[2] == "gates"
+    assert found.crashed == {}
+    assert set(found.left_out) == set(found.done) - {"gates"}
+    assert re.search(told, found.left_out["pair cipher"])
+    none = "NotMeasurable: none of the pairs cipher, first was learned, lost and recovered"
+    assert found.left_out["captures"] == none
+    rows = frames.rows(found.frame(), measure="score at the gate", gate=gate)
+    assert set(rows["null"]) == set(change.values())
+    assert set(claims_of(found, beyond=False)["verdict"]) == {claims.CANNOT}
+    again = lora.measure(
+        parameters, 0, found=Observations.from_json({**found.as_json(), "rows": [], "done": found.done[:2]})
     )
+    assert again.frame().equals(found.frame())
     with pytest.raises(gates.GateError, match="no pair works: cipher, "):
-        lora.verify(smoke.changed(**change), 0)
+        lora.verify(parameters, 0)
+
+
+def test_a_pair_that_was_not_forgotten_is_stopped_with_the_figures(smoke):
+    adapter = lora.attach(loading.load(smoke.model), "2-attention", 0)
+    with pytest.raises(
+        gates.GateError, match=r"first, A was not forgotten, the bar is 0: first, A 0\.\d"
+    ) as told:
+        lora.prepare(smoke.changed(lost=0.0), adapter, "first", 0)
+    assert told.value.bar == 0
+    assert list(told.value.scores) == ["first, A"]
 
 
 @pytest.fixture
@@ -137,7 +157,7 @@ def one_pair_fails(monkeypatch):
 
     def fails(parameters, adapter, name, *rest):
         if name == "cipher":
-            raise gates.GateError("cipher, A never reached the bar of 0.9: cipher, A 0.41667")
+            gates.require_learned({"cipher, A": 0.41667}, 0.9)
         return prepare(parameters, adapter, name, *rest)
 
     monkeypatch.setattr(lora_cases, "prepare", fails)
@@ -151,7 +171,9 @@ def test_a_pair_that_fails_is_left_out_and_the_others_are_filed(smoke, measured,
     assert set(found.left_out) == {"pair cipher", "refresh, cipher", *means}
     assert found.left_out["ranking"] == "NotMeasurable: a mean over pairs wants 2, and only first works"
     own = found.frame()
-    assert set(own["pair"].dropna()) == {"first"}
+    gate = frames.rows(own, pair="cipher").drop(columns=["n"]).iloc[0]
+    assert gate[["measure", "value", "null", "gate"]].tolist() == ["score at the gate", 0.41667, 0.9, "A"]
+    own = own[own["pair"] != "cipher"].drop(columns="gate")
     keys = ["claim", "measure", *frames.varied(own)]
     both = own.merge(measured, on=keys, suffixes=("", " of both"))
     same = both["measure"] != "change at a third of the rate, mean over pairs"

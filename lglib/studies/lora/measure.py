@@ -11,7 +11,7 @@ from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.studies.gates import GateError
 from lglib.studies.lora import candidates, captures, cases, drifting, function, prediction, refresh
-from lglib.studies.lora.cases import Case
+from lglib.studies.lora.cases import Case, Row
 from lglib.studies.lora.parameters import Parameters
 from lglib.studies.lora.shared import Shared
 
@@ -21,8 +21,8 @@ def measure(
 ) -> Observations:
     """Measure everything that chapter 3 tells: S1 to S7, S9, and how often a basis must be refreshed.
 
-    A pair that is not learned, not lost or not recovered is left out with its scores; raises NothingMeasured
-    when no pair works.
+    A pair that is not learned, not lost or not recovered is left out with its scores. When no pair works, the
+    scores are all that is measured.
     """
     o = Observations() if found is None else found
     one = Shared(parameters, seed, o)
@@ -31,6 +31,7 @@ def measure(
         one.section(name): partial(add_pair, one, name) for name in parameters.task_pairs
     }
     of |= {
+        "gates": partial(add_gates, one),
         "captures": partial(add_captures, one),
         "captures over runs": partial(add_over_runs, one),
         "a third of the rate": partial(add_slow, one),
@@ -56,6 +57,14 @@ def add_pair(one: Shared, name: str) -> None:
     """Add what a pair knows at its points, and the rank of its gradients (S1)."""
     cases.add_context(one.found, one.parameters, one.case(name))
     drifting.add_ranks(one.found, one.case(name), one.seed)
+
+
+def add_gates(one: Shared) -> None:
+    """Add the scores of the pairs that were stopped at a gate, beside its bar."""
+    for name, (scores, bar) in one.stopped().items():
+        for what, score in scores.items():
+            told: Row = dict(pair=name, gate=what.removeprefix(f"{name}, "), unit="share of questions")
+            one.found.add("context", "score at the gate", score, null=bar, null_means="the bar", **told)
 
 
 def add_captures(one: Shared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,11 +13,13 @@ from lglib.models import loading, lora
 from lglib.models.loading import LanguageModel
 from lglib.models.lora import Adapter
 from lglib.report.observations import Observations
+from lglib.studies.gates import GateError
 from lglib.studies.lora import candidates, captures, cases
 from lglib.studies.lora.candidates import Table
 from lglib.studies.lora.cases import Case
 from lglib.studies.lora.parameters import Parameters
 
+Gate = tuple[dict[str, float], float]  # scores reached, and the bar
 FEWEST = 2  # pairs over which a mean has an interval
 
 
@@ -28,6 +31,7 @@ class Shared:
     seed: int
     found: Observations
     _cases: dict[str, Case] = field(default_factory=dict)
+    _stopped: dict[str, Gate] = field(default_factory=dict)
 
     def load(self) -> None:
         """Load the data and the model, with a fresh adapter: what fails here would fail in all sections."""
@@ -62,9 +66,25 @@ class Shared:
         if why := self.found.left_out.get(self.section(name)):
             raise NotMeasurable(f"{self.section(name)} is left out: {why}")
         if name not in self._cases:
-            self.adapter.space.load(self.initial)
-            self._cases[name] = cases.prepare(self.parameters, self.adapter, name, self.seed)
+            self._cases[name] = self._prepare(name)
         return self._cases[name]
+
+    def stopped(self) -> dict[str, Gate]:
+        """The pairs that did not pass a gate: the scores that they reached, and its bar."""
+        for name in self.parameters.task_pairs:
+            left = self.section(name) in set(self.found.left_out) - set(self.found.crashed)
+            if left and name not in self._stopped:  # it was stopped before the run was taken up
+                with suppress(GateError):
+                    self._prepare(name)
+        return self._stopped
+
+    def _prepare(self, name: str) -> Case:
+        self.adapter.space.load(self.initial)
+        try:
+            return cases.prepare(self.parameters, self.adapter, name, self.seed)
+        except GateError as error:
+            self._stopped[name] = error.scores, error.bar
+            raise
 
     def working(self) -> dict[str, Case]:
         """The pairs that were learned, lost and recovered. NotMeasurable when there is none."""
