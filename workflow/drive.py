@@ -134,25 +134,16 @@ def _snakemake(
 ) -> int:
     """Have Snakemake make a target. It inherits the lock, so that the lock lives as long as it does."""
     root, peaks = state.root, forecast.peaks(state, runs)
-    have = forecast.here("cpu").memory / 1e6 if peaks else 0.0
+    have = forecast.memory_here() / 1e6
     shutil.rmtree(root / plan.FLAGS, ignore_errors=True)  # of a run that was killed
     config = (
         root / "runs" / ".asked.json"
     )  # a file, because on its command line Snakemake reads 02 as a number
     config.write_text(json.dumps({**vars(asked), "peaks": peaks}), encoding="utf-8")
     command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock"),
-        *(
-            "--cores",
-            str(cores),
-            "--keep-going",
-            "--resources",
-            "gpu=1",
-            f"memory={have:.0f}",
-            "--quiet",
-            "all",
-        ),
-        *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root)), "--", target),
+        *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
+        *("--cores", str(cores), "--resources", "gpu=1", f"memory={have:.0f}"),
+        *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
     ]
     got: list[int] = []
     with subprocess.Popen(

@@ -60,8 +60,8 @@ def of(model: str, root: Path) -> Facts:
     name, _, commit = model.partition("@")
     if "/" not in name:
         return Facts(model, missing=f"no model {model!r} is known; a model is {naming.KINDS}")
-    if (path := snapshot(name, commit)) is not None:
-        return _local(model, path, "cache", commit)
+    if (cached := snapshot(name, commit)) is not None:
+        return _local(model, cached, "cache", commit)
     return _listed(model, root)
 
 

@@ -41,7 +41,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Row:
-    """One study on one model: seeds, facts, peak bytes and their largest part, seconds a run, what is wrong."""
+    """One study on one model: seeds, facts, peak bytes and largest part, seconds a run, what is wrong."""
 
     study: str
     model: str
@@ -87,14 +87,19 @@ def named(device: str) -> Device | None:
 def here(kind: str) -> Device | None:
     """The CPU, or the GPU if there is one, of this machine with its free memory."""
     if kind == "cpu":
-        import psutil
-
-        return Device("cpu", float(psutil.virtual_memory().available))
+        return Device("cpu", memory_here())
     import torch
 
     if not torch.cuda.is_available():
         return None
     return Device(torch.cuda.get_device_name(), float(torch.cuda.mem_get_info()[0]))
+
+
+def memory_here() -> float:
+    """Bytes of memory that are free on this machine."""
+    import psutil
+
+    return float(psutil.virtual_memory().available)
 
 
 def data_tokens(path: str) -> int:

@@ -139,9 +139,11 @@ def convert(gguf: Path, target: Path) -> None:
     if not isinstance(read.config, Gemma3TextConfig):
         raise GemmaError(f"{gguf.name} holds a {read.config.model_type}, want a Gemma 3")
     settings = {k: v for k, v in read.config.to_dict().items() if k != "quantization_config"}
+    settings["query_pre_attn_scalar"] = read.config.head_dim  # GGUF does not say it; so for all but 27B
     config = Gemma3TextConfig(**settings)
     config.name_or_path = ""
-    fresh = Gemma3ForCausalLM(config).to(torch.float32)
+    fresh: Any = Gemma3ForCausalLM(config)
+    fresh.to(torch.float32)
     fresh.load_state_dict(read.state_dict())
     if bad := [name for name, tensor in fresh.named_parameters() if not tensor.isfinite().all()]:
         raise GemmaError(f"{gguf.name} has numbers that are not finite, in {', '.join(bad[:3])}")
