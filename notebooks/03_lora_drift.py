@@ -775,8 +775,6 @@ print(
 tables.show(pd.DataFrame(means).reset_index(), ["model", "optimiser", *means])
 
 # %% [markdown]
-# (The other models were measured anew for the seeds that the first lines of this page name, and no more; what is said of them was written from the edition before, which had seed 0 of both. Its results are in the history of the repository.)
-#
 # The other two architectures show the same picture: prefixes near the energy share, never-learned runs somewhat below, static planes of some percent, up to an eighth, half-lives of some steps up to some tens. Where a run was left out, the first lines of this page say why.
 
 # %% [markdown]

@@ -585,7 +585,7 @@ print(live.beside(observed.frame, model=shown, seed=seed))
 # (across-seeds-llm)=
 # ## Across models
 #
-# The same was measured on the other small models. (They were measured anew for the seeds that the first lines of this page name, and no more; what is said of them was written from seeds 0 to 4 of the edition before, whose results are in the history of the repository.)
+# The same was measured on the other small models.
 
 # %% tags=["hide-input"]
 found = rows(over, claim="L1", measure="participation ratio", view="unit norm")

@@ -633,7 +633,6 @@ print(live.beside(observed.frame, model=run, seed=seed))
 # ## Across models
 #
 # The tables and figures above were of one model. From here on all models stand side by side.
-# (The other models were measured anew for the seeds that the first lines of this page name, and no more; what is said of them was written from seeds 0 to 4 of the edition before, whose results are in the history of the repository.)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1 over seeds and models: cosine of the gradient shift (four definitions) with the true - false CAA vector at the last block, mean of the two templates. Grey ticks: the bound of permuted labels for each. Dashed: the paper's 0.58. Intervals over seeds."}, "image": {"alt": "Dot plot with the models as rungs and four definitions of the shift as colours, around the dashed line."}}
 figure, (axes,) = figures.panels(1, height=4.2)

@@ -11,10 +11,11 @@ import functools
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -186,6 +187,12 @@ def serve(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+# The theme follows the reader's scheme a moment later; a page that never does is told by LOOK.
+SETTLED = """async scheme => {
+  for (let i = 0; i < 40 && (document.documentElement.dataset.theme ?? scheme) !== scheme; i++)
+    await new Promise(done => setTimeout(done, 25));
+}"""
+
 # Text against the first ancestor that paints a background, by the contrast ratio of WCAG 2.
 LOOK = """async ([width, scheme]) => {
   const problems = [], name = e => e.tagName.toLowerCase() + (e.className ? '.' + e.className : '');
@@ -268,9 +275,19 @@ def opened(
         context.close()
 
 
-def seen(browser: Browser, url: str, *, width: int = 1280, scheme: str = "light") -> list[str]:
-    """Return what a reader with this width of screen and colour scheme would find wrong with a page."""
-    with opened(browser, url, width=width, scheme=scheme) as (page, problems):
-        # Math, images, width, theme and contrast, in the page itself.
-        looked = page.evaluate(LOOK, [width, scheme])
+def seen(
+    browser: Browser, url: str, *, widths: Sequence[int] = (1280,), schemes: Sequence[str] = ("light",)
+) -> list[str]:
+    """Return what readers with these widths of screen and colour schemes would find wrong with a page.
+
+    The page is opened once, and math is typeset once, in the first setting; then the window changes.
+    """
+    with opened(browser, url, width=widths[0], scheme=schemes[0]) as (page, problems):
+        looked: list[str] = []
+        for width, scheme in product(widths, schemes):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.emulate_media(color_scheme=scheme)
+            page.evaluate(SETTLED, scheme)
+            # Math, images, width, theme and contrast, in the page itself.
+            looked += [f"{p} ({width} px, {scheme})" for p in page.evaluate(LOOK, [width, scheme])]
         return problems + looked

@@ -33,16 +33,13 @@ def browser():
         browser.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, 1280])
-def test_every_page_reads_well(browser, site, width, scheme):
+def test_every_page_reads_well_on_a_phone_and_a_desktop_in_light_and_dark(browser, site):
     problems = []
     with sitecheck.serve(site) as home:
         for page in sitecheck.pages(site):
             name = page.relative_to(site).as_posix()
-            problems += [
-                f"{name}: {p}" for p in sitecheck.seen(browser, home + name, width=width, scheme=scheme)
-            ]
+            found = sitecheck.seen(browser, home + name, widths=(PHONE, 1280), schemes=("light", "dark"))
+            problems += [f"{name}: {p}" for p in found]
     assert problems == []
 
 
@@ -104,7 +101,7 @@ def write(folder, body: str) -> None:
 def test_a_broken_page_is_found(browser, tmp_path, problem):
     write(tmp_path, FAULTS[problem])
     with sitecheck.serve(tmp_path) as home:
-        found = sitecheck.seen(browser, f"{home}page.html", width=PHONE, scheme="dark")
+        found = sitecheck.seen(browser, f"{home}page.html", widths=[PHONE], schemes=["dark"])
     assert any(line.startswith(problem) for line in found), found
 
 
@@ -113,7 +110,7 @@ def test_a_good_page_has_no_problem(browser, tmp_path):
         tmp_path, '<article><p>Text</p><span class="math"><mjx-container>x</mjx-container></span></article>'
     )
     with sitecheck.serve(tmp_path) as home:
-        assert sitecheck.seen(browser, f"{home}page.html", width=PHONE) == []
+        assert sitecheck.seen(browser, f"{home}page.html", widths=(PHONE, 1280)) == []
 
 
 def test_a_missing_browser_skips_or_fails_as_asked(monkeypatch):
