@@ -224,9 +224,9 @@ def test_an_observation_made_of_another_file_of_data_is_stale(tmp_path, monkeypa
 # --- the studies: a run that was cut off anywhere ends as one that was not
 
 TINY = {
-    "theory": dict(widths=(13,)),
+    "theory": dict(widths=(13, 20)),
     "models": dict(items=20),
-    "synthetic": dict(schedule_steps=2),
+    "synthetic": {},
     "lora": dict(candidates=4, refresh=(3,), shapes=("4-attention", "2-linear")),
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lglib import studies
 from lglib.base import progress
 from lglib.report import provenance
-from lglib.studies import profiles
+from lglib.studies import naming, profiles
 from workflow import request, terminal
 
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
         profile=profile,
         model=profiles.filed(model),
         seed=seed,
-        parameters=parameters,
+        parameters=told(parameters),
         device=device(parameters),
+        noise=f"{parameters.device} stream",
     )
 
     def keep(found: Observations) -> None:
@@ -138,6 +139,13 @@ def _write(log: Path, text: str) -> None:
     log.write_text(text, encoding="utf-8")
 
 
+def told(parameters: Any) -> dict[str, Any]:
+    """Parameters as a header has them: the folder of a model by its filed name, not by its path."""
+    values: dict[str, Any] = parameters.model_dump(mode="json")
+    model = values["model"]
+    return {**values, "model": naming.filed(model) if naming.is_folder(model) else model}
+
+
 def device(parameters: Any) -> str:
     """Name of the device that a run used: a GPU's own name, or cpu."""
     if parameters.device == "cpu":
@@ -155,6 +163,8 @@ def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
     seeds, models = request.pick_seeds(asked.seed), request.pick_models(asked.model or next(iter(entry.runs)))
     if len(seeds) != 1 or len(models) != 1:
         raise profiles.ProfileError(f"name one model and one seed, got {asked.model!r} and {asked.seed!r}")
+    if wrong := naming.remember(asked.profile, models, root):
+        raise profiles.ProfileError("; ".join(wrong))
     return models[0], seeds[0]
 
 

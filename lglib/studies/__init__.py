@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lglib.report import provenance
-from lglib.studies import profiles
+from lglib.studies import naming, profiles
 from lglib.studies.base import Parameters
 from lglib.studies.profiles import ProfileError, filed
 
@@ -37,14 +37,30 @@ def study(name: str) -> ModuleType:
 def parameters(name: str, profile: str = "quick", **changes: Any) -> Any:
     """Parameters of a study in a profile, with `changes` on top, all checked.
 
-    Raises ProfileError naming the study, the parameter, what it got and what it wants.
+    A `model` among the changes may be the name under which it is filed. Families that the profile names are
+    registered. Raises ProfileError naming the study, the parameter, what it got and what it wants.
 
     >>> parameters("theory", "smoke", device="cpu").device
     'cpu'
     """
     declared: type[Parameters] = study(name).Parameters
-    given = profiles.read(profile, NAMES)[name].parameters
-    return profiles.checked(name, declared, {**given, **changes})
+    found = profiles.read(profile, NAMES)
+    _register(found)
+    if isinstance(changes.get("model"), str):
+        changes["model"] = naming.loaded(changes["model"], found[name].runs, profile)
+    return profiles.checked(name, declared, {**found[name].parameters, **changes})
+
+
+def _register(profile: profiles.Profile) -> None:
+    """Register the families of a profile. Raises ProfileError for one that is known with other names."""
+    if profile.families:
+        from lglib.models import families
+
+        for name, family in profile.families.items():
+            try:
+                families.register(name, **family.model_dump())
+            except ValueError as error:
+                raise ProfileError(f"config/{profile.name}.yml: families, {error}") from None
 
 
 def plan(profile: str = "quick") -> dict[str, dict[str, list[int]]]:
