@@ -139,7 +139,7 @@ def gram(
     return {
         "activations": at_once * one,
         "blocks of gradients": blocks,
-        "work space of one product": float(size * shape.width * max(shape.vocabulary, shape.inner)),
+        "work space of one product": float(min(BLOCK, size * shape.width * shape.vocabulary)),
         "Gram matrices": 8.0 * items**2 * (12 * shape.layers + 4),
     }
 

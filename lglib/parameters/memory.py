@@ -91,7 +91,7 @@ def memory_estimate(
         "weights": float(sum(p.numel() * p.element_size() for p in space.module.parameters())),
         "activations": n * cost_of_one(space, losses_fn, _filled(one, tokens), blocks),
         "three blocks of gradients": 3.0 * min(max(budget, n * wide), n * wide * largest),
-        "work space of one product": float(largest * space.dtype.itemsize),
+        "work space of one product": float(min(budget, largest * space.dtype.itemsize)),
         "Gram matrices": gram_bytes(space, n),
     }
     again = 2 if blocks else 0  # the blocks' second pass forward
