@@ -223,7 +223,7 @@ axes[1].set_xlabel("participation ratio / null")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* come near it; *order* and the tables do not. With the mean taken off, from more than a third to about four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
+# **What we see** on micro-gpt2. Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* come near it; *order* and the tables do not. With the mean taken off, from more than a third to about four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
 # there before anything is learned.
 #
 # **What this does not show.** For tables the same 16 or 24 questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network; and with twelve gradients no rank above twelve can be seen. At a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
@@ -365,7 +365,7 @@ tables.show(
 )
 
 # %% [markdown]
-# **What we see.** *The prefix* captures from a third to four fifths on average over seeds, and in single runs anything from a fifth to nearly all. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
+# **What we see** on micro-gpt2. *The prefix* captures from a third to four fifths on average over seeds, and in single runs anything from a fifth to nearly all. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
 #
 # *Energy share.* Over the runs the capture goes up and down with the energy share, which knows the lengths of the updates and not one of their directions, and on average it is not far from it. But that is a correlation. When we lower the energy share by a slower rate, the capture hardly follows: then the first steps are shorter, so they must agree more with the rest of the way. So a random walk with steps of these lengths would show captures of the size that we see, and still the first steps are no random walk.
 #
@@ -487,7 +487,7 @@ for measure, of in (
         display(tables.wide(found, "basis", "pair"))
 
 # %% [markdown]
-# **What we see.** *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change on average over the pairs (with AdamW; SGD was not asked): the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
+# **What we see** on micro-gpt2. *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change on average over the pairs (with AdamW; SGD was not asked): the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
 # prefix passes this test; comparisons of prefix and static plane do not pass it.
 #
 # *Merged matrices.* Without coordinates, the prefix captures nearly what it captured with them, a little less with AdamW (for *first* about a third less). Gradients by the full matrices capture less than two percent at $\theta^\ast$, and one to ten percent at $\theta_f$; but a random plane captures far less here than in the coordinates of the adapter.
@@ -547,7 +547,7 @@ tables.show(
 )
 
 # %% [markdown]
-# **What we see.** Half of the basis is gone within a few steps, on average over seeds within one to about a dozen, and at step 100 little is left for most pairs; *order* keeps the largest part, about three tenths. Over seeds S4 holds for all ten pairs of task and optimiser. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
+# **What we see** on micro-gpt2. Half of the basis is gone within a few steps, on average over seeds within one to about a dozen, and at step 100 little is left for most pairs; *order* keeps the largest part, about three tenths. Over seeds S4 holds for all ten pairs of task and optimiser. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
 #
 # **What this does not show.** That nothing useful stays; the section on recalibration asks that directly.
 
@@ -567,7 +567,7 @@ for claim in ("S5", "S6"):
     display(tables.wide(rows(found, claim=claim), "where", "norm"))
 
 # %% [markdown]
-# **What we see.** S5: for very short steps the correlation is high, close to one from $\theta_f$ and lower halfway, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero in the whole pool. Halfway it is negative on average, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on the length. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
+# **What we see** on micro-gpt2. S5: for very short steps the correlation is high, close to one from $\theta_f$ and lower halfway, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero in the whole pool. Halfway it is negative on average, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on the length. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
 # In the pool without recovery directions, the overlap has in effect two values, one for the static family and nothing for the others, so $r$ is one contrast between families.
 #
 # **What this does not show.** One pair, one optimiser; gains measured on the questions that gave gradient and curvature.
@@ -661,7 +661,7 @@ lead = rows(
 tables.show(lead, ["measure", tables.VALUE, "unit", "null"])
 
 # %% [markdown]
-# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, it gains about a nat at most, and may lose. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains nearly nothing at the shorter norm. There the prefix is ahead of the static plane on average; its lead over local gradients, which need no trajectory, is within the noise.
+# **What we see** on micro-gpt2. *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, it gains about a nat at most, and may lose. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains nearly nothing at the shorter norm. There the prefix is ahead of the static plane on average; its lead over local gradients, which need no trajectory, is within the noise.
 #
 # *Density*: in a single run the rank correlations are within the noise. Over seeds density ranks the four bases well at the shorter norm, and loosely at the length of the recovery itself.
 #
@@ -726,7 +726,7 @@ for measure, also in (
     display(tables.wide(rows(over, measure=measure, **also), "basis", "pair"))
 
 # %% [markdown]
-# **What we see.** With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps bring most of the decrease in most runs (for *cipher* the interval is wide: in one of the runs "every 5" jumped back up in its last steps); kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
+# **What we see** on micro-gpt2. With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps bring most of the decrease in most runs (for *cipher* the interval is wide: in one of the runs "every 5" jumped back up in its last steps); kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
 # So a local linear structure is there, it is shared by the steps that follow, and it wears off, at a speed that depends on the task.
 #
 # The *prefix* of another run, kept, does better than a local basis that is kept, and than one that is refreshed every fifty steps; it is worse than one refreshed at every step.

@@ -161,7 +161,7 @@ axes[1].set_xlabel("participation ratio / control")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
+# **What we see** on micro-gpt2. *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
 #
 # *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for these two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So L1 is right for some tasks and hardly for others, in one and the same model.
 #
@@ -271,7 +271,7 @@ print(
 tables.wide(found, "run", "answers")
 
 # %% [markdown]
-# **What we see.** The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
+# **What we see** on micro-gpt2. The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
 #
 # **What this does not show.** That it is only that, nor that nothing else changes: the most common answers are sizes (small, tiny, ...), so that sets of up to six answers ask one kind of question and the larger ones mix in colours and likes. Open questions with two answers still span more directions than yes-no questions in the trained model: there the $J_i$, the ways in which different passages lead to the answer, are less alike.
 #
@@ -337,7 +337,7 @@ axes.set(
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see.** Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out too large.
+# **What we see** on micro-gpt2. Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out too large.
 #
 # The exact Gram matrix costs $n^2d$ products, a dense sketch $nmd$. So a dense sketch with $m>n$ costs more than what it approximates (a CountSketch, with $nd$ additions, does not); it pays when gradients come one at a time and cannot be kept.
 #
@@ -356,7 +356,7 @@ print(f"null: {parameters.examples}")
 tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
 
 # %% [markdown]
-# **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
+# **What we see** on micro-gpt2. Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
 #
 # **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. On this model, by the participation ratio, yes-no questions pass (1) to (3) and cannot be asked (4) or (5): they have two answers, and at unit norm a wrong one only turns the sign. Counting passes (1) to (3) and fails (5); with six answers it says little on (4). Open questions fail (2) and (3). Sorting fails (2). No task passes all five. In Qwen2 and OLMo2 counting passes (5) too, and it is (4) that is open.
 # By the rank at 90 % every task fails (2) on this model.
@@ -466,7 +466,7 @@ axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
+# **What we see** on micro-gpt2. *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
 #
 # *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is larger by many thousands there than along a random direction, the slope only by hundreds or a few thousands. (Both are in the table.) The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
 #
@@ -554,7 +554,7 @@ heads = {
 tables.show(found, heads | {"null": "null", "null_means": "which is"})
 
 # %% [markdown]
-# **What we see.** *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
+# **What we see** on micro-gpt2. *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
 # So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That number is a few to about ten on average over seeds in the three models (table above), of nearly a million directions, and it scatters widely between seeds. (Where negative curvatures take from the trace it can fall below one, and counts nothing any more.)
 #
 # *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind a part of it is left at short steps, about what the overlap of the two gradients promises or less, and nothing reliable at $\sigma^\ast$: the curvature there is paid in full. Over seeds and models this part scatters widely (table above). Random search on two dozen questions mostly fits these questions.
