@@ -74,7 +74,9 @@ print(observed)
 print(f"in the text: k = {K}, T = {T}, model {model}; live: pair {pair}, seed {seed}")
 
 # %% tags=["hide-input"]
-pair_names = list(parameters.task_pairs)
+there = set(over["pair"].dropna())  # a pair that could not be measured is left out
+pair_names = [name for name in parameters.task_pairs if name in there]
+refreshed = [name for name in parameters.refresh_pairs if name in there]
 bases_shown = ["prefix", "other order", "never learned"]
 basis_rest = ["still to come", *lora.STATIC, "local", "sign", "Krylov", "random"]
 
@@ -695,9 +697,9 @@ for way, one in kept.items():
     print(f"{way:8s} items paid {one.spent[-1]:5d}, test loss", np.round(losses, 2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-refresh", "caption": "Recovery within ten gradient directions that are made anew every m steps, with SGD: test loss against steps, mean over seeds, a panel for each pair. Dashed black: plain LoRA training; dash-dotted black: the mean gradient alone, fresh at every step; dotted black: the prefix of another run, kept; grey: a random basis at every step. Loss on a logarithmic axis."}, "image": {"alt": "Two panels of falling loss curves. Frequent refreshes follow plain training; kept bases flatten early, in the first panel sooner than in the second."}}
-figure, axes = figures.panels(len(parameters.refresh_pairs), height=3.2)
+figure, axes = figures.panels(len(refreshed), height=3.2)
 special = {"plain SGD": "--", "mean, every 1": "-.", "prefix, kept": ":"}
-for panel, name in zip(axes, parameters.refresh_pairs, strict=True):
+for panel, name in zip(axes, refreshed, strict=True):
     curves = rows(over, measure="loss in a kept basis", pair=name)
     for i, (way, curve) in enumerate(curves.groupby("basis", sort=False)):
         colour = (
@@ -781,7 +783,7 @@ tables.show(pd.DataFrame(means).reset_index(), ["model", "optimiser", *means])
 # (claims-lora)=
 # ## The claims, measured
 #
-# Rules, bars and the reason of each bar stand in `config/claims.yml`. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" unless all its lines agree.
+# Rules, bars and the reason of each bar stand in `config/claims.yml`. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why.
 
 # %%
 judged = claims.judge("lora", over_models, model)
@@ -803,7 +805,7 @@ tables.show(claims.summary(beyond), ["claim", "statement", "verdict", "reproduce
 tables.verdicts(beyond)
 
 # %% [markdown]
-# The same for the other models: the verdicts of the claims, with how many lines reproduce each.
+# The same for the other models: the verdicts of the claims, with how many lines reproduce each. One seed is no spread, so they wait for more.
 
 # %% tags=["hide-input"]
 names = [name for name in over_models["model"].unique() if name != model]

@@ -38,6 +38,7 @@ live_tasks = ["yes-no", "open"]  # kinds of items of the live case
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from lglib import studies
 from lglib.base import seeding
@@ -387,38 +388,37 @@ tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
 # Expand $L(\theta\pm su)$: odd powers cancel in the sum, even ones in the difference. Equate $s|g\cdot u|$ with $\tfrac12s^2|u\cdot Hu|$. A random unit direction has $E[uu^\top]=I/d$, hence $E[(g\cdot u)^2]=\lVert g\rVert^2/d$ and $E[u\cdot Hu]=\mathrm{tr}(H)/d$.
 # :::
 #
-# **What we do.** Scales over six decades, in units of $\lVert\theta\rVert$. The loss is the mean over some yes-no questions, as the calibrated model answers them. Directions: random ones; the **gradient**; a **LoRA step**, the change of the merged weights in the first gradient step of fresh adapters; and a **steering** direction, the gradient of the projection of $h_\ell$ on the difference
+# **What we do.** Scales over six decades. The length of a step is taken with *each tensor in its own size*: the root mean square over weights of the step, relative to the root mean square of the tensor that the weight is in. Where all tensors have weights of one size that is the step as a share of $\lVert\theta\rVert$; in a model with a few long tensors, such as the gains of norms, $\lVert\theta\rVert$ says nothing of the matrices. The loss is the mean over some yes-no questions, as the calibrated model answers them. Directions: random ones; the **gradient**; a **LoRA step**, the change of the merged weights in the first gradient step of fresh adapters; and a **steering** direction, the gradient of the projection of $h_\ell$ on the difference
 # of its means over true and false claims, at the last block: the step that moves activations fastest along a steering vector. The reference is computed in double precision throughout; float32 and bfloat16 stand beside it.
 
 # %%
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
 lines = rank.regimes(one, SHOWN)  # in double precision
 for name in SHOWN:
-    end = lines.regimes[name].crossing / lines.length
-    law = lines.predicted(name) / lines.length
-    print(
-        f"{name}: F1 and F2 cross at {end:.2g} |theta|; by one Hessian product {law:.2g}"
-    )
+    end, law = lines.in_tensor_units(name), lines.predicted(name) / lines.unit[name]
+    share = lines.unit[name] / lines.length
+    print(f"{name}: F1 and F2 cross at {end:.2g}; by one Hessian product {law:.2g}")
+    print(f"  (one unit of its length is {share:.2f} |theta|)")
 
 # %% tags=["hide-input"]
 star = rank.predicted_step(one)  # slope, trace and curvature along the gradient
 print(f"|g| = {star.slope:.3f}, tr H = {star.trace:.0f}, along g {star.along:.1f}")
 table = []
 for name in SHOWN:
-    regime, length = lines.regimes[name], lines.length
+    regime, length = lines.regimes[name], lines.unit[name]
     by_trace = 2 * abs(regime.slope) * one.space.d / abs(star.trace.estimate)
     table.append(
         {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
     )
     table[-1] |= {
-        "crossing / |theta|": regime.crossing / length,
+        "crossing": regime.crossing / length,
         "from u.Hu": lines.predicted(name) / length,
     }
     table[-1] |= {"from tr H": by_trace / length if name == "random 0" else None}
     table[-1] |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
 tables.show(pd.DataFrame(table), list(table[0]))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, each tensor in its own size, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 figure, axes = figures.panels(len(SHOWN), height=2.5)
 for panel, name in zip(axes, SHOWN, strict=True):
     regime, s = lines.regimes[name], lines.regimes[name].scales
@@ -428,9 +428,9 @@ for panel, name in zip(axes, SHOWN, strict=True):
     figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
     bend = np.abs(s**2 * lines.curvature[name] / 2)
     figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
-    panel.axvline(regime.crossing / lines.length, color="black", lw=1, ls=":")
+    panel.axvline(lines.in_tensor_units(name), color="black", lw=1, ls=":")
     panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
-axes[-1].set_xlabel(r"scale / $\Vert\theta\Vert$")
+axes[-1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[-1])
 
 # %% [markdown]
@@ -439,7 +439,10 @@ figures.legend_below(axes[-1])
 # %% tags=["hide-input"]
 print("decades of linear regime (null: 0, no linear regime in the range)")
 decades = rows(over, measure="decades of linear regime")
-tables.wide(decades, "direction", "model")
+display(tables.wide(decades, "direction", "model"))
+print("the same with steps measured in |theta|, random directions and the gradient")
+plain = rows(over, measure="decades of linear regime in |theta|")
+tables.wide(plain[plain["direction"].isin(SHOWN)], "direction", "model")
 
 # %% tags=["hide-input"]
 ends = rows(over, claim="L2", unit="decades", direction=None)
@@ -447,7 +450,7 @@ print("the end of the linear regime along random directions, in decades")
 heads = {"model": "model", "measure": "measured", tables.VALUE: "decades [95 %] (n)"}
 tables.show(ends, heads | {"null": "null", "null_means": "which is"})
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the length of theta drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the weights' size drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
 figure, axes = figures.panels(2, height=2.8)
 names = ("random 0", "gradient")
 curves = {"float64": lines.regimes}
@@ -462,17 +465,17 @@ for panel, name in zip(axes, names, strict=True):
         )
     figures.null_line(panel, 1, "crossing")
     panel.set(xscale="log", yscale="log", title=name, ylabel="|F2 / F1|")
-axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
+axes[1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see** on micro-gpt2. *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
+# **What we see** on micro-gpt2. *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends where weights move by a few hundredths of their size; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
 #
 # *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is larger by many thousands there than along a random direction, the slope only by hundreds or a few thousands. (Both are in the table.) The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
 #
 # *Single blocks* differ widely. Part of it is chance, since each is one direction and its crossing is as random as $|z|$ in {prf:ref}`prop-crossing`; part of it is curvature, which differs between blocks more than slopes do.
 #
-# *Precision.* In float32 the even part drowns below about a ten-thousandth of $\lVert\theta\rVert$ along a random direction; along the gradient, where losses change much more, it can be seen at all scales. In bfloat16 a random direction has no scale at which $F_1$ and $F_2$ mean anything: rounding of the weights is larger than the step, until the step is so long that the regime has ended.
+# *Precision.* In float32 the even part drowns below about a ten-thousandth of the weights' size along a random direction; along the gradient, where losses change much more, it can be seen at all scales. In bfloat16 a random direction has no scale at which $F_1$ and $F_2$ mean anything: rounding of the weights is larger than the step, until the step is so long that the regime has ended.
 #
 # **What this does not show.** The paper's scales: its figure 6 is on another model and, for all we know, another norm. The regime of one loss on a few questions; with more of them slope and curvature change.
 #
@@ -636,7 +639,7 @@ figures.legend_below(axes)
 # (claims-llm)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest scale tried, $10^{-6}\lVert\theta\rVert$. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest length tried, $10^{-6}$ of the weights' size. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
 
 # %%
 judged = claims.judge("rank", over, shown)
@@ -766,7 +769,7 @@ for kind in ("float64", "float32"):
     error = curves[kind]["random 0"].error
     best = int(np.argmin(error))
     print(
-        f"{kind}: least error {error[best]:.0e} at a step of {rank.SCALES[best]:.0e} |theta|"
+        f"{kind}: least error {error[best]:.0e} at a step of {rank.SCALES[best]:.0e} of the weights' size"
     )
 
 # %% [markdown]

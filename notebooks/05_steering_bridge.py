@@ -155,11 +155,12 @@ exact = bridge.in_float64(setup, parameters)
 seen = setup.steered["select"][: min(16, parameters.questions)]
 h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
 for step in (kind, "random"):
-    u = bridge.as_long_as_theta(exact, steps[step])
+    u, share = bridge.in_tensor_units(exact, steps[step])
     left = bridge.remainders(h, u, parameters.scales).mean(1)  # (scales,)
     power = bridge.order(left, parameters.scales)
     live.add("T4", "order of the remainder", power, step=step, **no_null)
     print(f"{step}: order {power:.3f}; remainder", ", ".join(f"{r:.1e}" for r in left))
+    print(f"  one unit of its length is {share:.2f} |theta|")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom); means over seeds. Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
 figure, axes = figures.panels(2, height=3.0)
@@ -174,7 +175,7 @@ for panel, read in zip(axes, ("last block", "mean over layers"), strict=True):
     anchor = own["value"].iloc[-2] / own["length"].iloc[-2]
     panel.plot(own["length"], anchor * own["length"], "--k", lw=1)
     figures.null_line(panel, 1, "no prediction")
-axes[1].set_xlabel(r"length of the step, in $|\theta|$")
+axes[1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[1])
 
 # %% tags=["hide-input"]
@@ -182,7 +183,7 @@ gap = rows(mine, measure=["order of the remainder", "gap between jvp and a small
 display(tables.wide(gap, "step", "measure"))
 remainder = rows(mine, claim="T4", measure="remainder", read="mean over layers")
 print(
-    "remainder by length of the step, in |theta|; means over layers; null: 1, predicting no shift"
+    "remainder by length of the step, each tensor in its own size; means over layers; null: 1, no shift"
 )
 tables.wide(remainder[remainder["length"] >= 1e-4], "step", "length")
 
@@ -207,7 +208,7 @@ between = rows(mine, measure="cosine of the shifts of seen and new prompts")
 tables.wide(between, "step", "measure", nulls=True)
 
 # %% [markdown]
-# **What we see** on micro-gpt2. The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is about a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
+# **What we see** on micro-gpt2. The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the size of the weights, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is about a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
 #
 # The kernel form agrees to rounding. What does the kernel do? The shift is *not* the activation gradient, but it is related: the cosine is around $0.8$ for the logit difference and less for the cross-entropies, far above random directions. And it hardly matters on whom the step was taken: prompts that the loss never saw are moved in nearly the same direction as those that it saw. So at the last block the *mean* shift of a gradient step on yes and no is close to one common vector, whoever the prompts are. That is why it can be compared with a steering vector at all. (All cosines here are of means over prompts; how far single prompts scatter about theirs is not shown.)
 #
@@ -769,7 +770,7 @@ tables.wide(differ, "compared", "vector")
 # (claims-bridge)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in `config/claims.yml`, which also says why its bar is where it is, for this page's model over seeds; B5 compares the models. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why its bar is where it is, for this page's model over seeds; B5 compares the models, and needs more than one. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
 
 # %%
 judged = claims.judge("bridge", over, page)
@@ -830,12 +831,13 @@ tables.verdicts(beyond)
 
 # %%
 gpt = load("micro-gpt2")
+asked = bridge.fitted(gpt, setup.steered["evaluate"])  # as far as its context goes
 v = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
 bias = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
 with steer(gpt, SteeringVector(3, v, 1, "any"), 2.0):
-    by_steering = effects.ask(gpt, setup.steered["evaluate"]).log_p
+    by_steering = effects.ask(gpt, asked).log_p
 with bias.at(bias.flatten() + 2.0 * v):
-    by_editing = effects.ask(gpt, setup.steered["evaluate"]).log_p
+    by_editing = effects.ask(gpt, asked).log_p
 print(
     f"largest difference of a log-probability: {(by_steering - by_editing).abs().max():.1e}"
 )
