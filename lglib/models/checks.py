@@ -42,7 +42,7 @@ def check_model(model: LanguageModel) -> dict[str, str]:
     once, and H v by double backward against gradients, a loop, and differences of gradients. `padding left`
     (with a mask and positions) and `padding right` (without): the answers are those without padding.
 
-    It works on a copy in double precision (so it takes two to four times the model's memory again), on random
+    It works on a copy in double precision (so it takes about six times the model's memory in all), on random
     tokens, and leaves the model alone. A model that fails a check is not fit for what needs it.
 
     >>> from lglib.models import loading

@@ -5,7 +5,6 @@ Tokenizers differ in where a space belongs, so an answer is never encoded alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +79,8 @@ def answers(tokenizer: Any, texts: Sequence[str], given: Sequence[str]) -> list[
 
 def _last_word(text: str) -> str:
     """The last word of a text, with the spaces behind it."""
-    return re.findall(r"\S*\s*\Z", text)[0]
+    bare = text.rstrip()
+    return text[len(bare) - len(bare.rsplit(None, 1)[-1]) :] if bare else text
 
 
 def _bare(tokenizer: Any, texts: list[str]) -> list[list[int]]:
