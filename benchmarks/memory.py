@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,8 @@ def one(work: str, family: str, folder: str, n: int, tokens: int, share: float) 
     before = status("VmRSS")
     set_back()
     model = made(family, folder)
+    for parameter in model.model.parameters():  # a file is mapped: a page counts when it is touched
+        parameter.detach().sum()
     shape = footprint.shape_of(model.model.config, model.parameters)
     loaded = status("VmHWM") - before
     found: dict[str, Any] = dict(model=Path(folder).name if folder else family, work=work)
@@ -174,10 +177,13 @@ def one(work: str, family: str, folder: str, n: int, tokens: int, share: float) 
 
 def measured(work: str, family: str, folder: str, n: int, tokens: int, share: float) -> dict[str, Any]:
     """Measure one work in a process of its own; what it says of an error is passed on."""
-    given = [work, family, folder, str(n), str(tokens), str(share)]
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", *given], capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as own:
+        if work == "loading" and not folder:
+            folder = str(Path(own) / family)
+            made(family, "").model.save_pretrained(folder)
+        given = [work, family, folder, str(n), str(tokens), str(share)]
+        command = [sys.executable, __file__, "--one", *given]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{work} of {folder or family} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
