@@ -191,7 +191,7 @@ def candidates(
     """
     head = 2.0 * answers * shape.vocabulary + tokens * shape.width
     items = count("items", items)
-    one = size * items * (2 * tokens * (shape.width + shape.inner) + shape.passing(tokens) + head)
+    one = size * items * (3 * tokens * (shape.width + shape.inner) + shape.passing(tokens) + head)
     stack = fit(one + 2.0 * size * coordinates, count("at_once", at_once), free)
     return {"activations": stack * one, "candidates": 2.0 * stack * size * coordinates}
 
