@@ -2,8 +2,8 @@
 
 Tiny models of five families with random weights, of a few hundred MB, and with `--folder` a model of one's
 own. Each model has a process of its own, whose high-water mark is set back before each work; what the
-libraries took before the model was there is taken off. Linux only. The measured estimate (`parameters.memory`)
-is made from one item, the other (`parameters.footprint`) from the shapes alone.
+libraries took before the model was there is taken off. Linux only. The measured estimate
+(`parameters.memory`) is made from one item, the other (`parameters.footprint`) from the shapes alone.
 """
 
 from __future__ import annotations
