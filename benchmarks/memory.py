@@ -1,14 +1,15 @@
 """What work takes of memory, measured, beside the two estimates: `make bench` writes benchmarks/memory.json.
 
 Tiny models of five families with random weights, of a few hundred MB, and with `--folder` a model of one's
-own. Each work runs in a process of its own, whose high-water mark is set back when the libraries are loaded;
-so a mark is that of the model and the work. Linux only. The measured estimate (`parameters.memory`) is made
-from one item, the other (`parameters.footprint`) from the shapes alone.
+own. Each model has a process of its own, whose high-water mark is set back before each work; what the
+libraries took before the model was there is taken off. Linux only. The measured estimate
+(`parameters.memory`) is made from one item, the other (`parameters.footprint`) from the shapes alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -25,6 +26,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from synthetic import rounded
+
 from lglib.activations.pushforward import Pushforward, of_blocks
 from lglib.activations.residual import of_lesson
 from lglib.base import chunks
@@ -38,7 +42,8 @@ from lglib.tasks import supervised
 from lglib.tasks.supervised import Lesson
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKS = ("loading", "gradient", "gram", "hessian", "pushforward", "candidates")
+WORKS = ("gradient", "gram", "hessian", "pushforward", "candidates")
+FEW = 3e8  # bytes that count as free where chunks are to be small
 LAYERS, WIDTH, INNER, WORDS, RANK = 4, 512, 2048, 32_000, 8
 _LIKE = dict(
     hidden_size=WIDTH,
@@ -113,7 +118,7 @@ def lesson(vocabulary: int, n: int, tokens: int) -> Lesson:
 
 def work_on(work: str, model: LanguageModel, asked: Lesson) -> tuple[Callable[[], Any], int]:
     """The work as a function, and the coordinates of an adapter where it has one."""
-    if work == "candidates":
+    if work == "candidates":  # the last: the adapter stays
         adapter = lora.attach(model, r=RANK, targets=list(model.attention))
         space = adapter.space
 
@@ -137,56 +142,55 @@ def work_on(work: str, model: LanguageModel, asked: Lesson) -> tuple[Callable[[]
     return lambda: h.push(u), 0
 
 
-def one(work: str, family: str, folder: str, n: int, tokens: int, share: float) -> dict[str, Any]:
-    """Measure one work in this process."""
+def measured(family: str, folder: str, works: list[str], n: int, tokens: int) -> list[dict[str, Any]]:
+    """Measure works on one model in this process, the high-water mark set back before each."""
     import transformers.models.auto.modeling_auto  # noqa: F401  # before the mark is set back
 
     supervised.cross_entropy(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long))
     before = status("VmRSS")
     set_back()
     model = made(family, folder)
+    for parameter in model.model.parameters():  # a file is mapped: a page counts when it is touched
+        parameter.detach().sum()
+    told = dict(model=Path(folder).name if folder else family, parameters=model.parameters)
     shape = footprint.shape_of(model.model.config, model.parameters)
-    loaded = status("VmHWM") - before
-    found: dict[str, Any] = dict(model=Path(folder).name if folder else family, work=work)
-    found |= dict(parameters=model.parameters, items=n, tokens=tokens, interpreter=before)
-    if work == "loading":
-        planned = sum(footprint.loading(shape).values())
-        return found | dict(measured=loaded, shapes=planned)
+    rows = []
+    if folder:  # weights drawn at random are not loaded
+        loaded = sum(footprint.loading(shape).values())
+        rows.append(told | dict(work="loading", measured=status("VmHWM") - before, shapes=loaded))
     asked = lesson(shape.vocabulary, n, tokens)
-    free = share * 1e9 if share else chunks.free_memory("cpu")
-    with chunks.limited(free):
-        run, coordinates = work_on(work, model, asked)
-        if work == "gram":
-            one_item = asked.rows(torch.tensor([n // 2]))
-            space = ParameterSpace(model.model)
-            found["from one item"] = memory.memory_estimate(
-                space, gram.item_losses, one_item, n, tokens=tokens
-            ).total
-        planned = footprint.estimate_from_shapes(
-            shape, items=n, tokens=tokens, coordinates=coordinates, free=free
-        )[work]
-        set_back()
-        start = time.perf_counter()
-        run()
-    took = time.perf_counter() - start
-    return found | dict(measured=status("VmHWM") - before, shapes=sum(planned.values()), seconds=took)
+    for work in works:
+        for free in (chunks.free_memory("cpu"), FEW)[: 2 if work in ("gram", "gradient") else 1]:
+            row = told | dict(work=work, items=n, tokens=tokens, free=None if free != FEW else FEW)
+            with chunks.limited(free):
+                row |= one(work, model, asked, shape, free)
+            rows.append(row | dict(measured=status("VmHWM") - before))
+            gc.collect()
+    for row in rows:
+        for name in ("shapes", "from one item"):
+            if name in row:
+                row[f"{name} / measured"] = round(row[name] / row["measured"], 3)
+    return rows
 
 
-def measured(work: str, family: str, folder: str, n: int, tokens: int, share: float) -> dict[str, Any]:
-    """Measure one work in a process of its own; what it says of an error is passed on."""
-    given = [work, family, folder, str(n), str(tokens), str(share)]
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", *given], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{work} of {folder or family} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    for name in ("shapes", "from one item"):
-        if name in found:
-            found[f"{name} / measured"] = round(found[name] / found["measured"], 3)
-    told = {k: f"{v / 1e6:,.0f} MB" for k, v in found.items() if k in ("measured", "shapes", "from one item")}
-    print(f"{found['model']:14s} {work:12s} {told}", file=sys.stderr, flush=True)
-    return {k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
+def one(
+    work: str, model: LanguageModel, asked: Lesson, shape: footprint.Shape, free: float
+) -> dict[str, Any]:
+    """Do one work and give the estimates of it; the mark is set back before it starts."""
+    n, tokens = asked.tokens.shape
+    run, coordinates = work_on(work, model, asked)
+    found: dict[str, Any] = {}
+    told = dict(items=n, tokens=tokens, coordinates=coordinates, free=free)
+    found["shapes"] = sum(footprint.estimate_from_shapes(shape, **told)[work].values())
+    if work == "gram" and free != FEW:
+        shortest = asked.rows(asked.lengths.argmin()[None])
+        space = ParameterSpace(model.model)
+        plan = memory.memory_estimate(space, gram.item_losses, shortest, n, tokens=tokens)
+        found["from one item"] = plan.total
+    set_back()
+    start = time.perf_counter()
+    run()
+    return found | dict(seconds=time.perf_counter() - start)
 
 
 def main() -> int:
@@ -198,23 +202,27 @@ def main() -> int:
     parser.add_argument("--works", default=",".join(WORKS))
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--out", default=str(ROOT / "benchmarks" / "memory.json"))
-    parser.add_argument("--one", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.one:
-        work, family, folder, n, tokens, share = asked.one
-        print(json.dumps(one(work, family, folder, int(n), int(tokens), float(share))))
+        rows = measured(asked.one, asked.folder, asked.works.split(","), asked.items, asked.tokens)
+        print(json.dumps(rows))
         return 0
+    found = {"machine": {"name": platform.machine(), "device": "CPU, 1 thread", **provenance.versions()}}
     rows = []
     chosen = [(name, "") for name in asked.families.split(",") if name]
     chosen += [("gemma3_text", asked.folder)] if asked.folder else []
     for family, folder in chosen:
-        for work in asked.works.split(","):
-            rows.append(measured(work, family, folder, asked.items, asked.tokens, 0.0))
-        if "gram" in asked.works:  # and where not all items fit at once
-            rows.append(measured("gram", family, folder, asked.items, asked.tokens, 1.0))
-    found = {"machine": {"name": platform.machine(), "device": "CPU, 1 thread", **provenance.versions()}}
-    Path(asked.out).write_text(json.dumps(found | {"rows": rows}, indent=1) + "\n")
+        command = [sys.executable, __file__, "--one", family, "--folder", folder, "--works", asked.works]
+        command += ["--items", str(asked.items), "--tokens", str(asked.tokens)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows += json.loads(done.stdout.splitlines()[-1])
+        text = json.dumps(
+            rounded(found | {"rows": rows}), indent=1
+        )  # after each model: a late fault loses one
+        Path(asked.out).write_text(text + "\n")
+    print(text)
     return 0
 
 

@@ -98,7 +98,7 @@ def factor(module: nn.Module, x: Tensor) -> float | None:
     >>> class Scaled(nn.Embedding):
     ...     def forward(self, tokens):
     ...         return 3 * super().forward(tokens)
-    >>> factor(Scaled(5, 2), torch.tensor([[0, 4]])), factor(nn.LayerNorm(2), torch.ones(1, 2))
+    >>> round(factor(Scaled(5, 2), torch.tensor([[0, 4]])), 3), factor(nn.LayerNorm(2), torch.ones(1, 2))
     (3.0, None)
     """
     if not isinstance(module, WIDE):
