@@ -19,6 +19,16 @@ _SHAPE = dict(
     max_position_embeddings=CONTEXT,
 )
 _GROUPED = _SHAPE | dict(num_key_value_heads=2)
+_GROUPED_FALCON = dict(
+    hidden_size=WIDTH,
+    ffn_hidden_size=48,
+    num_hidden_layers=BLOCKS,
+    num_attention_heads=4,
+    num_kv_heads=2,
+    new_decoder_architecture=True,
+    max_position_embeddings=CONTEXT,
+)
+_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "gpt2": dict(n_layer=BLOCKS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT),
     "gpt_neox": _SHAPE | dict(rotary_pct=0.5),
@@ -27,6 +37,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "llama": _GROUPED,
     "olmo2": _GROUPED,
     "gemma2": _GROUPED | dict(head_dim=8, query_pre_attn_scalar=8, sliding_window=8),
+    "gemma3_text": _GROUPED
+    | dict(head_dim=8, query_pre_attn_scalar=8, sliding_window=8, layer_types=_LAYERS),
+    "mistral": _GROUPED | dict(sliding_window=8),
+    "olmo": _GROUPED,
+    "olmo3": _GROUPED | dict(sliding_window=8, layer_types=_LAYERS),
+    "phi3": _GROUPED | dict(sliding_window=8),
+    "smollm3": _GROUPED,
+    "gptj": dict(n_layer=BLOCKS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT, n_inner=48, rotary_dim=4),
+    "falcon": _GROUPED_FALCON,
 }
 FAMILIES = tuple(SETTINGS)
 

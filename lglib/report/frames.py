@@ -19,6 +19,7 @@ CLAIMS = (
     *("L1", "L2", "B1", "B2", "B3", "B4", "B5"),
 )
 CONTEXT = "context"  # rows that describe and speak for no claim: accuracies, sizes
+LEFT_OUT = "left out"  # measure of the row that stands for a section which was not measured
 RUN = ("model", "seed")
 LEFT = ("claim", "measure")
 NUMBERS = ("value", "low", "high", "null", "predicted")
@@ -162,6 +163,19 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     names = dict.fromkeys(name for part in parts for name in varied(part))
     order = [*(c for c in RUN if c in parts[0].columns), *LEFT, *names, *RIGHT]
     return pd.concat(parts, ignore_index=True)[order]
+
+
+def with_left_out(frame: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
+    """A table with one row of context more for each section that was left out, and the reason.
+
+    >>> empty = pd.DataFrame(columns=[*LEFT, *RIGHT])
+    >>> with_left_out(empty, {"drift": "one step"})[["measure", "section", "reason"]].values.tolist()
+    [['left out', 'drift', 'one step']]
+    """
+    words = dict(claim=CONTEXT, measure=LEFT_OUT, unit="sections", null_means="nothing is left out")
+    numbers = dict(value=1.0, low=1.0, high=1.0, n=1, null=0.0, predicted=np.nan)
+    added = [dict(section=name, reason=why, **words, **numbers) for name, why in left_out.items()]
+    return joined([frame, pd.DataFrame(added)]) if added else frame
 
 
 def kind(column: pd.Series) -> str:

@@ -39,9 +39,13 @@ def show(frame: pd.DataFrame, columns: Sequence[str] | Mapping[str, str], digits
 def in_words(row: Mapping[str, Any]) -> str:
     """A row's value with its interval and n; the value alone where it is a single number without spread.
 
+    Nothing for a row that was not measured.
+
     >>> in_words({"value": 0.61, "low": 0.61, "high": 0.61, "n": 1})
     '0.61'
     """
+    if pd.isna(row["value"]):
+        return ""
     if row["n"] == 1 and row["low"] == row["high"]:
         return f"{row['value']:.4g}"
     return f"{with_spread(row['value'], row['low'], row['high'])} ({row['n']:.0f})"
@@ -70,10 +74,11 @@ def wide(frame: pd.DataFrame, index: str, columns: str, *, nulls: bool = False) 
 
 def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
     """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why."""
-    null = [f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
+    null = ["" if pd.isna(row.null) else f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
     rule = [f"{row.rule}: {row.why}" for row in judged.itertuples()]
+    said = [f"{row.verdict}: {row.because}" if row.because else row.verdict for row in judged.itertuples()]
     named = {name: name for name in ("claim", "what", "verdict", VALUE, "null", "predicted", RULE)}
-    return show(judged.assign(**{"null": null, RULE: rule}), named, digits=4)
+    return show(judged.assign(**{"null": null, "verdict": said, RULE: rule}), named, digits=4)
 
 
 def _cell(cell: Any, digits: int) -> str:

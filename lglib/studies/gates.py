@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lglib.base.checks import NotMeasurable
 
-class GateError(RuntimeError):
+
+class GateError(NotMeasurable):
     """A model is not what the experiment needs, so going on would measure nothing."""
 
 

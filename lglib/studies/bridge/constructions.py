@@ -53,14 +53,10 @@ def by_descent(setup: Setup, template: str, parameters: Parameters) -> Halves:
     return made[0], made[1]
 
 
-def constructions(
-    setup: Setup, caa: Mapping[str, PairDifferences], parameters: Parameters
-) -> dict[str, Halves]:
-    """Halves of all five constructions; `caa` holds the true - false differences by template."""
+def constructions(setup: Setup, caa: Mapping[str, PairDifferences]) -> dict[str, Halves]:
+    """Halves of the constructions by gradient and by contrast; `caa` are true - false by template."""
     made = {f"gradient, {t}": by_gradient(setup, t) for t in setup.templates}
-    made |= {f"CAA, {t}": by_contrast(caa[t]) for t in setup.templates}
-    last = setup.templates[-1]
-    return made | {f"descent, {last}": by_descent(setup, last, parameters)}
+    return made | {f"CAA, {t}": by_contrast(caa[t]) for t in setup.templates}
 
 
 def whole(halves: Halves) -> Tensor:
@@ -85,16 +81,21 @@ def ceiling(a: Halves, b: Halves) -> Tensor:
     return reach(cosines(*a)) * reach(cosines(*b))
 
 
-def observe(o: Observations, setup: Setup, made: Mapping[str, Halves]) -> None:
-    """File how far each construction agrees with itself and with the others, at the late layers."""
+def observe(o: Observations, setup: Setup, made: Mapping[str, Halves], *, only: str = "") -> None:
+    """File how far each construction agrees with itself and with the others, at the late layers.
+
+    With `only` what concerns the construction of that name.
+    """
     bound = columns(null=nulls.random_direction(setup.model.width), null_means="random directions, 95 %")
     names = list(made)
     for i, layer in [(setup.layers.index(layer), layer) for layer in setup.late]:
         depth = setup.depth(layer)
         for name, halves in made.items():
+            if only not in ("", name):
+                continue
             own = cosines(*halves)[i].item()
             o.add("B3", "halves of one construction", own, construction=name, depth=depth, **bound)
-        for a, b in [(a, b) for j, a in enumerate(names) for b in names[:j]]:
+        for a, b in [(a, b) for j, a in enumerate(names) for b in names[:j] if only in ("", a, b)]:
             at = columns(construction=a, other=b, depth=depth)
             alike = cosines(whole(made[a]), whole(made[b]))[i].item()
             o.add("B3", "agreement", alike, **at, **bound)

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lglib.studies import base
 from lglib.studies.base import Positive, different, parameter, rising
+from lglib.studies.own_data import WithData
 
-Template = Literal["yes-no", "claim", "boolq"]
+Template = Literal["yes-no", "claim", "boolq", "sentiment", "tense", "language", "capitals", "data"]
 Skill = Literal[
     "open", "who", "sort", "reverse", "repeat", "count", "plural", "opposite", "capital", "add", "take"
 ]
@@ -17,7 +17,7 @@ Depth = Annotated[float, Field(gt=0, le=1)]
 Multiplier = Annotated[float, Field(ge=-100, le=100)]
 
 
-class Parameters(base.Parameters):
+class Parameters(WithData):
     """What the bridge study can vary.
 
     >>> Parameters().depths
@@ -32,7 +32,8 @@ class Parameters(base.Parameters):
     )
     templates: Annotated[tuple[Template, ...], AfterValidator(different)] = parameter(
         ("yes-no", "claim"),
-        "how questions are put; the first is steered; boolq may need allow_download",
+        "how questions are put; the first is steered; boolq may need allow_download; sentiment, tense, "
+        "language and capitals need a model that has read real text; data is the file of that name",
         unit="names",
         min_length=2,
         max_length=2,
@@ -64,10 +65,15 @@ class Parameters(base.Parameters):
     )
     scales: Annotated[tuple[Depth, ...], AfterValidator(rising)] = parameter(
         (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-        "lengths of a weight step, rising",
-        unit="lengths of theta",
+        "lengths of a weight step, rising, each tensor measured in its own root mean square",
+        unit="tensor units",
         min_length=4,
         max_length=20,
+    )
+    precision: Literal["float64", "float32"] = parameter(
+        "float64",
+        "in which the remainders of weight steps are computed; float32 takes no second copy",
+        unit="name",
     )
     pairs: int = parameter(
         128, "mirrored pairs of the random search; N is twice that", unit="pairs", ge=8, le=1_000_000
@@ -93,6 +99,11 @@ class Parameters(base.Parameters):
     iterations: int = parameter(
         12, "iterations of LSMR in each of two rounds", unit="iterations", ge=1, le=10_000
     )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The templates, with the file of one's own in place of the first where one is given."""
+        return self.with_data(self.templates)
 
     @property
     def strengths(self) -> tuple[float, ...]:

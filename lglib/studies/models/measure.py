@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from lglib.base import progress
 from lglib.models import loading
 from lglib.models.loading import LanguageModel
+from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.studies.models import answers, questions
 from lglib.studies.models.parameters import Parameters
@@ -21,20 +23,27 @@ from lglib.theory import stats
 SHORTCUT, COIN = "yes if the value is present", "either answer"  # nulls
 
 
-def measure(parameters: Parameters, seed: int) -> Observations:
+def measure(
+    parameters: Parameters, seed: int, *, found: Observations | None = None, keep: sections.Keep | None = None
+) -> Observations:
     """Measure what each model reads, how sure it is and where it fails."""
-    o = Observations()
-    _world(o, parameters.items, seed)
-    for done, name in enumerate(parameters.names):
-        progress.tell("models", done + 1, len(parameters.names), name)
-        _network(o, parameters, seed, name, questions.KINDS)
+    o, items = Observations() if found is None else found, parameters.items
+    of: dict[str, Callable[[], None]] = {"world": partial(_world, o, items, seed)}
+    for name in parameters.names:
+        one = Network(parameters, seed, name)
+        of[f"{name}, accuracy"] = partial(_accuracy, o, one, questions.KINDS)
+        of[f"{name}, confidence"] = partial(_confidence, o, one)
+        of[f"{name}, changed questions"] = partial(_limits, o, one)
+    sections.measure_sections(o, of, keep=keep)
     return o
 
 
 def verify(parameters: Parameters, seed: int) -> Observations:
     """A cheap part of the rows of `measure`: three kinds of items and the confidence of the first model."""
-    o = Observations()
-    _network(o, parameters, seed, parameters.names[0], ("yes-no", "open", "sort"), tests=("places, turned",))
+    o, one = Observations(), Network(parameters, seed, parameters.names[0])
+    _accuracy(o, one, ("yes-no", "open", "sort"))
+    _confidence(o, one)
+    _limits(o, one, tests=("places, turned",))
     return o
 
 
@@ -42,6 +51,25 @@ def load(name: str, parameters: Parameters, seed: int, *, trained: bool = True) 
     """A model as the parameters want it, or its untrained twin with weights from the seed."""
     where, may = parameters.device, parameters.allow_download
     return loading.load(name, trained=trained, seed=seed, device=where, allow_download=may)
+
+
+@dataclass
+class Network:
+    """One model of the study and its yes-no questions, made when they are first asked for."""
+
+    parameters: Parameters
+    seed: int
+    name: str
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model, trained."""
+        return load(self.name, self.parameters, self.seed)
+
+    @cached_property
+    def asked(self) -> list[Item]:
+        """Yes-no questions of the test part."""
+        return questions.drawn_items("yes-no", self.parameters.items, self.seed)
 
 
 def _add(
@@ -64,34 +92,23 @@ def _world(o: Observations, items: int, seed: int) -> None:
     _add(o, "facts of test passages told in training", met, 0.0, "only new facts")
 
 
-def _network(
-    o: Observations,
-    parameters: Parameters,
-    seed: int,
-    name: str,
-    kinds: Sequence[str],
-    tests: Sequence[str] = (),
-) -> None:
-    """All rows of one model; of changed questions only those in `tests` where it names some."""
-    model, twin = (load(name, parameters, seed, trained=trained) for trained in (True, False))
+def _accuracy(o: Observations, one: Network, kinds: Sequence[str]) -> None:
+    """Accuracy on each kind of items, beside the untrained twin, and where the shortcut fails."""
+    twin, name = load(one.name, one.parameters, one.seed, trained=False), one.name
     for kind in kinds:
-        asked = questions.drawn_items(kind, parameters.items, seed)
+        asked = questions.drawn_items(kind, one.parameters.items, one.seed)
         floor = answers.accuracy(twin, asked, kind).estimate
-        right = answers.accuracy(model, asked, kind)
+        right = answers.accuracy(one.model, asked, kind)
         _add(o, "accuracy", right, floor, "untrained twin", network=name, kind=kind)
-    asked = questions.drawn_items("yes-no", parameters.items, seed)
-    hard = [item for item in asked if questions.is_present(item) and item.label == 1]
-    right = answers.accuracy(model, hard)
+    hard = [item for item in one.asked if questions.is_present(item) and item.label == 1]
+    right = answers.accuracy(one.model, hard)
     _add(o, "accuracy where the shortcut fails", right, 0.0, SHORTCUT, network=name)
-    _confidence(o, model, asked, seed, name)
-    for test, items in questions.changed(parameters.items, seed).items():
-        if not tests or test in tests:
-            _limit(o, model, test, items, name)
 
 
-def _confidence(o: Observations, model: LanguageModel, asked: Sequence[Item], seed: int, name: str) -> None:
+def _confidence(o: Observations, one: Network) -> None:
     """How sure the model is of yes and no, beside what label noise makes it be."""
-    p, true = answers.p_yes(model, asked), answers.are_true(asked)
+    name = one.name
+    p, true = answers.p_yes(one.model, one.asked), answers.are_true(one.asked)
     for question, own, law in (("true", p[true], 1 - answers.FLIPS), ("false", p[~true], answers.FLIPS)):
         varied = {"network": name, "question": question}
         _add(o, "P(yes)", stats.mean_interval(own), 0.5, "undecided", predicted=law, **varied)
@@ -100,8 +117,15 @@ def _confidence(o: Observations, model: LanguageModel, asked: Sequence[Item], se
     for i, share in enumerate(answers.shares(p)):
         above = i / answers.BINS
         _add(o, "share of items", share, 1 / answers.BINS, "all values alike", network=name, above=above)
-    for tenth, (mean, share) in answers.calibration(p, true, seed).items():
+    for tenth, (mean, share) in answers.calibration(p, true, one.seed).items():
         _add(o, "share of yes", share, 0.5, COIN, predicted=mean, network=name, tenth=tenth)
+
+
+def _limits(o: Observations, one: Network, tests: Sequence[str] = ()) -> None:
+    """Accuracy on questions that were changed, of those in `tests` where it names some."""
+    for test, items in questions.changed(one.parameters.items, one.seed).items():
+        if not tests or test in tests:
+            _limit(o, one.model, test, items, one.name)
 
 
 def _limit(o: Observations, model: LanguageModel, test: str, items: Sequence[Item], name: str) -> None:
