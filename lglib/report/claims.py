@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from lglib.report import frames
-from lglib.report.ledger import STUDIES, Claim, Paper, Rule, read
+from lglib.report.ledger import STUDIES, Claim, Need, Paper, Rule, read
 from lglib.report.needs import CANNOT, MODELS, SEEDS, UNSETTLED, left_out, standing
 
-__all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Claim", "Paper", "Rule"]
+__all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Claim", "Need", "Paper", "Rule"]
 __all__ += ["judge", "overall", "read", "summary", "verdict"]
 VERDICTS = ("reproduced", "partly", "not reproduced")
 SHOWN = ("value", "low", "high", "n", "null", "null_means", "predicted")  # of a row, in its line
@@ -71,11 +71,20 @@ def summary(judged: pd.DataFrame, claims: Mapping[str, Claim] | None = None) -> 
                 "statement": statement,
                 "paper": _in_paper(claims[name].paper),
                 "verdict": overall(found),
-                "reproduced": f"{found.count('reproduced')} of {len(found)}",
+                "reproduced": _counted(found),
                 "because": "; ".join(dict.fromkeys(filter(None, rows["because"]))),
             }
         )
     return pd.DataFrame(lines)
+
+
+def _counted(verdicts: list[str]) -> str:
+    """How many lines of those that have a verdict reproduce a claim, and how many have none."""
+    settled = [one for one in verdicts if one in VERDICTS]
+    if not settled:
+        return "none judged"
+    rest = len(verdicts) - len(settled)
+    return f"{settled.count('reproduced')} of {len(settled)}" + (f"; {rest} not judged" if rest else "")
 
 
 def overall(verdicts: list[str]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -76,7 +78,16 @@ def stale(header: Header, code: str, parameters: Mapping[str, Any] | BaseModel |
     mine, wanted = header.parameters, _plain(parameters)
     names = sorted((mine.keys() | wanted.keys()) - set(NOT_COMPARED))
     other = [name for name in names if name not in mine or name not in wanted or mine[name] != wanted[name]]
-    return f"made with other parameters ({', '.join(other)})" if other else ""
+    return f"made with other parameters ({', '.join(other)})" if other else _other_data(header)
+
+
+def _other_data(header: Header) -> str:
+    """Whether the file of data that the run has read is another one by now; one that is gone is not seen."""
+    path = Path(str(header.parameters.get("data") or ""))
+    wanted = header.files.get(path.name)
+    if wanted is None or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
+        return ""
+    return f"made of another file {path.name}"
 
 
 def _plain(parameters: Any) -> Any:

@@ -46,7 +46,10 @@ def measure_sections(
             keep(found)
     if not set(sections) - set(found.left_out):
         told = "".join(f"\n  {name}: {found.left_out[name]}" for name in sections)
-        raise NothingMeasured(f"none of the {len(sections)} sections could be measured:{told}")
+        error = NothingMeasured(f"none of the {len(sections)} sections could be measured:{told}")
+        for name, place in found.crashed.items():
+            error.add_note(f"section {name}\n{place}")
+        raise error
 
 
 def _run(found: Observations, name: str, section: Callable[[], None]) -> None:

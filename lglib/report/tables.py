@@ -75,10 +75,10 @@ def wide(frame: pd.DataFrame, index: str, columns: str, *, nulls: bool = False) 
 def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
     """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why."""
     null = ["" if pd.isna(row.null) else f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
-    rule = [f"{row.rule}: {row.why}" for row in judged.itertuples()]
-    said = [f"{row.verdict}: {row.because}" if row.because else row.verdict for row in judged.itertuples()]
+    why_not = [f"; not judged: {because}" if because else "" for because in judged["because"]]
+    rule = [f"{row.rule}: {row.why}{no}" for row, no in zip(judged.itertuples(), why_not, strict=True)]
     named = {name: name for name in ("claim", "what", "verdict", VALUE, "null", "predicted", RULE)}
-    return show(judged.assign(**{"null": null, "verdict": said, RULE: rule}), named, digits=4)
+    return show(judged.assign(**{"null": null, RULE: rule}), named, digits=4)
 
 
 def _cell(cell: Any, digits: int) -> str:

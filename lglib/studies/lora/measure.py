@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from lglib.models import loading
+from lglib.models.lora import Adapter
 from lglib.report import sections
 from lglib.report.observations import Observations
+from lglib.studies.gates import GateError
 from lglib.studies.lora import candidates, captures, cases, drifting, function, prediction, refresh
+from lglib.studies.lora.cases import Case, Row
 from lglib.studies.lora.parameters import Parameters
 from lglib.studies.lora.shared import Shared
 
@@ -18,8 +21,8 @@ def measure(
 ) -> Observations:
     """Measure everything that chapter 3 tells: S1 to S7, S9, and how often a basis must be refreshed.
 
-    A pair that is not learned, not lost or not recovered is left out with its scores; raises NothingMeasured
-    when no pair works.
+    A pair that is not learned, not lost or not recovered is left out with its scores. When no pair works, the
+    scores are all that is measured.
     """
     o = Observations() if found is None else found
     one = Shared(parameters, seed, o)
@@ -28,7 +31,10 @@ def measure(
         one.section(name): partial(add_pair, one, name) for name in parameters.task_pairs
     }
     of |= {
+        "gates": partial(add_gates, one),
         "captures": partial(add_captures, one),
+        "captures over runs": partial(add_over_runs, one),
+        "a third of the rate": partial(add_slow, one),
         "gauges": partial(add_gauges, one),
         "function": partial(add_function, one),
         "drift": partial(add_drift, one),
@@ -53,20 +59,30 @@ def add_pair(one: Shared, name: str) -> None:
     drifting.add_ranks(one.found, one.case(name), one.seed)
 
 
+def add_gates(one: Shared) -> None:
+    """Add the scores of the pairs that were stopped at a gate, beside its bar."""
+    for name, (scores, bar) in one.stopped().items():
+        for what, score in scores.items():
+            told: Row = dict(pair=name, gate=what.removeprefix(f"{name}, "), unit="share of questions")
+            one.found.add("context", "score at the gate", score, null=bar, null_means="the bar", **told)
+
+
 def add_captures(one: Shared) -> None:
-    """Add the captures of all pairs and optimisers, and those at a third of the rate (S2, S3)."""
-    found, parameters, everything = one.found, one.parameters, one.working()
-    grids = {
-        (name, o): captures.grid_of(parameters, case, o)
-        for name, case in everything.items()
-        for o in case.runs
-    }
-    d = one.adapter.space.d
-    for (name, o), grid in grids.items():
-        captures.add_captures(found, parameters, name, o, grid, d)
-    captures.add_over_runs(found, parameters, grids, d)
-    slow = {name: captures.at_a_third(parameters, case) for name, case in everything.items()}
-    captures.add_at_a_third(found, grids, slow)
+    """Add the captures of all pairs and optimisers (S2, S3)."""
+    for (name, o), grid in one.grids.items():
+        captures.add_captures(one.found, one.parameters, name, o, grid, one.adapter.space.d)
+
+
+def add_over_runs(one: Shared) -> None:
+    """Add what is read over all pairs and optimisers, of which there must be several (S2, S3)."""
+    one.several()
+    captures.add_over_runs(one.found, one.parameters, one.grids, one.adapter.space.d)
+
+
+def add_slow(one: Shared) -> None:
+    """Add captures at a third of the rate (S3)."""
+    slow = {name: captures.at_a_third(one.parameters, case) for name, case in one.working().items()}
+    captures.add_at_a_third(one.found, one.grids, slow)
 
 
 def add_gauges(one: Shared) -> None:
@@ -145,11 +161,12 @@ def add_in_shape(one: Shared, shape: str, name: str) -> None:
 
 
 def verify(parameters: Parameters, seed: int) -> Observations:
-    """Measure a part of the rows of `measure` anew: the first pair, AdamW, one search, in the first shape."""
-    found, name = Observations(), parameters.task_pairs[0]
+    """Measure a part of the rows of `measure` anew: one pair, AdamW, one search, in the first shape."""
+    found = Observations()
     model = loading.load(parameters.model, device=parameters.device, allow_download=parameters.allow_download)
     adapter = cases.attach(model, parameters.shapes[0], seed)
-    case = cases.prepare(parameters, adapter, name, seed, ["AdamW"])
+    case = first_that_works(parameters, adapter, seed)
+    name = case.name
     cases.add_context(found, parameters, case)
     drifting.add_ranks(found, case, seed)
     grid = captures.grid_of(parameters, case, "AdamW")
@@ -166,3 +183,15 @@ def verify(parameters: Parameters, seed: int) -> Observations:
     table = {(basis, share): candidates.scores(asked, one, candidates.draws(parameters))}
     candidates.add_search(found, parameters, name, table)
     return found
+
+
+def first_that_works(parameters: Parameters, adapter: Adapter, seed: int) -> Case:
+    """The first pair that is learned, lost and recovered, with AdamW alone. GateError when none is."""
+    initial, told = adapter.space.flatten(), []
+    for name in parameters.task_pairs:
+        adapter.space.load(initial)
+        try:
+            return cases.prepare(parameters, adapter, name, seed, ["AdamW"])
+        except GateError as error:
+            told.append(str(error))
+    raise GateError("no pair works: " + "; ".join(told))

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lglib.studies.base import Parameters as Base
 from lglib.studies.base import Positive, RisingFloats, RisingInts, Share, different, parameter
 
-PairName = Literal["cipher", "edit", "order", "last", "first", "format"]
+PairName = Literal["cipher", "edit", "order", "last", "first", "format", "own"]
 Pairs = Annotated[tuple[PairName, ...], AfterValidator(different)]
 Shape = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}-(attention|linear)$")]
 Shapes = Annotated[tuple[Shape, ...], AfterValidator(different)]
@@ -23,10 +23,24 @@ class Parameters(Base):
     )
     task_pairs: Pairs = parameter(
         ("cipher", "edit", "order", "last", "first"),
-        "pairs of tasks A and B, see lglib.tasks.pairs; the first has the pool of S5 and S6",
+        "pairs of tasks A and B, see lglib.tasks.pairs; own is made of `data`; the first has the pool of S5",
         unit="names",
         min_length=2,
-        max_length=6,
+        max_length=7,
+    )
+    data: str = parameter(
+        "",
+        "a JSON-lines file of which the pair own is made, see lglib.tasks.own; B is a built-in",
+        unit="path",
+    )
+    template: str = parameter(
+        "", "how its fields make a prompt; empty: that of its kind of lines", unit="text"
+    )
+    answers: tuple[str, ...] = parameter(
+        (),
+        "its words for true and false, or its two answers; none: those of the file",
+        unit="texts",
+        max_length=2,
     )
     shapes: Shapes = parameter(
         ("4-attention", "8-linear"),
@@ -110,6 +124,12 @@ class Parameters(Base):
             raise ValueError(f"gradients must be at least the last of ks, {self.k}: {self.gradients}")
         if not 0 < self.norms[0] <= self.norms[-1] <= 100:
             raise ValueError(f"norms must lie above 0 and up to 100: {self.norms}")
+        if ("own" in self.task_pairs) != bool(self.data):
+            raise ValueError(f"data and the pair own in task_pairs go together, got data {self.data!r}")
+        if "own" in self.shape_pairs and not self.data:
+            raise ValueError("the pair own in shape_pairs needs data")
+        if (self.template or self.answers) and not self.data:
+            raise ValueError("template and answers are of data, which is not given")
         if other := set(self.refresh_pairs) - set(self.task_pairs):
             raise ValueError(f"refresh_pairs must be among task_pairs, {', '.join(sorted(other))} is not")
         return self

@@ -16,10 +16,12 @@ from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.studies.models import answers, questions
 from lglib.studies.models.parameters import Parameters
+from lglib.tasks import own
 from lglib.tasks.items import Item
 from lglib.tasks.microworld import passages
 from lglib.theory import stats
 
+FEWEST = 2  # questions behind a row: one has no spread
 SHORTCUT, COIN = "yes if the value is present", "either answer"  # nulls
 
 
@@ -34,6 +36,11 @@ def measure(
         of[f"{name}, accuracy"] = partial(_accuracy, o, one, questions.KINDS)
         of[f"{name}, confidence"] = partial(_confidence, o, one)
         of[f"{name}, changed questions"] = partial(_limits, o, one)
+        if parameters.data:
+            of[f"{name}, own data"] = partial(_own, o, one)
+    if parameters.data:
+        read = own_items(parameters)
+        o.used(read.name, read.sha256)
     sections.measure_sections(o, of, keep=keep)
     return o
 
@@ -78,6 +85,13 @@ def _add(
     o.add("context", measure, value, null=null, null_means=means, **rest)
 
 
+def _enough(o: Observations, what: str, asked: Sequence[Any] | np.ndarray) -> bool:
+    """Whether there are questions for a row; where chance drew too few, the row is left out and said."""
+    if len(asked) < FEWEST:
+        o.left_out[what] = f"{len(asked)} such questions were drawn, wants {FEWEST}: raise items"
+    return len(asked) >= FEWEST
+
+
 def _world(o: Observations, items: int, seed: int) -> None:
     """What the world's items are like: the shortcut, and whether its parts are disjoint."""
     asked = questions.drawn_items("yes-no", items, seed)
@@ -101,17 +115,36 @@ def _accuracy(o: Observations, one: Network, kinds: Sequence[str]) -> None:
         right = answers.accuracy(one.model, asked, kind)
         _add(o, "accuracy", right, floor, "untrained twin", network=name, kind=kind)
     hard = [item for item in one.asked if questions.is_present(item) and item.label == 1]
-    right = answers.accuracy(one.model, hard)
-    _add(o, "accuracy where the shortcut fails", right, 0.0, SHORTCUT, network=name)
+    if _enough(o, f"{name}, where the shortcut fails", hard):
+        right = answers.accuracy(one.model, hard)
+        _add(o, "accuracy where the shortcut fails", right, 0.0, SHORTCUT, network=name)
+
+
+def own_items(parameters: Parameters) -> own.Own:
+    """The items of the file `data`."""
+    return own.read(parameters.data, template=parameters.template, answers=parameters.answers)
+
+
+def _own(o: Observations, one: Network) -> None:
+    """Accuracy on items of one's own, at most `items` of them, beside the largest class."""
+    asked = answers.drawn(own_items(one.parameters).items, one.parameters.items, one.seed)
+    most = "always the most frequent answer"
+    right, floor = answers.accuracy(one.model, asked, answers.kind_of(asked)), answers.largest_class(asked)
+    _add(o, "accuracy", right, floor, most, network=one.name, kind="own")
+    if answers.kind_of(asked) in questions.YES_NO:
+        mass = stats.mean_interval(answers.mass(one.model, asked))
+        _add(o, "probability on the answer words", mass, 0.0, "other words", network=one.name, kind="own")
 
 
 def _confidence(o: Observations, one: Network) -> None:
     """How sure the model is of yes and no, beside what label noise makes it be."""
     name = one.name
     p, true = answers.p_yes(one.model, one.asked), answers.are_true(one.asked)
-    for question, own, law in (("true", p[true], 1 - answers.FLIPS), ("false", p[~true], answers.FLIPS)):
+    for question, some, law in (("true", p[true], 1 - answers.FLIPS), ("false", p[~true], answers.FLIPS)):
         varied = {"network": name, "question": question}
-        _add(o, "P(yes)", stats.mean_interval(own), 0.5, "undecided", predicted=law, **varied)
+        if not _enough(o, f"{name}, P(yes) where {question}", some):
+            continue
+        _add(o, "P(yes)", stats.mean_interval(some), 0.5, "undecided", predicted=law, **varied)
     sure = stats.proportion_interval(int(np.sum(np.maximum(p, 1 - p) > answers.SURE)), len(p))
     _add(o, "share surer than 0.999", sure, 0.0, "none is so sure", network=name)
     for i, share in enumerate(answers.shares(p)):
@@ -124,7 +157,7 @@ def _confidence(o: Observations, one: Network) -> None:
 def _limits(o: Observations, one: Network, tests: Sequence[str] = ()) -> None:
     """Accuracy on questions that were changed, of those in `tests` where it names some."""
     for test, items in questions.changed(one.parameters.items, one.seed).items():
-        if not tests or test in tests:
+        if (not tests or test in tests) and _enough(o, f"{one.name}, {test}", items):
             _limit(o, one.model, test, items, one.name)
 
 
@@ -134,5 +167,8 @@ def _limit(o: Observations, model: LanguageModel, test: str, items: Sequence[Ite
     _add(o, "accuracy on changed questions", right, easy, SHORTCUT, network=name, test=test)
     if test.endswith("turned"):
         for label, question in enumerate(("true", "false")):
-            right = answers.accuracy(model, [i for i in items if i.label == label])
+            some = [i for i in items if i.label == label]
+            if not _enough(o, f"{name}, {test}, {question}", some):
+                continue
+            right = answers.accuracy(model, some)
             _add(o, "accuracy on turned questions", right, 0.5, COIN, network=name, question=question)
