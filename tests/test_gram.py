@@ -384,7 +384,7 @@ def test_every_matrix_of_every_family_has_its_place(family):
             assert last in known.linear
             assert ("attn" in name or "attention" in name) == kind.startswith("attention")
             assert kind.endswith(" out") == (
-                last in ("c_proj", "o_proj", "dense", "down_proj", "dense_4h_to_h")
+                last in ("c_proj", "o_proj", "out_proj", "dense", "down_proj", "fc_out", "dense_4h_to_h")
             )
 
 

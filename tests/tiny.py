@@ -48,6 +48,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "falcon": _GROUPED_FALCON,
 }
 FAMILIES = tuple(SETTINGS)
+OTHERS: dict[str, dict[str, Any]] = {  # of families that are not known, or not fit
+    "opt": _SHAPE | dict(ffn_dim=48, word_embed_proj_dim=WIDTH),
+    "mixtral": _GROUPED | dict(num_local_experts=4),
+    "mamba": dict(hidden_size=16, num_hidden_layers=2),
+    "bloom": dict(hidden_size=16, n_layer=2, n_head=2),
+}
 
 
 def model(family: str = "gpt2", seed: int = 0, **more: Any) -> Any:
@@ -55,7 +61,7 @@ def model(family: str = "gpt2", seed: int = 0, **more: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     words = dict(vocab_size=len(lexicon.tokenizer()), bos_token_id=0, eos_token_id=0, pad_token_id=1)
-    own = words | dict(initializer_range=0.2) | SETTINGS[family] | more
+    own = words | dict(initializer_range=0.2) | (SETTINGS | OTHERS)[family] | more
     config = AutoConfig.for_model(family, **own)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

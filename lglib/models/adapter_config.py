@@ -32,7 +32,7 @@ def scalings(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, float
     >>> scalings({"r": 4, "lora_alpha": 8, "use_rslora": True, "alpha_pattern": {"up": 2}}, ["up", "q"])
     {'up': 1.0, 'q': 4.0}
     """
-    from peft.utils import get_pattern_key
+    from peft.utils.other import get_pattern_key
 
     if (kind := str(config.get("peft_type", "LORA"))) not in ("LORA", "PeftType.LORA"):
         raise AdapterError(f"the adapter is {kind}, want LORA")
@@ -45,10 +45,10 @@ def scalings(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, float
         )
     found = {}
     for name in names:
-        own = []
+        own: list[Any] = []
         for what, pattern in (("lora_alpha", "alpha_pattern"), ("r", "rank_pattern")):
             given = config.get(pattern) or {}
-            own.append(given.get(get_pattern_key(given, name), config.get(what)))
+            own.append(given.get(get_pattern_key(list(given), name), config.get(what)))
         if not all(isinstance(x, int | float) and not isinstance(x, bool) and x > 0 for x in own):
             raise AdapterError(f"lora_alpha and r of {name} must be numbers above 0, got {own}")
         alpha, r = own

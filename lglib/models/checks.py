@@ -19,6 +19,7 @@ from torch.func import jvp, vmap
 from lglib.base import seeding
 from lglib.models import families, lora
 from lglib.models.loading import LanguageModel
+from lglib.models.targets import layers
 from lglib.parameters.double import Throughout
 from lglib.parameters.space import ParameterSpace
 
@@ -111,6 +112,8 @@ def _pushed(block: Any, args: Any, output: Any) -> Any:
 
 
 def _lora(model: LanguageModel) -> None:
+    for targets in lora.TARGETS:
+        layers(model, targets)  # what cannot be reached is told before anything is computed
     with torch.no_grad():
         before = _logits(model)
     for targets in lora.TARGETS:
@@ -149,23 +152,32 @@ def _eager(model: LanguageModel) -> None:
 
 
 def _jvp(model: LanguageModel) -> None:
-    space = _end_blocks(model)
-    theta, v, tokens = space.flatten(), _direction(space), _tokens(model)
-    _, slope = jvp(lambda x: _loss_at(space, x, tokens), (theta,), (v,))
-    want = space.gradient(_loss, model) @ v
-    if (slope - want).abs() > NEAR * space.gradient(_loss, model).norm() * v.norm():
-        raise _Failed(f"forward mode gives a slope of {slope:.6g}, the gradient {want:.6g}")
+    tokens = _tokens(model)
+    for what, space in (("the attention", _attention(model)), ("the blocks", _end_blocks(model))):
+        theta, v = space.flatten(), _direction(space)
+        slope = jvp(lambda x, at=space: _loss_at(at, x, tokens), (theta,), (v,))[1]
+        gradient = space.gradient(_loss, model)
+        if (slope - gradient @ v).abs() > NEAR * gradient.norm() * v.norm():
+            raise _Failed(f"along weights of {what} the slope is {slope:.6g}, by gradient {gradient @ v:.6g}")
 
 
 def _vmap(model: LanguageModel) -> None:
-    space = _end_blocks(model)
-    theta, v, tokens = space.flatten(), _direction(space), _tokens(model)
-    many = torch.stack([theta, theta + 0.1 * v, theta - 0.2 * v])
-    with torch.no_grad():
-        together = vmap(lambda x: _loss_at(space, x, tokens))(many)
-        alone = torch.stack([_loss_at(space, x, tokens) for x in many])
-    if _off(together, alone) > NEAR or alone.unique().numel() < len(many):
-        raise _Failed(f"the losses at many weights are {together.tolist()} at once, {alone.tolist()} alone")
+    tokens = _tokens(model)
+    for what, space in (("the attention", _attention(model)), ("the blocks", _end_blocks(model))):
+        theta, v = space.flatten(), _direction(space)
+        many = torch.stack([theta, theta + 0.1 * v, theta - 0.2 * v])
+        with torch.no_grad():
+            alone = torch.stack([_loss_at(space, x, tokens) for x in many])
+            try:
+                together = vmap(lambda x, at=space: _loss_at(at, x, tokens))(many)
+            except RuntimeError as error:
+                if "broadcast shape" not in str(error):
+                    raise
+                raise _Failed(
+                    f"many weights of {what} at once fail: it adds in place to a part that does not vary"
+                ) from None
+        if _off(together, alone) > NEAR or alone.unique().numel() < len(many):
+            raise _Failed(f"at many weights of {what}: {together.tolist()} at once, {alone.tolist()} alone")
 
 
 def _hessian(model: LanguageModel) -> None:
@@ -252,6 +264,14 @@ def _end_blocks(model: LanguageModel) -> ParameterSpace:
     model.model.requires_grad_(True)
     ends = {id(p) for block in (model.blocks[0], model.blocks[-1]) for p in block.parameters()}
     return ParameterSpace(model.model, lambda name, parameter: id(parameter) in ends)
+
+
+def _attention(model: LanguageModel) -> ParameterSpace:
+    """The weights of the first block's layers into attention as a point: what LoRA varies, and no more."""
+    model.model.requires_grad_(True)
+    parts = [p for name, p in model.blocks[0].named_modules() if name.rpartition(".")[2] in model.attention]
+    own = {id(weight) for part in parts for weight in part.parameters()}
+    return ParameterSpace(model.model, lambda name, parameter: id(parameter) in own)
 
 
 def _direction(space: ParameterSpace) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lglib.base import hub, progress
+from lglib.base import hub, made, progress
 from lglib.models import configs, families, shipped, weights
 from lglib.models import tokenizer as words
 from lglib.models.configs import ModelError, short
@@ -94,8 +94,9 @@ def load(
 ) -> LanguageModel:
     """Load a causal language model and its tokenizer.
 
-    `name` is a shipped model (`micro-gpt2`, `micro-qwen2`, `micro-olmo2`), a folder in transformers format,
-    or a hub id with the commit that is meant, as `revision` or behind an @:
+    `name` is a shipped model (`micro-gpt2`, `micro-qwen2`, `micro-olmo2`), one that make puts into the cache
+    (`gemma-3-270m`), a folder in transformers format (the model is called by its last part), or a hub id with
+    the commit that is meant, as `revision` or behind an @:
     "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e". Nothing is downloaded unless
     `allow_download`. With `trained=False` the weights are drawn anew by the model's own initialisation from
     `seed`: the untrained twin, same architecture and tokenizer.
@@ -128,12 +129,14 @@ def load(
     with _quiet():
         tokenizer = words.read(folder)
         answering.ids(tokenizer, answers)
-        made = _made(folder, files, family, kind, attention, None if trained else seed)
-    words.require_within(tokenizer, made.get_input_embeddings().weight.shape[0], folder)
-    context, width = configs.context(made.config), configs.width(made.config)
-    blocks = families.blocks(made, family)
-    weights.require_finite(made, str(folder))
-    model = made.to(where).eval()
+        model = _made(folder, files, family, kind, attention, None if trained else seed)
+    words.require_within(tokenizer, model.get_input_embeddings().weight.shape[0], folder)
+    context, width = configs.context(model.config), configs.width(model.config)
+    blocks = families.blocks(model, family)
+    weights.require_finite(model, str(folder))
+    model = model.to(where).eval()
+    if bent := families.kinks(model):
+        progress.note(f"{name}: {', '.join(bent)} has a kink, which a Hessian product does not see")
     return LanguageModel(
         name=_called(name, folder, commit),
         model=model,
@@ -157,6 +160,13 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
     """Where the model's files are, and the commit that they are of."""
     if not isinstance(name, str) or not name.strip():
         raise ModelError(f"name must be a text that is not empty, got {name!r}")
+    if name in made.HOW:
+        if revision is not None:
+            raise ModelError(f"{name} is made here and has no revision, got {revision!r}")
+        try:
+            return made.folder(name), ""
+        except made.NotMade as error:
+            raise ModelError(str(error)) from None
     at_home = expanduser(name)  # ~ is a habit of the shell, which a profile does not go through
     if name in shipped.NAMES or isdir(at_home):
         if revision is not None:
@@ -175,7 +185,7 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
 
 def _called(name: str, folder: Path, commit: str) -> str:
     """What a model is called in results: a hub id, or the last part of its folder, of plain letters only."""
-    if commit or name in shipped.NAMES:
+    if commit or name in shipped.NAMES or name in made.HOW:
         return name.partition("@")[0]
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name, flags=re.ASCII).strip("-.") or "model"
 

@@ -254,11 +254,11 @@ def read(adapter: Adapter, folder: str | Path) -> Tensor:
         theta = adapter.space.join({want[n]: t.to(adapter.space.flatten()) for n, t in held.items()})
     except ValueError as error:
         raise AdapterError(f"{folder} has another rank or width: {error}") from None
-    for one in adapter.layers:
-        if not math.isclose(scaling[one.name], one.scaling, rel_tol=1e-6):
+    for layer in adapter.layers:
+        if not math.isclose(scaling[layer.name], layer.scaling, rel_tol=1e-6):
             raise AdapterError(
-                f"{folder} has scaling {scaling[one.name]:g} at {one.name}, this adapter {one.scaling:g}: "
-                f"attach it with alpha={scaling[one.name] * adapter.r:g}"
+                f"{folder} has scaling {scaling[layer.name]:g} at {layer.name}, this adapter "
+                f"{layer.scaling:g}: attach it with alpha={scaling[layer.name] * adapter.r:g}"
             )
     return theta
 

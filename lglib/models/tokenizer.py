@@ -25,7 +25,7 @@ def read(folder: Path) -> Any:
 
     >>> from lglib.models import shipped
     >>> read(shipped.folder("micro-gpt2")).tokenize("Is it?")
-    ['Is', 'Ġit', '?']
+    ['ĠIs', 'Ġit', '?']
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 

@@ -27,9 +27,9 @@ KINDS = (
     ("embedding", r"wte|wpe|embed|lm_head"),
     ("norm", r"(^|\.)ln_|norm"),
     ("attention in", r"c_attn|[qkv]_proj|query_key_value"),
-    ("attention out", r"attn\.c_proj|o_proj|attention\.dense"),
-    ("MLP in", r"c_fc|gate_proj|up_proj|dense_h_to_4h"),
-    ("MLP out", r"mlp\.c_proj|down_proj|dense_4h_to_h"),
+    ("attention out", r"attn\.c_proj|o_proj|out_proj|attention\.dense"),
+    ("MLP in", r"c_fc|fc_in|gate_proj|up_proj|dense_h_to_4h"),
+    ("MLP out", r"mlp\.c_proj|fc_out|down_proj|dense_4h_to_h"),
 )
 
 
