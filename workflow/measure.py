@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lglib import studies
 from lglib.base import progress
 from lglib.report import provenance
-from lglib.studies import profiles
+from lglib.studies import naming, profiles
 from workflow import request, terminal
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
         profile=profile,
         model=profiles.filed(model),
         seed=seed,
-        parameters=parameters,
+        parameters=_told(parameters),
         device=device(parameters),
     )
 
@@ -121,6 +121,12 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
     if not found.crashed:  # what ended in a fault is tried again by the next run, and by it alone
         partial.discard(header, place)
     return path, found
+
+
+def _told(parameters: Any) -> Any:
+    """Parameters as they are filed: a folder by its name, since its path means nothing elsewhere."""
+    folder = naming.is_folder(parameters.model)
+    return parameters.changed(model=profiles.filed(parameters.model)) if folder else parameters
 
 
 def _tell_left_out(found: Observations, label: str, log: Path) -> None:
@@ -155,6 +161,10 @@ def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
     seeds, models = request.pick_seeds(asked.seed), request.pick_models(asked.model or next(iter(entry.runs)))
     if len(seeds) != 1 or len(models) != 1:
         raise profiles.ProfileError(f"name one model and one seed, got {asked.model!r} and {asked.seed!r}")
+    if wrong := naming.clashes([*entry.runs, models[0]], root) or naming.remember(
+        asked.profile, models, root
+    ):
+        raise profiles.ProfileError("; ".join(wrong))
     return models[0], seeds[0]
 
 
