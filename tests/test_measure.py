@@ -170,6 +170,16 @@ def test_a_section_that_fails_is_left_out_told_and_tried_again_alone(project):
     assert not path.with_name("two.partial.json").exists()
 
 
+def test_a_folder_is_in_a_header_by_its_name_and_not_by_its_path(tmp_path):
+    from lglib.studies.base import Parameters
+
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    assert measure.told(Parameters(model=str(folder)))["model"] == "my-model"
+    hub = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"
+    assert measure.told(Parameters(model=hub))["model"] == hub
+
+
 def test_an_error_is_told_with_all_that_caused_it(project):
     mini.write_study(project, "two", imports="raise RuntimeError('no model') from OSError('no config.json')")
     failed = by_hand(project, "two")

@@ -219,9 +219,8 @@ def test_a_pair_can_be_made_of_a_file_of_ones_own(smoke, tmp_path):
         (dict(norms=(0.0, 1.0)), "norms must lie above 0 and up to 100"),
         (dict(norms=(0.5, 101.0)), "norms must lie above 0 and up to 100"),
         (dict(refresh_pairs=("format",)), "refresh_pairs must be among task_pairs, format is not"),
-        (dict(task_pairs=("own", "cipher")), "data and the pair own in task_pairs go together, got data ''"),
-        (dict(data="x.jsonl"), "data and the pair own in task_pairs go together, got data 'x.jsonl'"),
-        (dict(shape_pairs=("own",)), "the pair own in shape_pairs needs data"),
+        (dict(task_pairs=("own", "cipher")), "the pair own needs data"),
+        (dict(shape_pairs=("own",)), "the pair own needs data"),
         (dict(template="{prompt}"), "template and answers are of data, which is not given"),
         (dict(task_pairs=("cipher", "cipher")), "each value may stand once"),
         (dict(ks=(5, 2)), "the values must rise"),
@@ -236,6 +235,17 @@ def test_a_pair_can_be_made_of_a_file_of_ones_own(smoke, tmp_path):
 def test_parameters_refuse_what_does_not_fit(change, told):
     with pytest.raises(ValidationError, match=told):
         lora.Parameters().changed(**change)
+
+
+def test_own_data_take_the_place_of_the_first_pair_unless_they_are_named():
+    given = lora.Parameters(data="x.jsonl")
+    assert given.task_pairs == ("own", "edit", "order", "last", "first")
+    assert (given.shape_pairs, given.refresh_pairs) == (("edit",), ("own", "order"))
+    assert (
+        lora.Parameters(data="x.jsonl", task_pairs=("edit", "own"), refresh_pairs=("own",)).task_pairs[0]
+        == "edit"
+    )
+    assert given.changed(rate=0.01).task_pairs == given.task_pairs
 
 
 def test_each_parameter_is_described_and_the_quick_profile_is_the_default():

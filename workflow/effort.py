@@ -67,7 +67,7 @@ def peak(asked: Work, shape: footprint.Shape, memory: float, *, cuda: bool) -> t
     free = max(memory - size * shape.parameters, 1.0)
 
     def estimate(items: int) -> dict[str, footprint.Parts]:
-        given = dict(tokens=asked.tokens, free=free, coordinates=asked.coordinates, size=size)
+        given: Any = dict(tokens=asked.tokens, free=free, coordinates=asked.coordinates, size=size)
         return footprint.estimate_from_shapes(shape, items=items, **given)
 
     found, few = estimate(asked.items), estimate(asked.curved or asked.items)

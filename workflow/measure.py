@@ -102,8 +102,9 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
         profile=profile,
         model=profiles.filed(model),
         seed=seed,
-        parameters=_told(parameters),
+        parameters=told(parameters),
         device=device(parameters),
+        noise=f"{parameters.device} stream",
     )
 
     def keep(found: Observations) -> None:
@@ -123,12 +124,6 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
     return path, found
 
 
-def _told(parameters: Any) -> Any:
-    """Parameters as they are filed: a folder by its name, since its path means nothing elsewhere."""
-    folder = naming.is_folder(parameters.model)
-    return parameters.changed(model=profiles.filed(parameters.model)) if folder else parameters
-
-
 def _tell_left_out(found: Observations, label: str, log: Path) -> None:
     """Say what was not measured and why; the log has where each fault was."""
     for section, why in found.left_out.items():
@@ -142,6 +137,13 @@ def _tell_left_out(found: Observations, label: str, log: Path) -> None:
 def _write(log: Path, text: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(text, encoding="utf-8")
+
+
+def told(parameters: Any) -> dict[str, Any]:
+    """Parameters as a header has them: the folder of a model by its filed name, not by its path."""
+    values: dict[str, Any] = parameters.model_dump(mode="json")
+    model = values["model"]
+    return {**values, "model": naming.filed(model) if naming.is_folder(model) else model}
 
 
 def device(parameters: Any) -> str:
@@ -161,9 +163,7 @@ def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
     seeds, models = request.pick_seeds(asked.seed), request.pick_models(asked.model or next(iter(entry.runs)))
     if len(seeds) != 1 or len(models) != 1:
         raise profiles.ProfileError(f"name one model and one seed, got {asked.model!r} and {asked.seed!r}")
-    if wrong := naming.clashes([*entry.runs, models[0]], root) or naming.remember(
-        asked.profile, models, root
-    ):
+    if wrong := naming.remember(asked.profile, models, root):
         raise profiles.ProfileError("; ".join(wrong))
     return models[0], seeds[0]
 

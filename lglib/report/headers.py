@@ -23,7 +23,8 @@ class Header:
     """Where observations come from. `model` is the name under which it is filed, without slashes.
 
     `left_out` has the sections that were not measured and why, `files` the sha256 of each file of data that
-    was read; a header without them is of a run that left nothing out and read no file. `made_now` fills in
+    was read, `noise` where noise was drawn: one key gives another stream of the same law on a GPU. A header
+    without them is of a run that left nothing out, read no file and drew on a CPU. `made_now` fills in
     versions and code of this process. Raises ValueError naming the field that is wrong.
     """
 
@@ -38,6 +39,7 @@ class Header:
     schema: int = SCHEMA
     left_out: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
+    noise: str = "cpu stream"
 
     @field_validator("parameters", mode="before")
     @classmethod

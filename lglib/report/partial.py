@@ -15,7 +15,7 @@ from lglib.base.files import write_atomically
 from lglib.report.headers import Header
 from lglib.report.observations import Observations
 
-ASKED = ("study", "profile", "model", "seed", "parameters", "device", "versions", "code", "schema")
+ASKED = ("study", "profile", "model", "seed", "parameters", "device", "versions", "code", "schema", "noise")
 
 
 def path_of(header: Header, root: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -114,6 +114,21 @@ class Parameters(Base):
         """Learning rates by optimiser."""
         return {"AdamW": self.rate, "SGD": self.sgd_rate}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_goes_first(cls, given: Any) -> Any:
+        """With data and without the pair own it takes the place of the first, wherever that is named."""
+        if not isinstance(given, dict) or not given.get("data"):
+            return given
+        named = {
+            n: given.get(n, cls.model_fields[n].default)
+            for n in ("task_pairs", "shape_pairs", "refresh_pairs")
+        }
+        tasks = named["task_pairs"]
+        if not isinstance(tasks, list | tuple) or not tasks or "own" in tasks:
+            return given
+        return given | {n: tuple("own" if x == tasks[0] else x for x in own) for n, own in named.items()}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.horizons[0] < self.k:
@@ -124,10 +139,8 @@ class Parameters(Base):
             raise ValueError(f"gradients must be at least the last of ks, {self.k}: {self.gradients}")
         if not 0 < self.norms[0] <= self.norms[-1] <= 100:
             raise ValueError(f"norms must lie above 0 and up to 100: {self.norms}")
-        if ("own" in self.task_pairs) != bool(self.data):
-            raise ValueError(f"data and the pair own in task_pairs go together, got data {self.data!r}")
-        if "own" in self.shape_pairs and not self.data:
-            raise ValueError("the pair own in shape_pairs needs data")
+        if "own" in (*self.task_pairs, *self.shape_pairs) and not self.data:
+            raise ValueError("the pair own needs data, the path of a JSON-lines file")
         if (self.template or self.answers) and not self.data:
             raise ValueError("template and answers are of data, which is not given")
         if other := set(self.refresh_pairs) - set(self.task_pairs):
