@@ -135,6 +135,25 @@ def test_what_is_larger_takes_longer_and_a_faster_device_less(root):
     assert effort.work("rank", {**given, "tasks": ["boolq", "open"]}, small, 128).tokens == 128
 
 
+def test_a_second_model_and_a_copy_in_double_count(root):
+    large = facts.of(GPT2, root).shape
+    given = studies.parameters("rank", "quick").model_dump() | {"precision": "float32"}
+    single, double = (
+        effort.peak(effort.work("rank", one, large, 1024), large, 80e9, cuda=True)[0]
+        for one in (given, given | {"precision": "float64", "examples": 8, "regime_items": 2})
+    )
+    twin = 4 * large.parameters
+    kinds = footprint.estimate_from_shapes(
+        large, items=given["examples"], tokens=effort.SHORT, free=80e9 - twin
+    )
+    few = footprint.estimate_from_shapes(
+        large, items=given["regime_items"], tokens=effort.SHORT, free=80e9 - twin
+    )
+    parts = [kinds["loading"], kinds["gradient"], kinds["gram"], few["hessian"]]
+    assert single == pytest.approx(twin + max(sum(one.values()) for one in parts))
+    assert double > 2 * twin + 24 * large.parameters
+
+
 def test_own_data_lengthen_the_items_and_a_file_that_cannot_be_read_is_named(root, tmp_path, capsys):
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps({"prompt": "x" * 900, "answer": "y"}) + "\n")
@@ -196,6 +215,8 @@ def test_a_folder_of_the_command_line_is_measured_and_filed_under_its_name(tmp_p
     done = drive(project, "measure", "--studies", "two", "--models", "../short")
     assert done.returncode == 0, done.stderr
     assert (project / "runs" / "observations" / "quick" / "short" / "seed0" / "two.csv").is_file()
+    header = json.loads((project / "runs/observations/quick/short/seed0/two.json").read_text())
+    assert (header["model"], header["parameters"]["model"]) == ("short", "short")  # no path of this machine
     noted = json.loads((project / "runs" / ".folders.json").read_text())
     assert noted == {"quick": {"short": str(short)}}
 

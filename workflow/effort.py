@@ -6,7 +6,7 @@ The counts of passes are rough: they follow the parameters that matter, and are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lglib.parameters import footprint
@@ -48,6 +48,9 @@ class Work:
     kinds: tuple[str, ...]
     passes: float
     coordinates: int = 0
+    held: float = 0.0  # bytes a parameter that lie beside the model all the time, as an untrained twin
+    curved: int = 0  # items of the loss whose curvature is measured; 0: `items`
+    double: bool = False  # whether steps are also tried on a copy in float64
 
 
 def work(study: str, given: Given, shape: footprint.Shape, context: int, data_tokens: int = 0) -> Work:
@@ -55,26 +58,37 @@ def work(study: str, given: Given, shape: footprint.Shape, context: int, data_to
     asked = OF[study](given, shape)
     long = data_tokens or (LONG if "boolq" in (*given.get("tasks", ()), *given.get("templates", ())) else 0)
     tokens = min(max(asked.tokens, long), context or asked.tokens)
-    return Work(asked.items, tokens, asked.kinds, asked.passes, asked.coordinates)
+    return replace(asked, tokens=tokens, double=given.get("precision") == "float64")
 
 
 def peak(asked: Work, shape: footprint.Shape, memory: float, *, cuda: bool) -> tuple[float, str]:
     """Peak bytes on a device with that memory, and the kind of work and the largest part behind it."""
     size = 2 if cuda and shape.parameters > 1e9 else 4
     free = max(memory - size * shape.parameters, 1.0)
-    found = footprint.estimate_from_shapes(
-        shape,
-        items=asked.items,
-        tokens=asked.tokens,
-        free=free,
-        coordinates=asked.coordinates,
-        size=size,
-    )
-    totals = {kind: sum(parts.values()) for kind, parts in found.items() if kind in asked.kinds}
+
+    def estimate(items: int) -> dict[str, footprint.Parts]:
+        given: Any = dict(tokens=asked.tokens, free=free, coordinates=asked.coordinates, size=size)
+        return footprint.estimate_from_shapes(shape, items=items, **given)
+
+    found, few = estimate(asked.items), estimate(asked.curved or asked.items)
+    found |= {kind: few[kind] for kind in ("hessian", "pushforward")} if asked.curved else {}
+    kinds = {kind: dict(found[kind]) for kind in asked.kinds}
+    if asked.double:
+        kinds["steps in float64"] = {
+            "weights": float(size * shape.parameters),
+            "copy in float64": 8.0 * shape.parameters,
+            "vectors in float64": 16.0 * shape.parameters,
+            "activations": found["pushforward"]["activations"],
+        }
+    if asked.held:
+        kinds = {
+            kind: {**parts, "a second model": asked.held * shape.parameters} for kind, parts in kinds.items()
+        }
+    totals = {kind: sum(parts.values()) for kind, parts in kinds.items()}
     worst = max(totals, key=lambda kind: totals[kind])
-    part = max(found[worst], key=lambda name: found[worst][name])
+    part = max(kinds[worst], key=lambda name: kinds[worst][name])
     own = 0.0 if cuda else footprint.RUNTIME
-    return totals[worst] + own, f"{worst}: {part} {found[worst][part] / GB:.2f} GB"
+    return totals[worst] + own, f"{worst}: {part} {kinds[worst][part] / GB:.2f} GB"
 
 
 def seconds(study: str, asked: Work, shape: footprint.Shape, usual: Work, small: Any, speed: float) -> float:
@@ -97,7 +111,7 @@ def own_seconds(study: str, given: Given, usual: Given, speed: float) -> float |
     steps = ("base_steps", "schedule_steps", "gradients", "candidates")
     ratio = sum(given[name] / usual[name] for name in steps) / len(steps)
     size = [p["layers"] * p["width"] ** 2 for p in (given, usual)]
-    return MEASURED[study] * ratio * max(1.0, size[0] / size[1])
+    return MEASURED[study] * ratio * (max(1.0, size[0] / size[1]) if speed == CORE else 1.0)
 
 
 def speed(device: str) -> float:
@@ -137,7 +151,9 @@ def _rank(p: Given, shape: footprint.Shape) -> Work:
     trace = p["probes"] * p["regime_items"] * 8
     search = p["candidates"] * 5 * 2 * p["regime_items"]
     kinds = ("loading", "gradient", "gram", "hessian")
-    return Work(p["examples"], SHORT, kinds, grams + lines + trace + search)
+    return Work(
+        p["examples"], SHORT, kinds, grams + lines + trace + search, held=4.0, curved=p["regime_items"]
+    )
 
 
 def _bridge(p: Given, shape: footprint.Shape) -> Work:

@@ -102,16 +102,16 @@ def memory_here() -> float:
     return float(psutil.virtual_memory().available)
 
 
-def data_tokens(path: str) -> int:
+def data_tokens(path: str, root: Path | None = None) -> int:
     """Tokens of the longest line of a file of one's own, at three characters each; 0 for none."""
     if not path:
         return 0
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(root or ".", path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"DATA is {path!r}, which cannot be read: {error}") from None
+        raise ProfileError(f"data is {path!r}, which cannot be read: {error}") from None
     if not any(lines):
-        raise ProfileError(f"DATA is {path!r}, which has no line")
+        raise ProfileError(f"data is {path!r}, which has no line")
     return max(map(len, lines)) // 3
 
 
@@ -146,6 +146,11 @@ def _row(
         )
     if boolq_missing(given) and not given["allow_download"]:
         wrong.append(f"BoolQ is not in the hub's cache, {FORBIDDEN}")
+    if not data and given.get("data"):
+        try:
+            data = data_tokens(given["data"], state.root)
+        except ProfileError as error:
+            wrong.append(str(error))
     if known.shape is None:
         return Row(study, model, seeds, known, 0.0, "", None, tuple(wrong))
     asked = effort.work(study, given, known.shape, known.context, data)
