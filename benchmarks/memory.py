@@ -9,6 +9,7 @@ libraries took before the model was there is taken off. Linux only. The measured
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -43,7 +44,7 @@ from lglib.tasks.supervised import Lesson
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKS = ("gradient", "gram", "hessian", "pushforward", "candidates")
-FEW = 3e8  # bytes that count as free where chunks are to be small
+FEW = 1e9  # bytes that count as free where chunks are to be small
 LAYERS, WIDTH, INNER, WORDS, RANK = 4, 512, 2048, 32_000, 8
 _LIKE = dict(
     hidden_size=WIDTH,
@@ -166,6 +167,7 @@ def measured(family: str, folder: str, works: list[str], n: int, tokens: int) ->
                 row |= one(work, model, asked, shape, free)
             rows.append(row | dict(measured=status("VmHWM") - before))
             gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)  # or what a work gave back would count for the next
     for row in rows:
         for name in ("shapes", "from one item"):
             if name in row:

@@ -176,8 +176,8 @@ def test_texts_go_some_at_a_time_where_memory_is_short(folders, limit):
         found, back = h.push(u), h.pull()(v)
     assert sizes == ([6] if limit == 1e12 else sizes)
     assert (max(sizes) == 1) == (limit == 1.0)
-    assert torch.allclose(found, plain.push(u), rtol=1e-9, atol=1e-12)
-    assert torch.allclose(back, plain.pull()(v), rtol=1e-9, atol=1e-12)
+    assert torch.allclose(found, plain.push(u), rtol=1e-5, atol=1e-5)  # norms are float32
+    assert torch.allclose(back, plain.pull()(v), rtol=1e-5, atol=1e-4)
 
 
 def test_a_pullback_without_its_graph_holds_less(folders):

@@ -129,7 +129,10 @@ class Pushforward:
                 return torch.stack([p(x)[0] for p, x in zip(pulls, own, strict=True)]).sum(0)
             total = torch.zeros_like(theta)
             for part, x in zip(parts, own, strict=True):
-                total += torch.func.vjp(self._function(part), theta)[1](x)[0]
+                with torch.enable_grad():
+                    at = theta.detach().requires_grad_(True)
+                    h = self._function(part)(at)
+                total += torch.autograd.grad(h, at, x)[0]
             return total
 
         return product
