@@ -48,7 +48,8 @@ def test_the_activations_are_what_a_pass_of_all_examples_takes_at_its_worst_mome
     given = (space_of(family), gram.item_losses, lesson(n), n, None)
     expected = peak(lambda: per_example_gradients(*given, blocks=blocks))
     found = planned(family, n, blocks=blocks).parts["activations"]
-    assert expected <= found <= 1.15 * expected  # a mask and angles are the same for all examples
+    # A mask and angles are the same for all examples; what Falcon adds in place is counted once.
+    assert 0.95 * expected <= found <= 1.15 * expected
 
 
 def test_a_plan_from_a_short_item_is_that_of_the_longest():
