@@ -629,7 +629,7 @@ axes.set(
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see.** *Rank.* After training the three models agree: participation ratios of two to three for yes-no questions, six to eleven for counting, about twenty to twenty-five for sorting, some forty to sixty for open questions, and growth with $n$ in the same order. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
+# **What we see** on the three shipped models. *Rank.* After training the three models agree: participation ratios of two to three for yes-no questions, six to eleven for counting, about twenty to twenty-five for sorting, some forty to sixty for open questions, and growth with $n$ in the same order. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
 # in OLMo2 training lowers it more than tenfold, in GPT-2 twofold. An untrained twin must be shown for each model.
 #
 # *Regime.* It has the same shape in all three: four to five decades along random directions, about three along the gradient and the steering direction. The prediction from $u\cdot Hu$ beats that of another direction; in Qwen2 not with its whole interval: in one seed most directions were missed by more than a decade. There the trace is small, $u\cdot Hu$ nearly zero or negative, and higher orders decide.

@@ -116,7 +116,7 @@ columns = ["template", "part", "n", "an example", "accuracy", "mean P(yes)"]
 tables.show(pd.DataFrame(table, columns=columns), columns, digits=2)
 
 # %% [markdown]
-# By $\theta$ we mean the parameters of the blocks. (The embeddings stay. Here they are tied: they would act on both ends of the model at once.)
+# By $\theta$ we mean the parameters of the blocks. (The embeddings stay. In the shipped models they are tied: they would act on both ends of the model at once.)
 
 # %%
 d, width = setup.space.d, setup.model.width
@@ -759,7 +759,7 @@ print(
 tables.wide(differ, "compared", "vector")
 
 # %% [markdown]
-# **What we see.** The intervals over seeds are narrow beside the differences between definitions. Between models some of what was seen above stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
+# **What we see** on the three shipped models. The intervals over seeds are narrow beside the differences between definitions. Between models some of what was seen above stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
 #
 # One depth before the last, OLMo2 has no true − false vector that reproduces itself; that of Qwen2 reproduces itself and is another direction than the shift of the logit difference. The shift of the logit difference steers there nevertheless, in OLMo2 at a multiplier of one nearly as well as at the end; that of the class difference does not steer there in OLMo2 at all, like the CAA vector. So "the shift steers about as well as CAA" is true where CAA works, and a gradient step on the logit difference also works where CAA does not. And the descent, which had turned away from the first step in GPT-2, keeps its direction in the other two. The *way back*, too, is easier there: in OLMo2 and Qwen2 a LoRA step that was asked for the read position alone imitates the vector one depth before the last nearly as well as one asked for at three places. That it overshoots is seen in GPT-2 only.
 #
