@@ -15,7 +15,7 @@ SHARE = 0.5  # of free memory, that activations of one chunk may fill: as in `ba
 BLOCK = 2**26  # bytes of one block of per-example gradients: `per_example.BUDGET`
 RUNTIME = 0.45e9  # Python with torch and transformers loaded, before any model
 BACK = 3.0  # score matrices and widest rows that exist at a time on the way through one block
-CURVED = 3.2  # what a graph that is differentiated twice keeps, in what one gradient keeps
+CURVED = 3.8  # what a graph that is differentiated twice keeps, in what one gradient keeps
 Parts = dict[str, float]
 
 
