@@ -49,7 +49,7 @@ PAST = (
         /On the previous day,/At that time,/Back then,/Once upon a time,
     """),
     _lines("""
-        the day before yesterday/last spring/last Tuesday/last Wednesday/last Saturday/last January
+        in the Bronze Age/last spring/last Tuesday/last Wednesday/last Saturday/last January
         /last March/last October/five days ago/ten years ago/six months ago/half an hour ago/in 1820
         /back in 1914/in the Middle Ages/in ancient times/in former times/during the previous decade
         /in earlier days/some weeks ago/a while ago/a minute ago/in the Stone Age/in the distant past
@@ -57,14 +57,14 @@ PAST = (
 )
 FUTURE = (
     _lines("""
-        Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/Tomorrow morning,/In two days,
+        Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/This coming Thursday,/In two days,
         /A year from now,/Three weeks from now,/In the next century,/Soon,/By the year 2090,
         /In the coming days,/Next winter,/Next autumn,/Later this week,/A few hours from now,
         /In the far future,/Many years from now,/On the following Sunday,/In the years to come,/From now on,
         /One day in the future,
     """),
     _lines("""
-        the day after tomorrow/next spring/next Tuesday/next Wednesday/next Saturday/next January
+        in the next millennium/next spring/next Tuesday/next Wednesday/next Saturday/next January
         /next March/next October/in five days/ten years from today/six months from today/within half an hour
         /in 2150/by 2075/in the near future/in centuries to come/in times to come/during the coming decade
         /before long/in a few weeks/in a while/in a minute/at some later date/sooner or later
@@ -123,9 +123,9 @@ EUROPE = (
     """),
     _lines("""
         Switzerland|Bern/Holland|Amsterdam/Czechia|Prague/Slovakia|Bratislava/Slovenia|Ljubljana
-        /Estonia|Tallinn/Lithuania|Vilnius/Albania|Tirana/Scotland|Edinburgh/Wales|Cardiff/Bosnia|Sarajevo
-        /Macedonia|Skopje/Cyprus|Nicosia/Moldova|Chisinau/Montenegro|Podgorica/Kosovo|Pristina
-        /Armenia|Yerevan/Northern Ireland|Belfast
+        /Estonia|Tallinn/Lithuania|Vilnius/Scotland|Edinburgh/Wales|Cardiff/Bosnia|Sarajevo
+        /Armenia|Yerevan/Georgia|Tbilisi/Azerbaijan|Baku/Malta|Valletta/Macedonia|Skopje
+        /Cyprus|Nicosia/Moldova|Chisinau/Montenegro|Podgorica
     """),
 )
 ELSEWHERE = (
@@ -136,9 +136,9 @@ ELSEWHERE = (
         /Sudan|Khartoum/Senegal|Dakar/Venezuela|Caracas/Pakistan|Islamabad
     """),
     _lines("""
-        Uganda|Kampala/Ghana|Accra/Tunisia|Tunis/Morocco|Rabat/Algeria|Algiers/Zimbabwe|Harare
-        /Zambia|Lusaka/Angola|Luanda/Mali|Bamako/Rwanda|Kigali/Nepal|Kathmandu/Bangladesh|Dhaka
-        /Taiwan|Taipei/Ecuador|Quito/Uruguay|Montevideo/Qatar|Doha/South Korea|Seoul/Uzbekistan|Tashkent
+        Uganda|Kampala/Ghana|Accra/Tunisia|Tunis/Morocco|Rabat/Zimbabwe|Harare/Rwanda|Kigali/Turkey|Ankara
+        /Nepal|Kathmandu/Bangladesh|Dhaka/Taiwan|Taipei/Ecuador|Quito/Uruguay|Montevideo/Jamaica|Kingston
+        /Qatar|Doha/Oman|Muscat/South Korea|Seoul/Kazakhstan|Astana/Saudi Arabia|Riyadh
     """),
 )
 SHOWN = {  # two examples with their answers, by contrast and form
@@ -162,6 +162,6 @@ SHOWN = {  # two examples with their answers, by contrast and form
     ),
     "capitals": (
         ("The capital of Norway is Oslo", "The capital of Kenya is Nairobi"),
-        ("Country: Malta. Capital: Valletta", "Country: Nigeria. Capital: Abuja"),
+        ("Country: Albania. Capital: Tirana", "Country: Nigeria. Capital: Abuja"),
     ),
 }
