@@ -57,7 +57,7 @@ PAST = (
 )
 FUTURE = (
     _lines("""
-        Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/This coming Thursday,/In two days,
+        Next week,/Next year,/Next month,/Next summer,/Tomorrow,/Next Monday,/Next Thursday,/In two days,
         /A year from now,/Three weeks from now,/In the next century,/Soon,/By the year 2090,
         /In the coming days,/Next winter,/Next autumn,/Later this week,/A few hours from now,
         /In the far future,/Many years from now,/On the following Sunday,/In the years to come,/From now on,
