@@ -18,6 +18,7 @@ from lglib.report.observations import Observations
 from lglib.report.sections import NothingMeasured
 from lglib.studies import bridge
 from lglib.studies.bridge import constructions, imitated, search, steered, taylor
+from lglib.studies.bridge.shared import Shared
 from lglib.tasks import contrasts, data
 from lglib.tasks.items import YES_NO, Item
 
@@ -188,7 +189,11 @@ def test_two_forms_of_one_question_may_come_in_either_order(forms):
 
 def test_with_data_of_ones_own_no_vectors_of_two_questions_are_compared(parameters, tmp_path):
     path = words.write(tmp_path / "mine.jsonl", data.micro(400, "yes-no", key="mine"))
-    rows = bridge.measure(parameters.changed(data=path), 0).frame()
+    own, o = parameters.changed(data=path), Observations()
+    one = Shared(bridge.prepare(own, 0), own)
+    constructions.observe(o, one.setup, one.constructions)
+    measuring.file_descent(o, one)
+    rows = o.frame()
     found = frames.rows(rows, claim="B3", measure="agreement")
     pairs = {frozenset(pair) for pair in found[["construction", "other"]].values.tolist()}
     mine = [f"{kind}, data" for kind in ("gradient", "CAA", "descent")]
