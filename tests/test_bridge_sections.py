@@ -1,6 +1,7 @@
 """Chapter 5 with contrasts, data of one's own and failures: other answer words, one section lost, units."""
 
 import importlib
+import itertools
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from lglib.report.observations import Observations
 from lglib.report.sections import NothingMeasured
 from lglib.studies import bridge
 from lglib.studies.bridge import constructions, imitated, search, steered, taylor
+from lglib.studies.bridge.shared import Shared
 from lglib.tasks import contrasts, data
 from lglib.tasks.items import YES_NO, Item
 
@@ -39,9 +41,10 @@ def reader(tmp_path_factory):
 
 @pytest.mark.parametrize("name", contrasts.NAMES)
 def test_a_contrast_is_steered_by_its_own_answer_words(parameters, reader, name):
-    own = parameters.changed(model=reader, templates=(name, "claim"))
-    setup = bridge.prepare(own, 0)
-    assert setup.templates == [name, "claim"]
+    (forms,) = [own for own in contrasts.FORMS if name in own]
+    other = forms[1 - forms.index(name)]
+    setup = bridge.prepare(parameters.changed(model=reader, templates=(name, other)), 0)
+    assert setup.templates == [name, other]
     evaluate = setup.steered["evaluate"]
     assert [item.label for item in evaluate] == [0, 1] * 8
     ids = torch.tensor([setup.model.answer_ids(item.answers) for item in evaluate])
@@ -58,7 +61,7 @@ def test_a_contrast_is_steered_by_its_own_answer_words(parameters, reader, name)
 
 
 def test_a_step_against_the_logit_difference_moves_towards_the_first_answer_of_each_item(parameters, reader):
-    setup = bridge.prepare(parameters.changed(model=reader, templates=("capitals", "claim")), 0)
+    setup = bridge.prepare(parameters.changed(model=reader, templates=("capitals", "capitals-2")), 0)
     select = setup.steered["select"]
     u = bridge.steps(setup, select)["logit difference"]
     before, theta = effects.ask(setup.model, select).p_yes, setup.space.flatten()
@@ -68,16 +71,16 @@ def test_a_step_against_the_logit_difference_moves_towards_the_first_answer_of_e
 
 def test_words_that_the_model_does_not_know_as_tokens_are_told(parameters):
     with pytest.raises(ValueError, match="language, select is empty"):
-        bridge.prepare(parameters.changed(templates=("language", "claim")), 0)
+        bridge.prepare(parameters.changed(templates=("language", "language-2")), 0)
 
 
 def test_a_whole_run_on_a_contrast_files_rows_of_every_claim_and_its_competence(parameters, reader):
-    found = bridge.measure(parameters.changed(model=reader, templates=("sentiment", "claim")), 0)
+    found = bridge.measure(parameters.changed(model=reader, templates=("sentiment", "sentiment-2")), 0)
     assert found.left_out == {}
     rows = found.frame()
     assert set(rows["claim"]) == {"T4", "B1", "B2", "B3", "B4", "B5", "context"}
     accuracy = frames.rows(rows, measure="accuracy")
-    assert accuracy[["task", "role"]].values.tolist() == [["sentiment", "steered"], ["claim", "other"]]
+    assert accuracy[["task", "role"]].values.tolist() == [["sentiment", "steered"], ["sentiment-2", "other"]]
     assert accuracy["null"].tolist() == [0.5, 0.5]
     assert accuracy["n"].tolist() == [48, 48]
     assert accuracy["low"].max() < 0.55  # a random model can do neither
@@ -161,6 +164,46 @@ def test_answers_of_several_tokens_cannot_be_steered_between(parameters, tmp_pat
     long = [Item(i.prompt, (" yes it is", " no it is not"), i.label) for i in asked]
     with pytest.raises(ValueError, match="no two different answers of one token each"):
         bridge.prepare(parameters.changed(data=words.write(tmp_path / "long.jsonl", long)), 0)
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [("sentiment", "tense"), ("sentiment-2", "capitals-2"), ("language", "claim"), ("boolq", "capitals")],
+)
+def test_templates_that_are_not_two_forms_of_one_question_are_refused(templates):
+    told = (
+        "two forms of one question, for their vectors are compared: two of yes-no, claim, boolq, or two of "
+    )
+    with pytest.raises(
+        ValidationError, match=f"templates must be {told}sentiment, sentiment-2, .*; got "
+    ) as e:
+        bridge.Parameters(templates=templates)
+    assert str(list(templates)) in str(e.value)
+
+
+@pytest.mark.parametrize("forms", [("claim", "boolq"), ("boolq", "yes-no"), *contrasts.FORMS])
+def test_two_forms_of_one_question_may_come_in_either_order(forms):
+    for templates in (forms, forms[::-1]):
+        assert bridge.Parameters(templates=templates).asked == templates
+
+
+def test_with_data_of_ones_own_no_vectors_of_two_questions_are_compared(parameters, tmp_path):
+    path = words.write(tmp_path / "mine.jsonl", data.micro(400, "yes-no", key="mine"))
+    own, o = parameters.changed(data=path), Observations()
+    one = Shared(bridge.prepare(own, 0), own)
+    constructions.observe(o, one.setup, one.constructions)
+    measuring.file_descent(o, one)
+    rows = o.frame()
+    found = frames.rows(rows, claim="B3", measure="agreement")
+    pairs = {frozenset(pair) for pair in found[["construction", "other"]].values.tolist()}
+    mine = [f"{kind}, data" for kind in ("gradient", "CAA", "descent")]
+    assert pairs == {
+        *(frozenset(pair) for pair in itertools.combinations(mine, 2)),
+        frozenset(("gradient, claim", "CAA, claim")),
+    }
+    halves = frames.rows(rows, claim="B3", measure="halves of one construction")
+    assert set(halves["construction"]) == {*mine, "gradient, claim", "CAA, claim"}
+    assert bridge.Parameters(data=path, templates=("sentiment", "tense")).asked == ("data", "tense")
 
 
 def test_data_as_a_template_needs_a_file():

@@ -33,7 +33,7 @@ def profile(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper", "real"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper", "real", "real-capitals"])
 @pytest.mark.parametrize("study", studies.NAMES)
 def test_the_projects_profiles_are_valid(name, study):
     for model in studies.plan(name).get(study, []):
@@ -106,7 +106,8 @@ def test_a_profile_of_another_encoding_or_name_is_refused(profile, tmp_path):
 def test_an_unknown_profile_lists_the_profiles_and_the_claims_are_none():
     for name in ("quik", "claims"):
         with pytest.raises(
-            profiles.ProfileError, match=f"profile is '{name}'; there is: paper, quick, real, smoke"
+            profiles.ProfileError,
+            match=f"profile is '{name}'; there is: paper, quick, real, real-capitals, smoke",
         ):
             studies.plan(name)
 

@@ -81,7 +81,7 @@ def names(root: Path | None = None) -> list[str]:
     """Names of the profiles there are: the files of config/ but for claims and facts on models.
 
     >>> names()
-    ['paper', 'quick', 'real', 'smoke']
+    ['paper', 'quick', 'real', 'real-capitals', 'smoke']
     """
     folder = (root or project_root()) / "config"
     return sorted(p.stem for p in folder.glob("*.yml") if p.stem not in OTHERS)

@@ -10,7 +10,7 @@ from lglib.activations import steering_losses
 from lglib.activations.steering import PairDifferences, cosines
 from lglib.parameters import descent
 from lglib.report.observations import Observations
-from lglib.studies.bridge.parameters import Parameters
+from lglib.studies.bridge.parameters import Parameters, one_question
 from lglib.studies.bridge.setup import Setup, columns
 from lglib.tasks import splits
 from lglib.theory import nulls
@@ -84,10 +84,11 @@ def ceiling(a: Halves, b: Halves) -> Tensor:
 def observe(o: Observations, setup: Setup, made: Mapping[str, Halves], *, only: str = "") -> None:
     """File how far each construction agrees with itself and with the others, at the late layers.
 
-    With `only` what concerns the construction of that name.
+    With `only` what concerns the construction of that name. Names end with their template: where the two are
+    not known to be forms of one question, only constructions from the same one are compared.
     """
     bound = columns(null=nulls.random_direction(setup.model.width), null_means="random directions, 95 %")
-    names = list(made)
+    names, one_asked = list(made), one_question(setup.templates)
     for i, layer in [(setup.layers.index(layer), layer) for layer in setup.late]:
         depth = setup.depth(layer)
         for name, halves in made.items():
@@ -96,8 +97,14 @@ def observe(o: Observations, setup: Setup, made: Mapping[str, Halves], *, only: 
             own = cosines(*halves)[i].item()
             o.add("B3", "halves of one construction", own, construction=name, depth=depth, **bound)
         for a, b in [(a, b) for j, a in enumerate(names) for b in names[:j] if only in ("", a, b)]:
+            if not (one_asked or _template(a) == _template(b)):
+                continue
             at = columns(construction=a, other=b, depth=depth)
             alike = cosines(whole(made[a]), whole(made[b]))[i].item()
             o.add("B3", "agreement", alike, **at, **bound)
             most = ceiling(made[a], made[b])[i].item()
             o.add("B3", "ceiling", most, null=0.0, null_means="halves that share nothing", **at)
+
+
+def _template(construction: str) -> str:
+    return construction.rpartition(", ")[2]

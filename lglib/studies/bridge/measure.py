@@ -11,7 +11,7 @@ from lglib.report.sections import Keep, measure_sections
 from lglib.studies import competence
 from lglib.studies.bridge import constructions, imitated, search, shifts, steered, taylor
 from lglib.studies.bridge.imitated import BIASES, LORA, PLACES
-from lglib.studies.bridge.parameters import Parameters
+from lglib.studies.bridge.parameters import Parameters, one_question
 from lglib.studies.bridge.setup import Setup, prepare
 from lglib.studies.bridge.shared import CONTRAST, Shared
 from lglib.studies.bridge.steered import CAA, SOUGHT
@@ -93,10 +93,14 @@ def file_halves(o: Observations, one: Shared, templates: Iterable[str]) -> None:
 
 
 def file_descent(o: Observations, one: Shared) -> None:
-    """The construction by descent, beside the others (B3)."""
-    last = one.setup.templates[-1]
-    name = f"descent, {last}"
-    made = constructions.by_descent(one.setup, last, one.parameters)
+    """The construction by descent, beside the others (B3).
+
+    It is made from the second form of the question, or from what is steered where there is none.
+    """
+    setup = one.setup
+    template = setup.templates[-1] if one_question(setup.templates) else one.first
+    name = f"descent, {template}"
+    made = constructions.by_descent(setup, template, one.parameters)
     constructions.observe(o, one.setup, {**one.constructions, name: made}, only=name)
 
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from lglib.studies.base import Positive, different, parameter, rising
-from lglib.studies.own_data import WithData
+from lglib.studies.own_data import DATA, WithData
+from lglib.tasks import contrasts
 
-Template = Literal["yes-no", "claim", "boolq", "sentiment", "tense", "language", "capitals", "data"]
+Template = Literal[
+    "yes-no", "claim", "boolq", "sentiment", "sentiment-2", "tense", "tense-2", "language", "language-2",
+    "capitals", "capitals-2", "data",
+]  # fmt: skip
+QUESTIONS = (("yes-no", "claim", "boolq"), *contrasts.FORMS)  # forms of one question each
 Skill = Literal[
     "open", "who", "sort", "reverse", "repeat", "count", "plural", "opposite", "capital", "add", "take"
 ]
 Depth = Annotated[float, Field(gt=0, le=1)]
 Multiplier = Annotated[float, Field(ge=-100, le=100)]
+
+
+def one_question(templates: Iterable[str]) -> bool:
+    """Whether templates are known to be forms of one question: of data it is not known.
+
+    >>> one_question(["yes-no", "claim"]), one_question(["data", "claim"])
+    (True, False)
+    """
+    chosen = set(templates)
+    return any(chosen <= set(forms) for forms in QUESTIONS)
 
 
 class Parameters(WithData):
@@ -32,8 +48,9 @@ class Parameters(WithData):
     )
     templates: Annotated[tuple[Template, ...], AfterValidator(different)] = parameter(
         ("yes-no", "claim"),
-        "how questions are put; the first is steered; boolq may need allow_download; sentiment, tense, "
-        "language and capitals need a model that has read real text; data is the file of that name",
+        "two forms of one question, of which the first is steered: two of yes-no, claim and boolq (which may "
+        "need allow_download), or sentiment, tense, language or capitals and the same with -2, which need a "
+        "model that has read real text; data, the file of that name, goes with any",
         unit="names",
         min_length=2,
         max_length=2,
@@ -112,6 +129,10 @@ class Parameters(WithData):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if not one_question(self.asked) and DATA not in self.asked:
+            pairs = ", or ".join("two of " + ", ".join(forms) for forms in QUESTIONS)
+            told = f"for their vectors are compared: {pairs}; data goes with any; got {list(self.templates)}"
+            raise ValueError(f"templates must be two forms of one question, {told}")
         if self.depths[-1] != 1:
             raise ValueError(f"depths must end with 1, the last block, got {list(self.depths)}")
         mirrored = tuple(-m for m in reversed(self.multipliers))

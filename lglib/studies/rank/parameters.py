@@ -11,7 +11,8 @@ from lglib.studies.own_data import WithData
 
 Kind = Literal[
     "boolq", "yes-no", "claim", "open", "sort", "reverse", "count", "plural", "opposite", "capital", "add",
-    "take", "sentiment", "tense", "language", "capitals", "data",
+    "take", "sentiment", "sentiment-2", "tense", "tense-2", "language", "language-2", "capitals",
+    "capitals-2", "data",
 ]  # fmt: skip
 Width = Annotated[int, Field(ge=8, le=8192, multiple_of=4)]
 Answers = Annotated[int, Field(ge=2, le=64)]
@@ -34,7 +35,7 @@ class Parameters(WithData):
         "the file of that name",
         unit="name",
         min_length=2,
-        max_length=17,
+        max_length=21,
     )
     examples: int = parameter(128, "per-example gradients in each of three sets", unit="items", ge=8, le=4096)
     answer_counts: Annotated[tuple[Answers, ...], AfterValidator(rising)] = parameter(
