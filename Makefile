@@ -30,6 +30,7 @@ help:  ## show this list
 	@echo "make measure                  the observations of the profile's plan that are not there yet"
 	@echo "make measure STUDIES=lora MODELS=micro-qwen2 SEEDS='0 1'   only these"
 	@echo "make measure MODELS=./my/model STUDIES=rank   a model of yours, in a folder"
+	@echo "make measure STUDIES=rank DATA=mine.jsonl   on questions of yours (the runs of before are replaced)"
 	@echo "make plan PROFILE=paper DEVICE=h100-80g   what its runs will take; starts nothing"
 	@echo "make gemma ACCEPT_TERMS=yes   Gemma 3 270M into your cache, for PROFILE=real"
 	@echo "make verify                   measure a part of each study anew; is it what is filed?"
@@ -62,7 +63,8 @@ setup: .venv/.book
 	@touch $@
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
-	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM"
+	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
+	--data "$$DATA"
 
 measure book publish verify: .venv/.book  ## observations, pages, the committed folders, the check of what is filed
 	@$(DRIVE)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lglib.report.provenance import project_root
 from lglib.studies import naming
-from workflow import forecast, pairs, plan, publish, request, terminal, verify
+from workflow import forecast, inputs, pairs, plan, publish, request, terminal, verify
 from workflow.request import ProfileError, Run
 
 ACTIONS = ("measure", "book", "publish", "verify")
@@ -25,14 +25,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.drive", description=__doc__)
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("--profile", default="quick")
-    for name in ("--studies", "--models", "--seeds", "--chapters", "--cores", "--confirm"):
+    for name in ("--studies", "--models", "--seeds", "--chapters", "--cores", "--confirm", "--data"):
         parser.add_argument(name, default="")
     asked = parser.parse_args(argv)
     root = project_root()
     try:
-        state = plan.State(asked.profile, root)
+        state = plan.State(asked.profile, root, _data(asked, root))
         chosen = dict(names=asked.studies, models=asked.models, seeds=asked.seeds)
-        runs = request.runs(asked.profile, root, **chosen)
+        runs = with_data(state, request.runs(asked.profile, root, **chosen), asked.studies)
         chapters = state.pick(asked.chapters)
         cores = request.pick_cores(asked.cores)
     except ProfileError as error:
@@ -56,13 +56,37 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+def _data(asked: argparse.Namespace, root: Path) -> str:
+    """Path below `root` of the file that DATA names, checked; empty for none. Raises ProfileError."""
+    if not asked.data:
+        return ""
+    if asked.action != "measure":
+        raise ProfileError(
+            f"DATA goes with make plan and make measure; for make {asked.action} write data: into a profile"
+        )
+    asked.data = inputs.link(inputs.checked(asked.data), root)
+    return str(asked.data)
+
+
+def with_data(state: plan.State, runs: list[Run], named: str) -> list[Run]:
+    """Those of the runs that read the file of DATA, all without one. Raises ProfileError for others named."""
+    if not state.data:
+        return runs
+    takes = {study: state.takes_data(study) for study in dict.fromkeys(run.study for run in runs)}
+    if wrong := [study for study in named.split() if not takes.get(study, True)]:
+        raise ProfileError(f"STUDIES has {wrong[0]!r}, which takes no DATA")
+    if not any(takes.values()):
+        raise ProfileError("no study of these takes DATA")
+    return [run for run in runs if takes[run.study]]
+
+
 def _measure(state: plan.State, runs: list[Run], asked: argparse.Namespace, cores: int, lock: int) -> int:
     started, missing = time.monotonic(), state.missing(runs)
     print(f"[measure] {len(missing)} of {len(runs)} runs are to be measured", file=sys.stderr)
     if missing and (refused := _refused(_reasons(state, missing), asked)):
         return refused
     status = _snakemake("measured", asked, cores, lock, state, missing) if missing else 0
-    left = plan.State(asked.profile, state.root).missing(runs)
+    left = plan.State(asked.profile, state.root, state.data).missing(runs)
     seconds = time.monotonic() - started
     if status or left:
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from lglib.report.provenance import project_root
 from lglib.studies import naming
-from workflow import effort, facts, plan, request
+from workflow import effort, facts, inputs, plan, request
 from workflow.effort import DEVICES, GB
 from workflow.request import ProfileError, Run
 
@@ -102,16 +103,17 @@ def memory_here() -> float:
     return float(psutil.virtual_memory().available)
 
 
-def data_tokens(path: str, root: Path | None = None) -> int:
-    """Tokens of the longest line of a file of one's own, at three characters each; 0 for none."""
+def data_tokens(
+    path: str, root: Path | None = None, *, template: str = "", answers: tuple[str, ...] = ()
+) -> int:
+    """Tokens of the longest line of a file of one's own, at three characters each; 0 for none.
+
+    Every line is read as a run reads it. Raises ProfileError naming the lines that are no items.
+    """
     if not path:
         return 0
-    try:
-        lines = Path(root or ".", path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"data is {path!r}, which cannot be read: {error}") from None
-    if not any(lines):
-        raise ProfileError(f"data is {path!r}, which has no line")
+    inputs.checked(os.path.join(root or ".", os.path.expanduser(path)), template=template, answers=answers)
+    lines = Path(root or ".", os.path.expanduser(path)).read_text(encoding="utf-8").splitlines()
     return max(map(len, lines)) // 3
 
 
@@ -148,7 +150,8 @@ def _row(
         wrong.append(f"BoolQ is not in the hub's cache, {FORBIDDEN}")
     if not data and given.get("data"):
         try:
-            data = data_tokens(given["data"], state.root)
+            how = {"template": given.get("template", ""), "answers": tuple(given.get("answers", ()))}
+            data = data_tokens(given["data"], state.root, **how)
         except ProfileError as error:
             wrong.append(str(error))
     if known.shape is None:

@@ -15,7 +15,7 @@ from lglib import studies
 from lglib.base import progress
 from lglib.report import provenance
 from lglib.studies import naming, profiles
-from workflow import request, terminal
+from workflow import inputs, request, terminal
 
 if TYPE_CHECKING:
     from lglib.report.observations import Observations
@@ -28,10 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--model", default="", help="default: the first that the profile names")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--data", default="", help="a JSON-lines file of your own, for studies that take one")
     asked = parser.parse_args(argv)
     root = provenance.project_root()
     try:
         model, seed = _checked(asked, root)
+        data = inputs.link(inputs.checked(asked.data), root) if asked.data else ""
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
@@ -40,10 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.update(terminal.ENVIRONMENT)
         os.execv(sys.executable, [sys.executable, "-m", "workflow.measure", *(argv or sys.argv[1:])])
     with terminal.at_work(root):
-        return measure(asked.study, asked.profile, model, seed, root)
+        return measure(asked.study, asked.profile, model, seed, root, data)
 
 
-def measure(study: str, profile: str, model: str, seed: int, root: Path) -> int:
+def measure(study: str, profile: str, model: str, seed: int, root: Path, data: str = "") -> int:
     """Measure one run into runs/observations; returns the exit status, which is 0 when it is filed.
 
     What was measured before an interruption is kept beside it, and taken up by the next try.
@@ -58,7 +60,7 @@ def measure(study: str, profile: str, model: str, seed: int, root: Path) -> int:
     with terminal.following(lines, label):
         print(f"{label}  measuring (profile {profile})", file=sys.stderr, flush=True)
         try:
-            path, found = _file(study, profile, model, seed, root)
+            path, found = _file(study, profile, model, seed, root, data)
         except Exception as error:  # of any kind: it is told in one place, with what was asked
             _write(log, traceback.format_exc())
             told = f"{label}  FAILED: study {study}, profile {profile}, model {model}, seed {seed}"
@@ -91,12 +93,14 @@ def causes(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[Path, Observations]:
+def _file(
+    study: str, profile: str, model: str, seed: int, root: Path, data: str
+) -> tuple[Path, Observations]:
     """Measure and write; the stamp is of the code that is in memory, not of what the files say by then."""
     from lglib.report import observations, partial
 
     module, place = studies.study(study), root / observations.FRESH
-    parameters = studies.parameters(study, profile, model=model)
+    parameters = studies.parameters(study, profile, model=model, **({"data": data} if data else {}))
     header = observations.Header.made_now(
         study,
         profile=profile,
@@ -110,13 +114,19 @@ def _file(study: str, profile: str, model: str, seed: int, root: Path) -> tuple[
     def keep(found: Observations) -> None:
         partial.keep(found, header, place)
 
+    def begun(found: Observations) -> Observations:
+        for name, sha256 in inputs.weights(model, root).items():
+            found.used(name, sha256)
+        return found
+
     with provenance.unchanged(study):
         try:
-            found = module.measure(parameters, seed, found=partial.take_up(header, place), keep=keep)
+            found = begun(partial.take_up(header, place))
+            found = module.measure(parameters, seed, found=found, keep=keep)
         except observations.FileChanged as error:
             progress.note(f"started anew: {error}")
             partial.discard(header, place)
-            found = module.measure(parameters, seed, keep=keep)
+            found = module.measure(parameters, seed, found=begun(observations.Observations()), keep=keep)
     whole = dataclasses.replace(header, left_out=found.left_out, files=found.files)
     path = observations.write(found, whole, place)
     if not found.crashed:  # what ended in a fault is tried again by the next run, and by it alone

@@ -21,8 +21,8 @@ from typing import Any
 from lglib import studies
 from lglib.base.files import write_atomically
 from lglib.report import filing, provenance
-from lglib.studies import profiles
-from workflow import notebooks, request
+from lglib.studies import naming, profiles
+from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
@@ -41,10 +41,13 @@ class Standing:
 
 
 class State:
-    """One look at a project and a profile. Make a new one after something was made."""
+    """One look at a project and a profile. Make a new one after something was made.
 
-    def __init__(self, profile: str, root: Path) -> None:
-        self.profile, self.root = profile, root
+    `data` is a file from the command line, for the studies that take one.
+    """
+
+    def __init__(self, profile: str, root: Path, data: str = "") -> None:
+        self.profile, self.root, self.data = profile, root, data
         self.chapters = provenance.chapters(root)
         self.plan = profiles.read(profile, studies.NAMES, root)
         self.standing = functools.cache(self._standing)
@@ -73,12 +76,17 @@ class State:
         if not memory.is_file():
             write_atomically(memory, studies.parameters(study, self.profile).model_dump_json())
         found: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
-        return found
+        return {**found, "data": self.data} if self.data and "data" in found else found
+
+    def takes_data(self, study: str) -> bool:
+        """Whether a study can read its items from a file."""
+        return "data" in self.parameters(study)
 
     def _standing(self, study: str) -> Standing:
         code, wanted = provenance.code_hash(study, self.root), self.parameters(study)
         counted: dict[tuple[str, int], tuple[Path, str]] = {}
         left_out: dict[str, str] = {}
+        planned = self.plan[study].runs
         for folder in (filing.FRESH, filing.PUBLISHED):  # a fresh one goes before the published one
             for path in sorted((self.root / folder / self.profile).glob(f"*/seed*/{study}.csv")):
                 try:
@@ -89,7 +97,9 @@ class State:
                 key = (header.model, header.seed)
                 if key in counted:
                     continue
-                if reason := filing.stale(header, code, wanted):
+                model = naming.loaded(header.model, planned, self.profile, self.root)
+                reason = filing.stale(header, code, wanted)
+                if reason := reason or inputs.other_weights(model, header.files, self.root):
                     left_out[str(path.relative_to(self.root))] = reason
                 else:
                     counted[key] = (path, _digest([path.read_bytes()]))
