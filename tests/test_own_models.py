@@ -24,7 +24,7 @@ UNSETTLED = {claims.CANNOT, claims.SEEDS, claims.MODELS}
 SMALL = {
     "models": dict(items=20),
     "lora": dict(bar=0.9, lost=0.1, back=0.5, shapes=["4-attention"], refresh_pairs=["cipher"]),
-    "rank": dict(examples=4, widths=[16], sketch_sizes=[4], regime_items=2, answer_counts=[2]),
+    "rank": {},
     "bridge": dict(multipliers=[-1.0, 0.0, 1.0], skills=["plural"]),
 }
 
