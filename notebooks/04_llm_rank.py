@@ -503,7 +503,9 @@ figures.legend_below(axes[1])
 # %%
 try:
     star = rank.predicted_step(one, bent)
-except NotMeasurable as why:  # no sigma* at these weights, so no search at multiples of it
+except (
+    NotMeasurable
+) as why:  # no sigma* at these weights, so no search at multiples of it
     star, found_steps = None, []
     print(why)
 else:
