@@ -103,7 +103,7 @@ def questions(rows: Iterable[Row], source: str, template: str) -> list[Item]:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is no regular file before it is opened: a pipe would wait for ever, a folder says EISDIR."""
+    """Refuse what is no regular file before it is opened: a pipe would wait for ever."""
     if not path.exists():
         raise FileNotFoundError(f"data is {str(path)!r}: there is no such file, seen from {Path.cwd()}")
     if not path.is_file():
