@@ -52,6 +52,7 @@ from matplotlib.ticker import NullFormatter
 
 from lglib import studies
 from lglib.base import seeding
+from lglib.base.checks import NotMeasurable
 from lglib.models import load
 from lglib.parameters import prefix_capture
 from lglib.report import Observations, claims, figures, over_seeds, rows, tables
@@ -69,14 +70,22 @@ norm = parameters.norms[
 ]  # the length of the steps of random search that the text reads
 observed = studies.observed("lora", profile)
 over_models = over_seeds(observed.frame)  # means over seeds, with intervals
-over = rows(over_models, model=model)
+filed = studies.filed(model)  # the name under which its runs are filed
+over = rows(over_models, model=filed)
 print(observed)
-print(f"in the text: k = {K}, T = {T}, model {model}; live: pair {pair}, seed {seed}")
+print(f"in the text: k = {K}, T = {T}, model {filed}; live: pair {pair}, seed {seed}")
 
 # %% tags=["hide-input"]
-there = set(over["pair"].dropna())  # a pair that could not be measured is left out
+gate = over["measure"] == "score at the gate"
+if gate.any():  # a pair that was not learned, not lost or not recovered is left out
+    heads = {"pair": "left out", "gate": "at the gate", "value": "score", "null": "bar"}
+    display(tables.show(over[gate], heads))
+there = set(over.loc[~gate, "pair"].dropna()) if "pair" in over else set()
 pair_names = [name for name in parameters.task_pairs if name in there]
 refreshed = [name for name in parameters.refresh_pairs if name in there]
+if not pair_names:
+    raise NotMeasurable(f"{filed}: no pair was learned, lost and recovered, see above")
+pair = pair if pair in there else pair_names[0]  # of the live case
 bases_shown = ["prefix", "other order", "never learned"]
 basis_rest = ["still to come", *lora.STATIC, "local", "sign", "Krylov", "random"]
 
@@ -102,7 +111,7 @@ def intervals(column, names, **wanted):
 
 # %%
 live = Observations()  # what the live case measures
-language_model = load(model, device=parameters.device)
+language_model = load(parameters.model, device=parameters.device)
 adapter = lora.attach(language_model, parameters.shapes[0], seed)
 space = adapter.space
 print(
@@ -311,7 +320,7 @@ tables.wide(
 # Put all runs, five pairs by two optimisers in each seed, and their never-learned twins into one picture: the capture of the prefix against the energy share, which knows nothing of directions.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-energy", "caption": "Capture of the prefix against the energy share, the capture that updates in unrelated directions would have (grey diagonal). Filled: recoveries; open: runs of the same history in which A was never learned. Most of the variation between pairs and optimisers is variation of the energy share. Dashed and dotted: the paper's value, as energy and as length."}, "image": {"alt": "Scatter plot near the diagonal; filled and open symbols mix."}}
-mine = rows(observed.frame, model=model, k=K, T=T)
+mine = rows(observed.frame, model=filed, k=K, T=T)
 keys = ["seed", "pair", "optimiser"]
 figure, (axes,) = figures.panels(1, height=4.0)
 for kind, share, of, fill in (
@@ -746,7 +755,7 @@ for measure, also in (
 # The live case was made by the same steps as the observations. So its numbers must be those that were filed for its seed, up to the rounding of another processor.
 
 # %%
-print(live.beside(observed.frame, model=model, seed=seed))
+print(live.beside(observed.frame, model=filed, seed=seed))
 
 # %% [markdown]
 # (lora-models)=
@@ -786,7 +795,7 @@ tables.show(pd.DataFrame(means).reset_index(), ["model", "optimiser", *means])
 # Rules, bars and the reason of each bar stand in `config/claims.yml`. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why.
 
 # %%
-judged = claims.judge("lora", over_models, model)
+judged = claims.judge("lora", over_models, filed)
 tables.show(
     claims.summary(judged), ["claim", "statement", "paper", "verdict", "reproduced"]
 )
@@ -798,7 +807,7 @@ tables.verdicts(judged)
 # Beyond the paper, by the same rules: is the fresh adapter low-rank too, and is the rank low with the mean taken off? Is the largest static capture below $0.15$ if that is read as a length? Does the prefix beat its controls? Does search repay its cost?
 
 # %% tags=["hide-input"]
-beyond = claims.judge("lora", over_models, model, beyond=True)
+beyond = claims.judge("lora", over_models, filed, beyond=True)
 tables.show(claims.summary(beyond), ["claim", "statement", "verdict", "reproduced"])
 
 # %% tags=["hide-output", "hide-input"]
@@ -808,7 +817,7 @@ tables.verdicts(beyond)
 # The same for the other models: the verdicts of the claims, with how many lines reproduce each. One seed is no spread, so they wait for more.
 
 # %% tags=["hide-input"]
-names = [name for name in over_models["model"].unique() if name != model]
+names = [name for name in over_models["model"].unique() if name != filed]
 other_models = [
     claims.summary(claims.judge("lora", over_models, name)).assign(model=name)
     for name in names

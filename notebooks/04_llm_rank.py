@@ -42,6 +42,7 @@ from IPython.display import display
 
 from lglib import studies
 from lglib.base import seeding
+from lglib.base.checks import NotMeasurable
 from lglib.geometry import spectra
 from lglib.parameters import sketches
 from lglib.report import Observations, claims, figures, over_seeds, provenance, rows
@@ -65,6 +66,17 @@ over = over_seeds(observed.frame)  # means over seeds, with intervals
 models = list(over["model"].unique())
 shown = studies.filed(model) if studies.filed(model) in models else models[0]
 mine = rows(over, model=shown)
+LEFT_OUT = "not measured: the reason stands with what was left out, above"
+
+
+def there(frame, **wanted):
+    """Whether a table has such rows: what could not be measured on a model has none."""
+    try:
+        return len(rows(frame, **wanted)) > 0
+    except KeyError:
+        return False
+
+
 print(observed)
 print(f"where one model is shown, it is {shown}")
 
@@ -401,12 +413,12 @@ for name in SHOWN:
     print(f"  (one unit of its length is {share:.2f} |theta|)")
 
 # %% tags=["hide-input"]
-star = rank.predicted_step(one)  # slope, trace and curvature along the gradient
-print(f"|g| = {star.slope:.3f}, tr H = {star.trace:.0f}, along g {star.along:.1f}")
+bent = rank.curvature(one)  # slope, trace and curvature along the gradient
+print(f"|g| = {bent.slope:.3f}, tr H = {bent.trace:.0f}, along g {bent.along:.1f}")
 table = []
 for name in SHOWN:
     regime, length = lines.regimes[name], lines.unit[name]
-    by_trace = 2 * abs(regime.slope) * one.space.d / abs(star.trace.estimate)
+    by_trace = 2 * abs(regime.slope) * one.space.d / abs(bent.trace.estimate)
     table.append(
         {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
     )
@@ -489,12 +501,20 @@ figures.legend_below(axes[1])
 # with $\kappa=a\cdot Ha/\lVert a\rVert^2$ and $q_N$ the second moment of that largest value. All of it can be measured *before* the search: $\lVert a\rVert$ by one gradient, $\kappa$ by one Hessian product, and the trace by Hutchinson's estimator {cite}`hutchinson1990stochastic`, the mean of $z\cdot Hz$ over random signs $z$. Does the step that they name turn out to be the right one on a language model, over all of its weights?
 
 # %%
-print(
-    f"sigma* = {star.sigma:.2e}, a step of {star.sigma * one.space.d**0.5 / lines.length:.3f} |theta|"
-)
-tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
-print(f"cosine of the gradients on the two sets of questions: {tried.alike:.2f}")
-for step in rank.best_of_n(one, star, tried):
+try:
+    star = rank.predicted_step(one, bent)
+except (
+    NotMeasurable
+) as why:  # no sigma* at these weights, so no search at multiples of it
+    star, found_steps = None, []
+    print(why)
+else:
+    share = star.sigma * one.space.d**0.5 / lines.length
+    print(f"sigma* = {star.sigma:.2e}, a step of {share:.3f} |theta|")
+    tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
+    found_steps = rank.best_of_n(one, star, tried)
+    print(f"cosine of the gradients on the two sets of questions: {tried.alike:.2f}")
+for step in found_steps:
     print(f"at {step.multiple:g} sigma*: best of {star.n} gains {step.best:.4f} nats")
     print(f"  law with curvature {step.law:.4f}, Theorem 1 {step.first_order:.4f}")
     print(f"  on other questions {step.held_out:.4f}, one candidate {step.mean:.4f}")
@@ -503,29 +523,30 @@ for step in rank.best_of_n(one, star, tried):
 # Over seeds, in units of the best gain that the law promises for the seed:
 
 # %% tags=["hide-input"]
-gains = rows(observed.frame, model=shown, measure="gain")
-best = rows(gains, questions="selected", multiple=1.0).set_index("seed")["predicted"]
-scale = gains["seed"].map(best)
-for column in ("value", "low", "high", "predicted"):
-    gains[column] = gains[column] / scale
-gains = over_seeds(gains)
-heads = {
-    "multiple": "sigma / sigma*",
-    "questions": "questions",
-    tables.VALUE: "gain [95 %] (n)",
-}
-print(
-    f"{shown}: gain / best gain of the law; null: 0; law: with curvature, or first order"
-)
-tables.show(gains, heads | {"predicted": "law"})
+searched = there(observed.frame, model=shown, measure="gain")
+if searched:
+    gains = rows(observed.frame, model=shown, measure="gain")
+    own = rows(gains, questions="selected", multiple=1.0).set_index("seed")
+    scale = gains["seed"].map(own["predicted"])
+    for column in ("value", "low", "high", "predicted"):
+        gains[column] = gains[column] / scale
+    gains = over_seeds(gains)
+    heads = {"multiple": "sigma / sigma*", "questions": "questions"}
+    heads |= {tables.VALUE: "gain [95 %] (n)", "predicted": "law"}
+    told = "gain / best gain of the law; null: 0; law: with curvature, or first order"
+    print(f"{shown}: {told}")
+    display(tables.show(gains, heads))
+else:
+    print(f"{shown}: {LEFT_OUT}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
-for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
+measured = gains.groupby("questions", sort=False) if searched else []
+for i, (name, found) in enumerate(measured):
     bars = found[["value", "low", "high"]].to_numpy().T
     look = dict(label=name, color=figures.PALETTE[i])
     figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
-fine = np.geomspace(gains["multiple"].min(), gains["multiple"].max(), 100)
+fine = np.geomspace(0.1, 10, 100)  # the multiples that are tried
 figures.law(axes, fine, 2 * fine - fine**2, "curvature law")
 figures.law(axes, fine, 2 * fine, "Theorem 1", ls="--")
 figures.null_line(axes, 0, "no gain")
@@ -542,19 +563,16 @@ figures.legend_below(axes)
 names = ["effective dimension", "gain at sigma* / largest gain over the steps"]
 names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
 names += ["gain of the best antithetic pair / law"]
-found = rows(over, measure=names)
-found = found.assign(
-    at=found["noise"]
-    .fillna(found["multiple"].astype(str) + " sigma*")
-    .replace("nan sigma*", "")
-)
-heads = {
-    "measure": "measured",
-    "at": "at, or noise",
-    "model": "model",
-    tables.VALUE: "value [95 %] (n)",
-}
-tables.show(found, heads | {"null": "null", "null_means": "which is"})
+heads = {"measure": "measured", "at": "at, or noise", "model": "model"}
+heads |= {tables.VALUE: "value [95 %] (n)", "null": "null", "null_means": "which is"}
+if names := [name for name in names if there(over, measure=name)]:
+    found = rows(over, measure=names)
+    found = found.reindex(columns=[*{**dict.fromkeys(over), "noise": 0, "multiple": 0}])
+    at = found["multiple"].astype(str) + " sigma*"
+    found = found.assign(at=found["noise"].fillna(at).replace("nan sigma*", ""))
+    display(tables.show(found, heads))
+else:
+    print(LEFT_OUT)
 
 # %% [markdown]
 # **What we see** on micro-gpt2. *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
@@ -579,7 +597,8 @@ for task in live_tasks:
     rank.file_growth(live, task, "trained", grams[task])
 rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
 rank.file_decades(live, lines)
-rank.file_steps(live, one, star, rank.best_of_n(one, star, tried))
+if star is not None:
+    rank.file_steps(live, one, star, found_steps)
 
 # %%
 print(live.beside(observed.frame, model=shown, seed=seed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +62,27 @@ def pick_studies(wanted: str) -> list[str]:
 
 
 def pick_models(wanted: str) -> list[str]:
-    """Models by what is loaded: of a folder its absolute path."""
-    for word in wanted.split():
+    """Models by what is loaded: of a folder its absolute path.
+
+    A folder with spaces in its path stands in quotes among others; alone it needs none.
+    """
+    words = _words(wanted)
+    for word in words:
         missing = naming.is_folder(word) and not os.path.isdir(located(word))
         if missing or not MODEL.fullmatch(filed(word)):
             where = f" (there is no folder {located(word)})" if missing else ""
             raise ProfileError(f"MODELS has {word!r}; a model is {naming.KINDS}{where}")
-    return list(dict.fromkeys(map(located, wanted.split())))
+    return list(dict.fromkeys(map(located, words)))
+
+
+def _words(wanted: str) -> list[str]:
+    """Words of a list of models: a folder that is there as it is, else parted by spaces outside of quotes."""
+    if naming.is_folder(wanted) and os.path.isdir(located(wanted)):
+        return [wanted]
+    try:
+        return shlex.split(wanted)
+    except ValueError as error:
+        raise ProfileError(f"MODELS is {wanted!r}: {error}") from None
 
 
 def pick_seeds(wanted: str) -> list[int]:

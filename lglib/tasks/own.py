@@ -72,8 +72,7 @@ def read(path: str | Path, *, template: str = "", answers: Sequence[str] = ()) -
     'Claim: Two is even. Answer:'
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"data is {str(path)!r}: there is no such file, seen from {Path.cwd()}")
+    _check_file(path)
     words = _words(answers)
     first = next((row for _, row in _lines(path) if isinstance(row, Mapping)), {})
     kind = next((name for name in KINDS if name in first), "question")
@@ -101,6 +100,15 @@ def read_statements(path: str | Path, *, template: str = CLAIM) -> list[Item]:
 def questions(rows: Iterable[Row], source: str, template: str) -> list[Item]:
     """Yes-no questions from numbered rows of a table in BoolQ's format; raises as `read_questions` does."""
     return _items(rows, "question", source, template)[0]
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no regular file before it is opened: a pipe would wait for ever."""
+    if not path.exists():
+        raise FileNotFoundError(f"data is {str(path)!r}: there is no such file, seen from {Path.cwd()}")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file, such as a pipe or a device"
+        raise BadData(f"data is {str(path)!r}: that is {what}; it must be a JSON-lines file")
 
 
 def _words(answers: Sequence[str]) -> tuple[str, ...]:
@@ -235,6 +243,7 @@ def _of_two(items: list[Item]) -> list[Item]:
 
 
 def _lines(path: str | Path) -> Iterator[Row]:
+    _check_file(Path(path))
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:

@@ -94,21 +94,39 @@ def judge(setup: Setup, parameters: Parameters) -> Judge:
 
 
 def that_fit(model: LanguageModel, stories: Sequence[str]) -> list[str]:
-    """The stories that a model can read whole; NotMeasurable where these are fewer than four.
+    """The stories that a model can read whole, or where these are fewer than four, their first sentences.
+
+    NotMeasurable where fewer than four have a first sentence that fits.
 
     >>> from lglib.models import loading
     >>> model = loading.load("micro-gpt2")
     >>> len(that_fit(model, ["They were all happy."] * 4 + ["red " * 200]))
     4
     """
-    lengths = [len(model.tokenizer(story, verbose=False).input_ids) for story in stories]
-    found = [story for story, n in zip(stories, lengths, strict=True) if n <= model.context]
+
+    def fits(text: str) -> bool:
+        return len(model.tokenizer(text, verbose=False).input_ids) <= model.context
+
+    found = [story for story in stories if fits(story)]
+    if len(found) < FEWEST:
+        shorter = ([part for part in beginnings(story) if fits(part)] for story in stories)
+        found = [parts[0] for parts in shorter if parts]
     if len(found) < FEWEST:
         told = (
             f"{len(found)} of {len(stories)} stories fit the context of {model.name}, {model.context} tokens"
         )
         raise NotMeasurable(f"side costs need at least {FEWEST} plain stories: {told}")
     return found
+
+
+def beginnings(story: str) -> list[str]:
+    """A story, and what is left of it without its last sentences, the longest first.
+
+    >>> beginnings("It rained. Ben slept. He was happy.")
+    ['It rained. Ben slept. He was happy.', 'It rained. Ben slept.', 'It rained.']
+    """
+    ends = [i + 1 for i, letter in enumerate(story) if letter == "." and story[i + 1 : i + 2] in ("", " ")]
+    return [story[:end] for end in reversed(ends)] or [story]
 
 
 def random_directions(setup: Setup, count: int) -> Tensor:

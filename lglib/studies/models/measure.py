@@ -14,6 +14,7 @@ from lglib.models import loading
 from lglib.models.loading import LanguageModel
 from lglib.report import sections
 from lglib.report.observations import Observations
+from lglib.studies import naming
 from lglib.studies.models import answers, questions
 from lglib.studies.models.parameters import Parameters
 from lglib.tasks import own
@@ -33,11 +34,11 @@ def measure(
     of: dict[str, Callable[[], None]] = {"world": partial(_world, o, items, seed)}
     for name in parameters.names:
         one = Network(parameters, seed, name)
-        of[f"{name}, accuracy"] = partial(_accuracy, o, one, questions.KINDS)
-        of[f"{name}, confidence"] = partial(_confidence, o, one)
-        of[f"{name}, changed questions"] = partial(_limits, o, one)
+        of[f"{one.name}, accuracy"] = partial(_accuracy, o, one, questions.KINDS)
+        of[f"{one.name}, confidence"] = partial(_confidence, o, one)
+        of[f"{one.name}, changed questions"] = partial(_limits, o, one)
         if parameters.data:
-            of[f"{name}, own data"] = partial(_own, o, one)
+            of[f"{one.name}, own data"] = partial(_own, o, one)
     if parameters.data:
         read = own_items(parameters)
         o.used(read.name, read.sha256)
@@ -66,12 +67,17 @@ class Network:
 
     parameters: Parameters
     seed: int
-    name: str
+    given: str
+
+    @property
+    def name(self) -> str:
+        """Name under which it is filed: of a folder its last part, not its path."""
+        return naming.filed(self.given)
 
     @cached_property
     def model(self) -> LanguageModel:
         """The model, trained."""
-        return load(self.name, self.parameters, self.seed)
+        return load(self.given, self.parameters, self.seed)
 
     @cached_property
     def asked(self) -> list[Item]:
@@ -108,7 +114,7 @@ def _world(o: Observations, items: int, seed: int) -> None:
 
 def _accuracy(o: Observations, one: Network, kinds: Sequence[str]) -> None:
     """Accuracy on each kind of items, beside the untrained twin, and where the shortcut fails."""
-    twin, name = load(one.name, one.parameters, one.seed, trained=False), one.name
+    twin, name = load(one.given, one.parameters, one.seed, trained=False), one.name
     for kind in kinds:
         asked = questions.drawn_items(kind, one.parameters.items, one.seed)
         floor = answers.accuracy(twin, asked, kind).estimate

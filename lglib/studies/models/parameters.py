@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lglib.studies import base
+from lglib.studies import base, naming
 from lglib.studies.base import different, parameter
 
 Name = Annotated[str, Field(min_length=1)]
@@ -45,6 +45,8 @@ class Parameters(base.Parameters):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if wrong := naming.clashes(self.names):
+            raise ValueError("; ".join(wrong))
         if (self.template or self.answers) and not self.data:
             raise ValueError("template and answers are of data, which is not given")
         return self
