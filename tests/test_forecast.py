@@ -235,6 +235,7 @@ def test_a_job_that_is_killed_is_told_and_so_is_a_graph_that_cannot_be_made(tmp_
     assert "no such graph" in failed.stderr
 
 
+STAND_INS = {"distilbert/distilgpt2": "gpt2", "openai-community/gpt2": "gpt2", "Qwen/Qwen2.5-0.5B": "qwen2"}
 FETCH = """
 import json, sys
 from lglib.models import loading
@@ -259,48 +260,93 @@ print(json.dumps(dict(before=before, loaded=loaded, items=items, after=after, wr
 """
 
 
-@pytest.mark.slow
-def test_the_models_of_the_paper_profile_are_planned_and_fetched_from_a_stand_in_of_the_hub(root, tmp_path):
-    """Tiny stand-ins under the names of the paper's models; the commits are those of the stand-in."""
+MEASURE = """
+import json, yaml
+from pathlib import Path
+from lglib import studies
+from lglib.report import frames
+
+small = yaml.safe_load(Path("config/smoke.yml").read_text())
+kept = ("names", "tasks", "templates", "task_pairs", "shape_pairs", "refresh_pairs", "allow_download")
+found = {}
+for name in ("models", "lora", "rank", "bridge"):
+    model = next(iter(studies.plan("paper")[name]))
+    paper = studies.parameters(name, "paper", model=model).model_dump()
+    sizes = {k: v for k, v in small[name]["parameters"].items() if k not in kept}
+    asked = studies.study(name).Parameters(**{**paper, **sizes, "device": "cpu"})
+    rows = studies.study(name).measure(asked, 0)
+    found[name] = dict(
+        rows=len(rows), claims=sorted(set(rows.frame()["claim"]) - {frames.CONTEXT}), left_out=rows.left_out,
+        crashed=rows.crashed,
+    )
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def paper(root, tmp_path_factory):
+    """Run a script in a copy of the project whose paper profile names tiny stand-ins on a stand-in hub."""
     from datasets import Dataset
 
-    project = tmp_path / "project"
+    scratch = tmp_path_factory.mktemp("paper")
+    project = scratch / "project"
     for folder in ("lglib", "workflow", "config", "notebooks"):
         shutil.copytree(root / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(root / "_toc.yml", project)
-    names = {"distilbert/distilgpt2": "gpt2", "openai-community/gpt2": "gpt2", "Qwen/Qwen2.5-0.5B": "qwen2"}
     profile = project / "config" / "paper.yml"
     with Hub() as hub:
-        for k, (name, family) in enumerate(names.items()):
-            tiny.save(tmp_path / name, family, seed=k)
-            sha = hub.publish(name, tmp_path / name)
+        for k, (name, family) in enumerate(STAND_INS.items()):
+            tiny.save(scratch / name, family, seed=k)
+            sha = hub.publish(name, scratch / name)
             old = next(w for w in profile.read_text().split() if w.strip(":").startswith(f"{name}@"))
             profile.write_text(profile.read_text().replace(old.strip(":"), f"{name}@{sha}"))
-        rows = {"question": ["is it"] * 3, "passage": ["a.", "b.", "c."], "answer": [True, False, True]}
-        (tmp_path / "boolq" / "data").mkdir(parents=True)
-        Dataset.from_dict(rows).to_parquet(tmp_path / "boolq" / "data" / "validation-00000-of-00001.parquet")
+        n = range(240)
+        rows = {
+            "question": [f"is anna in park {i}" for i in n],
+            "passage": [f"Anna is in the park number {i}." for i in n],
+            "answer": [i % 2 == 0 for i in n],
+        }
+        (scratch / "boolq" / "data").mkdir(parents=True)
+        Dataset.from_dict(rows).to_parquet(scratch / "boolq" / "data" / "validation-00000-of-00001.parquet")
         data = project / "lglib" / "tasks" / "data.py"
-        sha = hub.publish("google/boolq", tmp_path / "boolq", kind="dataset")
+        sha = hub.publish("google/boolq", scratch / "boolq", kind="dataset")
         data.write_text(data.read_text().replace("35b264d03638db9f4ce671b711558bf7ff0f80d5", sha))
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
         settings = {
             "HF_ENDPOINT": hub.endpoint,
-            "HF_HOME": str(tmp_path / "home"),
+            "HF_HOME": str(scratch / "home"),
             "PYTHONPATH": str(project),
         }
-        done = subprocess.run(
-            [sys.executable, "-c", FETCH],
-            cwd=project,
-            env={**kept, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+
+        def run(script: str) -> dict:
+            command = [sys.executable, "-c", script]
+            done = subprocess.run(
+                command, cwd=project, env={**kept, **settings}, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            return json.loads(done.stdout.splitlines()[-1])
+
+        yield run
+
+
+@pytest.mark.slow
+def test_the_models_of_the_paper_profile_are_planned_and_fetched_from_a_stand_in_of_the_hub(paper):
+    """Tiny stand-ins under the names of the paper's models; the commits are those of the stand-in."""
+    found = paper(FETCH)
     fetched = [name for name, source in found["before"].items() if source == "config/models.yml"]
-    assert sorted(name.partition("@")[0] for name in fetched) == sorted(names)
+    assert sorted(name.partition("@")[0] for name in fetched) == sorted(STAND_INS)
     assert all(found["after"][name] == "cache" for name in fetched)
     assert sorted(found["loaded"]) == sorted(fetched)
-    assert found["items"] == 3
+    assert found["items"] == 240
     assert found["wrong"] == []
+
+
+@pytest.mark.slow
+def test_the_studies_of_the_paper_profile_run_to_their_end_on_stand_ins(paper):
+    """Its models, tasks, templates and pairs, at the sizes of smoke: no section ends in a fault."""
+    found = paper(MEASURE)
+    assert {name: one["crashed"] for name, one in found.items()} == {name: {} for name in found}
+    assert set(found["lora"]["claims"]) >= {"S1", "S2", "S3", "S4"}
+    assert set(found["rank"]["claims"]) == {"L1", "L2"}
+    assert set(found["bridge"]["claims"]) >= {"T4", "B1", "B2", "B3", "B4"}
+    assert found["models"]["rows"] > 0
