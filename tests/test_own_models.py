@@ -11,6 +11,7 @@ import strangers
 
 from lglib import studies
 from lglib.models import loading
+from lglib.report import claims, frames, over_seeds
 from lglib.report.observations import Observations
 from lglib.studies import models
 from lglib.studies.bridge import steered
@@ -18,6 +19,14 @@ from lglib.studies.profiles import ProfileError
 from lglib.tasks import own
 from lglib.tasks.microworld import skills
 from workflow import request
+
+UNSETTLED = {claims.CANNOT, claims.SEEDS, claims.MODELS}
+SMALL = {
+    "models": dict(items=20),
+    "lora": dict(bar=0.9, lost=0.1, back=0.5, shapes=["4-attention"], refresh_pairs=["cipher"]),
+    "rank": {},
+    "bridge": dict(multipliers=[-1.0, 0.0, 1.0], skills=["plural"]),
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +37,43 @@ def made(tmp_path_factory):
 
 
 def measured(study, folder, **changes):
-    """Observations of a study on a folder of the smoke profile."""
+    """Observations of a study on a folder, with the parameters of the smoke profile made smaller."""
     which = dict(names=[str(folder)]) if study == "models" else dict(model=str(folder))
-    parameters = studies.parameters(study, "smoke", **which, items=20, **changes)
+    parameters = studies.parameters(study, "smoke", **which, **{**SMALL[study], **changes})
     found = Observations()
     studies.study(study).measure(parameters, 0, found=found)
     return found
+
+
+def judged(study, found):
+    """What the rules say of one run."""
+    frame = frames.with_left_out(found.frame(), found.left_out)
+    over = over_seeds(frame.assign(model="own", seed=0))
+    across = getattr(studies.study(study), "across_models", None)
+    return claims.judge(
+        study, over_seeds(across(frame.assign(model="own", seed=0))) if across else over, "own"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", strangers.CONFIGS)
+def test_a_strange_model_is_measured_and_nothing_is_reproduced_by_it(made, family):
+    folder = made[family]
+    assert loading.load(str(folder)).tokenizer.padding_side == ("left" if family == "gpt_neox" else "right")
+    for study in ("models", "lora", "rank", "bridge"):
+        found = measured(study, folder)
+        assert not found.crashed, found.crashed
+        assert len(found) > 1
+        assert str(folder.parent) not in json.dumps(found.as_json()), "a folder of this machine is filed"
+        if study in ("lora", "rank", "bridge"):
+            lines = judged(study, found)
+            assert set(lines["verdict"]) <= UNSETTLED, lines[["claim", "what", "verdict"]]
+            assert lines["because"].all()
+            assert set(claims.summary(lines)["verdict"]) <= UNSETTLED
+        if study == "lora":
+            assert set(found.frame()["measure"]) == {"score at the gate"}
+        if study == "bridge":
+            assert not found.left_out
 
 
 def test_a_folder_is_filed_by_its_last_part_in_the_study_of_the_models(made, tmp_path):
@@ -113,3 +153,25 @@ def test_a_pipe_or_a_folder_is_refused_at_once(tmp_path, read):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read(tmp_path / "none.jsonl")
     assert time.monotonic() - started < 1
+
+
+def test_prompts_beyond_the_context_are_cut_or_told(made, tmp_path):
+    path = tmp_path / "long.jsonl"
+    lines = [
+        {"question": f"is it {i}", "passage": " ".join([f"It is {i}."] * 60), "label": i % 2}
+        for i in range(60)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = measured("rank", made["gpt_neox"], data=str(path), tasks=["data", "open"])
+    assert not found.crashed, found.crashed
+
+
+def test_answers_of_several_tokens_are_measured_where_that_can_be(made, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    lines = [{"prompt": f"Number {i}:", "answer": f" it is number {i % 3}"} for i in range(60)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = measured("rank", made["llama"], data=str(path), tasks=["data", "open"])
+    assert not found.crashed, found.crashed
+    assert "data" in set(found.frame()["task"])
+    with pytest.raises(ValueError, match="answer"):
+        refused("bridge", made["llama"], path)
