@@ -147,7 +147,8 @@ def _lora(p: Given, shape: footprint.Shape) -> Work:
 
 def _rank(p: Given, shape: footprint.Shape) -> Work:
     grams = 9 * len(p["tasks"]) * p["examples"] * 6 + 2 * len(p["answer_counts"]) * p["examples"] * 6
-    lines = (p["random_directions"] + 5) * 26 * p["regime_items"] * 2
+    directions = p["random_directions"] + 3 + min(p["block_directions"], shape.layers)
+    lines = directions * 30 * p["regime_items"] * (2 if p["precision"] == "float64" else 1)
     trace = p["probes"] * p["regime_items"] * 8
     search = p["candidates"] * 5 * 2 * p["regime_items"]
     kinds = ("loading", "gradient", "gram", "hessian")

@@ -61,6 +61,13 @@ class Parameters(WithData):
     random_directions: int = parameter(
         4, "random directions along which the linear regime is measured", unit="directions", ge=2, le=1000
     )
+    block_directions: int = parameter(
+        64,
+        "blocks in each of which one direction is measured too, evenly over the depth; all blocks where fewer",
+        unit="directions",
+        ge=1,
+        le=1000,
+    )
     probes: int = parameter(
         24, "random sign vectors behind the trace of the Hessian", unit="vectors", ge=2, le=100_000
     )

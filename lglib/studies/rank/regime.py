@@ -40,10 +40,20 @@ def in_precision(subject: Subject, dtype: str) -> LanguageModel:
     return loading.load(p.model, device=p.device, dtype=dtype, allow_download=p.allow_download)
 
 
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """At most so many of the values, evenly over their order, the last among them.
+
+    >>> spread(range(1, 19), 3)
+    [6, 12, 18]
+    """
+    count = min(most, len(values))
+    return [values[len(values) * (i + 1) // count - 1] for i in range(count)]
+
+
 def names(subject: Subject) -> list[str]:
     """Names of the directions: random ones, the gradient, a LoRA step, a steering step, one in each block."""
     random = [f"random {i}" for i in range(subject.parameters.random_directions)]
-    blocks = sorted({block for block, _ in places(subject)})
+    blocks = spread(sorted({block for block, _ in places(subject)}), subject.parameters.block_directions)
     return [*random, "gradient", "LoRA step", "steering", *(f"block {block}" for block in blocks)]
 
 
