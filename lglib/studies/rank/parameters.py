@@ -63,7 +63,7 @@ class Parameters(WithData):
     )
     block_directions: int = parameter(
         64,
-        "blocks in each of which one direction is measured too, evenly over the depth; all blocks where fewer",
+        "blocks in which a direction is measured too, evenly over the depth; all where fewer",
         unit="directions",
         ge=1,
         le=1000,
