@@ -3,7 +3,7 @@
 Tiny models of five families with random weights, of a few hundred MB, and with `--folder` a model of one's
 own. Each model has a process of its own, whose high-water mark is set back before each work; what the
 libraries took before the model was there is taken off. Linux only. The measured estimate
-(`parameters.memory`) is made from one item, the other (`parameters.footprint`) from the shapes alone.
+(`parameters.memory`) is made from one item, the other (`base.footprint`) from the shapes alone.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from synthetic import rounded
 
 from lglib.activations.pushforward import Pushforward, of_blocks
 from lglib.activations.residual import of_lesson
-from lglib.base import chunks
+from lglib.base import chunks, footprint
 from lglib.models import lora
 from lglib.models.loading import LanguageModel
-from lglib.parameters import footprint, gram, memory
+from lglib.parameters import gram, memory
 from lglib.parameters.space import ParameterSpace
 from lglib.report import provenance
 from lglib.search import lora_candidates

@@ -52,7 +52,6 @@ from matplotlib.ticker import NullFormatter
 
 from lglib import studies
 from lglib.base import seeding
-from lglib.base.checks import NotMeasurable
 from lglib.models import load
 from lglib.parameters import prefix_capture
 from lglib.report import Observations, claims, figures, over_seeds, rows, tables
@@ -84,7 +83,7 @@ there = set(over.loc[~gate, "pair"].dropna()) if "pair" in over else set()
 pair_names = [name for name in parameters.task_pairs if name in there]
 refreshed = [name for name in parameters.refresh_pairs if name in there]
 if not pair_names:
-    raise NotMeasurable(f"{filed}: no pair was learned, lost and recovered, see above")
+    raise studies.NotMeasurable(f"{filed}: no pair was learned, lost and recovered, see above")
 pair = pair if pair in there else pair_names[0]  # of the live case
 bases_shown = ["prefix", "other order", "never learned"]
 basis_rest = ["still to come", *lora.STATIC, "local", "sign", "Krylov", "random"]

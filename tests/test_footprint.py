@@ -6,8 +6,9 @@ import pytest
 import tiny
 import torch
 
+from lglib.base import footprint
 from lglib.base.chunks import peak
-from lglib.parameters import footprint, gram
+from lglib.parameters import gram
 from lglib.parameters.per_example import per_example_gradients
 from lglib.parameters.space import ParameterSpace
 from lglib.tasks import data, supervised

@@ -16,7 +16,7 @@ from hub import Hub
 from mini import drive
 
 from lglib import studies
-from lglib.parameters import footprint
+from lglib.base import footprint
 from workflow import effort, facts, forecast, plan, request
 
 GPT2 = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lglib.parameters import footprint
+from lglib.base import footprint
 
 GB = 1e9
 SHORT, LONG, STORY = 64, 400, 96  # tokens of an item of the micro-world, of BoolQ, of a pair of lora

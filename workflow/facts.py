@@ -75,8 +75,8 @@ def snapshot(name: str, commit: str, kind: str = "models") -> Path | None:
 
 
 def _local(model: str, folder: Path, source: str, revision: str = "") -> Facts:
+    from lglib.base import footprint
     from lglib.models import weights
-    from lglib.parameters import footprint
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def _local(model: str, folder: Path, source: str, revision: str = "") -> Facts:
 
 
 def _listed(model: str, root: Path, missing: str = "") -> Facts:
-    from lglib.parameters import footprint
+    from lglib.base import footprint
 
     name, _, commit = model.partition("@")
     known = yaml.safe_load((root / "config" / "models.yml").read_text(encoding="utf-8")) or {}

@@ -10,6 +10,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lglib.base.checks import NotMeasurable
 from lglib.report import provenance
 from lglib.studies import naming, profiles
 from lglib.studies.base import Parameters
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 NAMES = provenance.STUDIES  # in the order of the book
 
-__all__ = ["NAMES", "Parameters", "ProfileError", "filed", "observed", "parameters", "plan", "study"]
+__all__ = ["NAMES", "NotMeasurable", "Parameters", "ProfileError"]
+__all__ += ["filed", "observed", "parameters", "plan", "study"]
 
 
 def study(name: str) -> ModuleType:
