@@ -83,7 +83,9 @@ there = set(over.loc[~gate, "pair"].dropna()) if "pair" in over else set()
 pair_names = [name for name in parameters.task_pairs if name in there]
 refreshed = [name for name in parameters.refresh_pairs if name in there]
 if not pair_names:
-    raise studies.NotMeasurable(f"{filed}: no pair was learned, lost and recovered, see above")
+    raise studies.NotMeasurable(
+        f"{filed}: no pair was learned, lost and recovered, see above"
+    )
 pair = pair if pair in there else pair_names[0]  # of the live case
 bases_shown = ["prefix", "other order", "never learned"]
 basis_rest = ["still to come", *lora.STATIC, "local", "sign", "Krylov", "random"]
