@@ -1,4 +1,4 @@
-"""Chapters 4 and 5 where a section was left out, or the live case cannot be measured: said in a line, and on."""
+"""Chapters 4 and 5 where a section was left out, or the live case cannot be measured: a line says so."""
 
 import ast
 import importlib
@@ -22,19 +22,16 @@ STEPS = {  # of the live case: all others need one of these
     "rank": ("gram_memory", "item_sets", "answer_pool", "regimes", "curvature"),
     "bridge": ("in_float64", "random_shifts", "by_gradient"),
 }
-RANKS = [
-    f"{name}{end}"
-    for name in ("participation ratio", "stable rank", "rank at 90 %")
-    for end in ("", " / control")
-]
-GRADIENTS = [
-    *RANKS,
-    "growth exponent",
-    "rank of the first items",
-    "participation ratio at a place",
-    "answered surely",
-]
+RANKS = ("participation ratio", "stable rank", "rank at 90 %")
+GRADIENTS = [*RANKS, *(f"{name} / control" for name in RANKS), "growth exponent", "answered surely"]
+GRADIENTS += ["rank of the first items", "participation ratio at a place"]
+SKETCHES = ["participation ratio before sketching", "sketched participation ratio"]
+SKETCHES += ["error of sketched inner products / law"]
 DECADES, CROSSING = "decades of linear regime", "error of the predicted crossing"
+CROSSINGS = ["log10 crossing / |theta|", "log10 crossing in tensor units"]
+CROSSINGS += [CROSSING, f"{CROSSING} less that of another's"]
+TRACE = ["trace of the Hessian", "curvature along the gradient"]
+TRACE += ["error of the crossing predicted by the trace"]
 PAIR = "gain of the best antithetic pair"
 SECTIONS = {  # what a study files in a section; an empty cell is None
     "rank": {
@@ -43,20 +40,11 @@ SECTIONS = {  # what a study files in a section; an empty cell is None
         "gradients: yes-no, shuffled labels": dict(task=["yes-no"], state=["shuffled labels"]),
         "answers": dict(measure=["participation ratio by answers"]),
         "2 answers, untrained": dict(answers=[2], state=["untrained"]),
-        "sketches": dict(
-            measure=["participation ratio before sketching", "sketched participation ratio"]
-            + ["error of sketched inner products / law"]
-        ),
+        "sketches": dict(measure=SKETCHES),
         "width": dict(measure=["participation ratio by width"]),
         "linear regime": dict(measure=[DECADES, f"{DECADES} in |theta|"]),
-        "crossings": dict(
-            measure=[CROSSING, f"{CROSSING} less that of another's"]
-            + ["log10 crossing / |theta|", "log10 crossing in tensor units"]
-        ),
-        "trace of the Hessian": dict(
-            measure=["trace of the Hessian", "curvature along the gradient"]
-            + ["error of the crossing predicted by the trace"]
-        ),
+        "crossings": dict(measure=CROSSINGS),
+        "trace of the Hessian": dict(measure=TRACE),
         "steps": dict(measure=["effective dimension", "gain", "held out / selected", "gain / Theorem 1"]),
         "sigma*": dict(measure=["gain at sigma* / largest gain over the steps"]),
         "noise": dict(measure=["spread of gains / law", PAIR, f"{PAIR} / law"]),
@@ -72,7 +60,7 @@ SECTIONS = {  # what a study files in a section; an empty cell is None
         "imitation": dict(claim=["T4"], edit=["LoRA", "biases"]),
         "imitation by LoRA, 1 places, depth 0.75": dict(edit=["LoRA"], places=[1], depth=[0.75]),
     },
-}  # fmt: skip
+}
 
 
 def of(frame, wanted):
