@@ -42,11 +42,11 @@ from IPython.display import display
 
 from lglib import studies
 from lglib.base import seeding
-from lglib.base.checks import NotMeasurable
 from lglib.geometry import spectra
 from lglib.parameters import sketches
 from lglib.report import Observations, claims, figures, over_seeds, provenance, rows
 from lglib.report import tables
+from lglib.report.tables import if_measured, needs, tell_left_out
 from lglib.studies import rank
 from lglib.theory import laws
 
@@ -66,17 +66,7 @@ over = over_seeds(observed.frame)  # means over seeds, with intervals
 models = list(over["model"].unique())
 shown = studies.filed(model) if studies.filed(model) in models else models[0]
 mine = rows(over, model=shown)
-LEFT_OUT = "not measured: the reason stands with what was left out, above"
-
-
-def there(frame, **wanted):
-    """Whether a table has such rows: what could not be measured on a model has none."""
-    try:
-        return len(rows(frame, **wanted)) > 0
-    except KeyError:
-        return False
-
-
+tasks = list(parameters.asked)
 print(observed)
 print(f"where one model is shown, it is {shown}")
 
@@ -109,7 +99,8 @@ print(f"where one model is shown, it is {shown}")
 # %%
 one = rank.load(parameters, seed)  # the model, and its untrained twin
 print(f"{model}: d = {one.space.d:,} weights")
-print(rank.gram_memory(one))
+with if_measured("memory"):
+    print(rank.gram_memory(one))
 
 # %% [markdown]
 # (llm-rank)=
@@ -120,10 +111,14 @@ print(rank.gram_memory(one))
 # **What we do.** Three sets of $n$ items of each task; live, of two tasks on the trained model. The trained model; its *untrained twin*, the same network with new random weights; and the trained model with *shuffled labels*, where each item has the answer of another. Beside each stands the control of equal lengths.
 
 # %%
-sets = {task: rank.item_sets(one, task) for task in live_tasks}
-print(sets[live_tasks[0]][0][0].prompt, sets[live_tasks[0]][0][0].answer)
-grams = {task: [rank.grams(one, "trained", s) for s in sets[task]] for task in sets}
-for task in sets:
+grams = {}
+for task in live_tasks:
+    with if_measured(f"gradients of {task}"):
+        sets = rank.item_sets(one, task)
+        if task == live_tasks[0]:
+            print(sets[0][0].prompt, sets[0][0].answer)
+        grams[task] = [rank.grams(one, "trained", items) for items in sets]
+for task in grams:
     for view in ("raw", "unit norm"):
         own, null = rank.with_control(one, grams[task], view)["participation ratio"]
         numbers = f"{np.mean(own):.3g}, random directions {np.mean(null):.3g}"
@@ -132,42 +127,46 @@ for task in sets:
 # %% [markdown]
 # Over seeds, for all tasks, states and views; behind the slash stands the control.
 
+
 # %% tags=["hide-input"]
-by_rank = {}
-for name in ("participation ratio", "rank at 90 %"):
+def beside_control(name):
+    """A rank by task, view and state, each with its control."""
     table = rows(mine, measure=name, view=["raw", "centred", "unit norm"])
     text = [f"{tables.in_words(r)} / {r['null']:.3g}" for r in table.to_dict("records")]
-    table = table.assign(text=text).pivot_table(
-        index=["task", "view"],
-        columns="state",
-        values="text",
-        aggfunc="first",
-        sort=False,
-    )
-    by_rank[name] = tables.show(table.reset_index(), ["task", "view", *table.columns])
-print(f"{shown}: participation ratio / that of random directions of equal lengths")
-by_rank["participation ratio"]
+    cells = dict(columns="state", values="text", aggfunc="first", sort=False)
+    table = table.assign(text=text).pivot_table(index=["task", "view"], **cells)
+    print(f"{shown}: {name} / that of random directions of equal lengths")
+    display(tables.show(table.reset_index(), ["task", "view", *table.columns]))
+
+
+tell_left_out(mine, "gradients")
+with if_measured("participation ratio"):
+    beside_control("participation ratio")
 
 # %% tags=["hide-input"]
-print(f"{shown}: rank at 90 % / that of random directions of equal lengths")
-by_rank["rank at 90 %"]
+tell_left_out(mine, "gradients")
+with if_measured("rank at 90 %"):
+    beside_control("rank at 90 %")
 
 # %% tags=["hide-input"]
-sure = rows(mine, claim="context", measure="answered surely")
-print("share of items that the trained model answers with probability above 0.999")
-tables.show(sure, {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"})
+tell_left_out(mine, "gradients")
+with if_measured("answered surely"):
+    sure = rows(mine, claim="context", measure="answered surely")
+    print("share of items that the trained model answers with probability above 0.999")
+    heads = {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"}
+    display(tables.show(sure, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rank", "caption": "Participation ratio of per-example gradients divided by that of random directions of the same lengths (grey: 1, no structure). Raw gradients above, unit norm below. Yes-no questions span a few directions in every state of the model, untrained too; open questions do not."}, "image": {"alt": "Two dot plots with the tasks as rungs and three states of the model as colours, logarithmic axis."}}
+tell_left_out(mine, "gradients")
 figure, axes = figures.panels(2, height=2.6)
 for panel, view in zip(axes, ("raw", "unit norm"), strict=True):
-    series = {}
+    series, ratio = {}, "participation ratio / control"
     for state in rank.STATES:
-        found = rows(
-            mine, measure="participation ratio / control", view=view, state=state
-        ).set_index("task")
-        spans = found.loc[list(parameters.tasks), ["value", "low", "high"]]
-        series[state] = spans.clip(lower=1e-3).to_numpy()
-    figures.ladder(panel, parameters.tasks, series)
+        with if_measured(f"{ratio}, {view}, {state}"):
+            found = rows(mine, measure=ratio, view=view, state=state).set_index("task")
+            spans = found.reindex(tasks)[["value", "low", "high"]]
+            series[state] = spans.clip(lower=1e-3).to_numpy()
+    figures.ladder(panel, tasks, series)
     panel.axvline(1, color=figures.NULL, label="control", zorder=0)
     panel.set(xscale="log", title=view, xlim=(0.01, 2))
 axes[1].set_xlabel("participation ratio / control")
@@ -189,7 +188,7 @@ figures.legend_below(axes[1])
 # If the gradients of a task lay in $k$ directions, more items would not find more. So take the first $2, 4, 8, \dots$ items of a set.
 
 # %%
-for task in live_tasks:
+for task in grams:
     curves = rank.growth(grams[task][0])
     for name, curve in curves.items():
         print(
@@ -198,27 +197,28 @@ for task in live_tasks:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-growth", "caption": "Participation ratio at unit norm against the number n of gradients, trained above, untrained below; bands: 95 %. Grey: random directions, rank n. By this measure yes-no questions reach their rank within some sixteen items; the curve of open questions has not ended at the largest n."}, "image": {"alt": "Two panels of rising curves on logarithmic axes; one stays flat, others keep rising below the grey diagonal."}}
 figure, axes = figures.panels(2, height=2.8)
-grown = rows(mine, measure="rank of the first items", rank="participation ratio")
+grown = dict(measure="rank of the first items", rank="participation ratio")
 for panel, state in zip(axes, ("trained", "untrained"), strict=True):
-    for i, task in enumerate(parameters.tasks):
-        found = rows(grown, state=state, task=task)
-        colour = figures.PALETTE[i]
-        panel.plot(found["items"], found["value"], "o-", ms=4, color=colour, label=task)
-        panel.fill_between(
-            found["items"], found["low"], found["high"], color=colour, alpha=0.2
-        )
-    panel.plot(
-        found["items"], found["null"], color=figures.NULL, label="random", zorder=0
-    )
+    for i, task in enumerate(tasks):
+        with if_measured(f"rank of the first items, {task}, {state}"):
+            found = rows(mine, **grown, state=state, task=task)
+            n, colour = found["items"], figures.PALETTE[i]
+            panel.plot(n, found["value"], "o-", ms=4, color=colour, label=task)
+            panel.fill_between(n, found["low"], found["high"], color=colour, alpha=0.2)
+    counts = [2, parameters.examples]
+    panel.plot(counts, counts, color=figures.NULL, label="random", zorder=0)
     panel.set(xscale="log", yscale="log", title=state, ylabel="participation ratio")
 axes[1].set_xlabel("gradients n")
 figures.legend_below(axes[1], columns=3)
 
 # %% tags=["hide-input"]
-slopes = rows(mine, measure="growth exponent")
-slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
-print(f"{shown}: growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)")
-tables.wide(slopes, "task", "of")
+tell_left_out(mine, "gradients")
+with if_measured("growth exponent"):
+    slopes = rows(mine, measure="growth exponent")
+    slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
+    told = "growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)"
+    print(f"{shown}: {told}")
+    display(tables.wide(slopes, "task", "of"))
 
 # %% [markdown]
 # The participation ratio of yes-no questions is flat from about sixteen items on, that of counting nearly so: *this* rank does not grow. That of open questions rises with an exponent of about $0.6$, where random directions have $1$, and a number quoted for them is a statement about $n$. Sorting lies between.
@@ -230,14 +230,19 @@ tables.wide(slopes, "task", "of")
 # $G$ is a sum over matrices, so each layer and each kind of matrix has a rank of its own.
 
 # %% tags=["hide-input"]
-print(f"{shown}, trained, {parameters.tasks[0]}: participation ratio at unit norm")
-print(f"null: {parameters.examples}, random directions")
-place = rows(mine, measure="participation ratio at a place")
-tables.wide(rows(place, task=parameters.tasks[0]), "matrix", "block")
+at_a_place = "participation ratio at a place"
+with if_measured(f"{at_a_place}, {tasks[0]}"):
+    place = rows(mine, measure=at_a_place, task=tasks[0])
+    print(f"{shown}, trained, {tasks[0]}: participation ratio at unit norm")
+    print(f"null: {parameters.examples}, random directions")
+    display(tables.wide(place, "matrix", "block"))
 
 # %% tags=["hide-input"]
-print(f"the same for {parameters.tasks[1]}")
-tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
+for task in tasks[1:2]:
+    with if_measured(f"{at_a_place}, {task}"):
+        place = rows(mine, measure=at_a_place, task=task)
+        print(f"the same for {task}")
+        display(tables.wide(place, "matrix", "block"))
 
 # %% [markdown]
 # For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-four to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
@@ -250,22 +255,25 @@ tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
 # This can be tested by an intervention: open questions, of which we keep those whose answer is among the $m$ most common ones.
 
 # %%
-pool = rank.answer_pool(one)
-few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
-print(sorted({item.answer for item in few}))
-answered = rank.grams(one, "trained", few)
-found = rank.effective_ranks(spectra.unit(answered.total))
-print(f"participation ratio {found['participation ratio']:.3g} of {len(few)}")
+pool = None
+with if_measured("few answers"):
+    pool = rank.answer_pool(one)
+    few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
+    print(sorted({item.answer for item in few}))
+    answered = rank.grams(one, "trained", few)
+    found = rank.effective_ranks(spectra.unit(answered.total))
+    print(f"participation ratio {found['participation ratio']:.3g} of {len(few)}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising rows of dots, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
 figure, (axes,) = figures.panels(1, height=3.2)
+tell_left_out(mine, "answers")
+by_answers = "participation ratio by answers"
 for i, state in enumerate(("trained", "untrained")):
-    found = rows(mine, measure="participation ratio by answers", state=state)
-    x, bars = (
-        found["answers"] * (1 + 0.04 * i),
-        found[["value", "low", "high"]].to_numpy().T,
-    )
-    figures.points(axes, x, *bars, label=state, color=figures.PALETTE[i])
+    with if_measured(f"{by_answers}, {state}"):
+        found = rows(mine, measure=by_answers, state=state)
+        x = found["answers"] * (1 + 0.04 * i)
+        bars = found[["value", "low", "high"]].to_numpy().T
+        figures.points(axes, x, *bars, label=state, color=figures.PALETTE[i])
 counts = list(parameters.answer_counts)
 axes.plot(counts, counts, color=figures.NULL, label="number of answers", zorder=0)
 axes.set(
@@ -276,12 +284,13 @@ axes.minorticks_off()
 figures.legend_below(axes)
 
 # %% tags=["hide-input"]
-found = rows(over, measure="participation ratio by answers")
-found = found.assign(run=found["model"] + ", " + found["state"])
-print(
-    f"participation ratio by number of different answers (null: {parameters.examples})"
-)
-tables.wide(found, "run", "answers")
+tell_left_out(over, "answers")
+with if_measured(by_answers):
+    found = rows(over, measure=by_answers)
+    found = found.assign(run=found["model"] + ", " + found["state"])
+    told = "participation ratio by number of different answers"
+    print(f"{told} (null: {parameters.examples})")
+    display(tables.wide(found, "run", "answers"))
 
 # %% [markdown]
 # **What we see** on micro-gpt2. The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
@@ -319,28 +328,30 @@ tables.wide(found, "run", "answers")
 # So a sketch is unbiased for inner products and *biased for ranks*: it can never show more than $m$. And a random control that is sketched too has this bias most of all, since its $r=n$ is the largest.
 
 # %% tags=["hide-input"]
-seen = rows(mine, measure="sketched participation ratio")
-error = rows(mine, measure="error of sketched inner products / law")
-seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
-print(f"{shown}, unit norm; error: root mean square over pairs, 1 if the law holds")
 heads = {"sketch": "sketch", "m": "m", tables.VALUE: "participation ratio [95 %] (n)"}
 heads |= {"predicted": "law", "null": "sketched control", "error": "error / its law"}
-tables.show(seen, heads)
+with if_measured("sketches"):
+    seen = rows(mine, measure="sketched participation ratio")
+    error = rows(mine, measure="error of sketched inner products / law")
+    seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
+    print(f"{shown}, unit norm; error: root mean square over pairs, 1 if the law holds")
+    display(tables.show(seen, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-sketch", "caption": "What a sketch of dimension m shows of a rank. Dots: measured; black: the law; dashed: the exact participation ratio; grey: what random directions of full rank n show through the same sketch. A small sketch makes everything look low-rank, the control first of all."}, "image": {"alt": "Rising curve of participation ratio against sketch dimension, below the exact value; the grey curve of the control rises with it."}}
 figure, (axes,) = figures.panels(1, height=3.2)
-exact = rows(mine, measure="participation ratio before sketching")["value"].item()
 fine = np.geomspace(parameters.sketch_sizes[0], parameters.sketch_sizes[-1], 50)
-for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
-    x, bars = found["m"] * (1 + 0.06 * i), found[["value", "low", "high"]].to_numpy().T
-    figures.points(axes, x, *bars, label=name, color=figures.PALETTE[i])
-law = {
-    r: [sketches.participation_ratio(r, m) for m in fine]
-    for r in (exact, float(parameters.examples))
-}
-figures.law(axes, fine, law[exact], "law")
-axes.plot(fine, law[float(parameters.examples)], color=figures.NULL, label="control")
-axes.axhline(exact, ls="--", lw=1, color="black", label="exact")
+full = [sketches.participation_ratio(float(parameters.examples), m) for m in fine]
+with if_measured("sketches"):
+    exact = rows(mine, measure="participation ratio before sketching")["value"].item()
+    seen = rows(mine, measure="sketched participation ratio")
+    for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
+        bars = found[["value", "low", "high"]].to_numpy().T
+        look = dict(label=name, color=figures.PALETTE[i])
+        figures.points(axes, found["m"] * (1 + 0.06 * i), *bars, **look)
+    law = [sketches.participation_ratio(exact, m) for m in fine]
+    figures.law(axes, fine, law, "law")
+    axes.axhline(exact, ls="--", lw=1, color="black", label="exact")
+axes.plot(fine, full, color=figures.NULL, label="control")
 axes.set(
     xscale="log",
     yscale="log",
@@ -362,11 +373,12 @@ figures.legend_below(axes)
 # **Across sizes.** The shipped models have one size. What size alone does can be seen on untrained networks of GPT-2's shapes, whose gradients know nothing.
 
 # %% tags=["hide-input"]
-print(
-    f"untrained networks, with the tokens of {shown}: participation ratio at unit norm"
-)
-print(f"null: {parameters.examples}")
-tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
+told = f"untrained networks, with the tokens of {shown}: participation ratio"
+tell_left_out(mine, "width")
+with if_measured("participation ratio by width"):
+    wide = rows(mine, measure="participation ratio by width")
+    print(f"{told} at unit norm\nnull: {parameters.examples}")
+    display(tables.wide(wide, "width", "task"))
 
 # %% [markdown]
 # **What we see** on micro-gpt2. Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
@@ -405,76 +417,91 @@ tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
 
 # %%
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
-lines = rank.regimes(one, SHOWN)  # in double precision
-for name in SHOWN:
-    end, law = lines.in_tensor_units(name), lines.predicted(name) / lines.unit[name]
-    share = lines.unit[name] / lines.length
-    print(f"{name}: F1 and F2 cross at {end:.2g}; by one Hessian product {law:.2g}")
-    print(f"  (one unit of its length is {share:.2f} |theta|)")
+lines = None
+with if_measured("linear regime"):
+    lines = rank.regimes(one, SHOWN)  # in double precision
+    for name in SHOWN:
+        end, law = lines.in_tensor_units(name), lines.predicted(name) / lines.unit[name]
+        share = lines.unit[name] / lines.length
+        print(f"{name}: F1 and F2 cross at {end:.2g}; by one Hessian product {law:.2g}")
+        print(f"  (one unit of its length is {share:.2f} |theta|)")
 
 # %% tags=["hide-input"]
-bent = rank.curvature(one)  # slope, trace and curvature along the gradient
-print(f"|g| = {bent.slope:.3f}, tr H = {bent.trace:.0f}, along g {bent.along:.1f}")
-table = []
-for name in SHOWN:
-    regime, length = lines.regimes[name], lines.unit[name]
-    by_trace = 2 * abs(regime.slope) * one.space.d / abs(bent.trace.estimate)
-    table.append(
-        {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
-    )
-    table[-1] |= {
-        "crossing": regime.crossing / length,
-        "from u.Hu": lines.predicted(name) / length,
-    }
-    table[-1] |= {"from tr H": by_trace / length if name == "random 0" else None}
-    table[-1] |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
-tables.show(pd.DataFrame(table), list(table[0]))
+bent, table = None, []
+with if_measured("curvature"):
+    bent = rank.curvature(one)  # slope, trace and curvature along the gradient
+    print(f"|g| = {bent.slope:.3f}, tr H = {bent.trace:.0f}, along g {bent.along:.1f}")
+with if_measured("where the linear regime ends"):
+    needs(lines, bent)
+    for name in SHOWN:
+        regime, length = lines.regimes[name], lines.unit[name]
+        by_trace = 2 * abs(regime.slope) * one.space.d / abs(bent.trace.estimate)
+        row = {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
+        row |= {"crossing": regime.crossing / length}
+        row |= {"from u.Hu": lines.predicted(name) / length}
+        row |= {"from tr H": by_trace / length if name == "random 0" else None}
+        row |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
+        table.append(row)
+    display(tables.show(pd.DataFrame(table), list(table[0])))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, each tensor in its own size, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 figure, axes = figures.panels(len(SHOWN), height=2.5)
-for panel, name in zip(axes, SHOWN, strict=True):
-    regime, s = lines.regimes[name], lines.regimes[name].scales
-    for i, (label, part) in enumerate({"|F1|": regime.f1, "|F2|": regime.f2}.items()):
-        colour = figures.PALETTE[i]
-        figures.points(panel, rank.SCALES, np.abs(part), color=colour, label=label)
-    figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
-    bend = np.abs(s**2 * lines.curvature[name] / 2)
-    figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
-    panel.axvline(lines.in_tensor_units(name), color="black", lw=1, ls=":")
-    panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
 axes[-1].set_xlabel("length of the step, each tensor in its own size")
-figures.legend_below(axes[-1])
+for panel, name in zip(axes, SHOWN, strict=True):
+    panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
+with if_measured("F1 and F2"):
+    needs(lines)
+    for panel, name in zip(axes, SHOWN, strict=True):
+        regime, s = lines.regimes[name], lines.regimes[name].scales
+        for i, (label, part) in enumerate((("|F1|", regime.f1), ("|F2|", regime.f2))):
+            look = dict(label=label, color=figures.PALETTE[i])
+            figures.points(panel, rank.SCALES, np.abs(part), **look)
+        figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
+        bend = np.abs(s**2 * lines.curvature[name] / 2)
+        figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
+        panel.axvline(lines.in_tensor_units(name), color="black", lw=1, ls=":")
+    figures.legend_below(axes[-1])
 
 # %% [markdown]
 # Over seeds, with more directions (several random ones, and one inside of each block):
 
 # %% tags=["hide-input"]
-print("decades of linear regime (null: 0, no linear regime in the range)")
-decades = rows(over, measure="decades of linear regime")
-display(tables.wide(decades, "direction", "model"))
-print("the same with steps measured in |theta|, random directions and the gradient")
-plain = rows(over, measure="decades of linear regime in |theta|")
-tables.wide(plain[plain["direction"].isin(SHOWN)], "direction", "model")
+with if_measured("decades of linear regime"):
+    decades = rows(over, measure="decades of linear regime")
+    plain = rows(over, measure="decades of linear regime in |theta|")
+    print("decades of linear regime (null: 0, no linear regime in the range)")
+    display(tables.wide(decades, "direction", "model"))
+    print("the same with steps measured in |theta|, random directions and the gradient")
+    plain = plain[plain["direction"].isin(SHOWN)]
+    display(tables.wide(plain, "direction", "model"))
 
 # %% tags=["hide-input"]
-ends = rows(over, claim="L2", unit="decades", direction=None)
-print("the end of the linear regime along random directions, in decades")
 heads = {"model": "model", "measure": "measured", tables.VALUE: "decades [95 %] (n)"}
-tables.show(ends, heads | {"null": "null", "null_means": "which is"})
+heads |= {"null": "null", "null_means": "which is"}
+names = ["log10 crossing / |theta|", "log10 crossing in tensor units"]
+names += ["error of the predicted crossing"]
+names += ["error of the predicted crossing less that of another's"]
+names += ["error of the crossing predicted by the trace"]
+with if_measured("the end of the linear regime"):
+    ends = tables.of_measures(over, names)
+    print("the end of the linear regime along random directions, in decades")
+    display(tables.show(ends, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the weights' size drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
 figure, axes = figures.panels(2, height=2.8)
 names = ("random 0", "gradient")
-curves = {"float64": lines.regimes}
-for kind in ("float32", "bfloat16"):
-    curves[kind] = rank.in_rounded(one, lines, kind, names)
+curves = {}
+with if_measured("F1 and F2 in three precisions"):
+    needs(lines)
+    curves = {"float64": lines.regimes}
+    for kind in ("float32", "bfloat16"):
+        curves[kind] = rank.in_rounded(one, lines, kind, names)
 for panel, name in zip(axes, names, strict=True):
     for i, (kind, found) in enumerate(curves.items()):
         ratio = found[name].ratio
         ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, np.nan)
-        panel.plot(
-            rank.SCALES, ratio, "o-", ms=4, lw=1, color=figures.PALETTE[i], label=kind
-        )
+        look = dict(ms=4, lw=1, color=figures.PALETTE[i], label=kind)
+        panel.plot(rank.SCALES, ratio, "o-", **look)
     figures.null_line(panel, 1, "crossing")
     panel.set(xscale="log", yscale="log", title=name, ylabel="|F2 / F1|")
 axes[1].set_xlabel("length of the step, each tensor in its own size")
@@ -501,14 +528,10 @@ figures.legend_below(axes[1])
 # with $\kappa=a\cdot Ha/\lVert a\rVert^2$ and $q_N$ the second moment of that largest value. All of it can be measured *before* the search: $\lVert a\rVert$ by one gradient, $\kappa$ by one Hessian product, and the trace by Hutchinson's estimator {cite}`hutchinson1990stochastic`, the mean of $z\cdot Hz$ over random signs $z$. Does the step that they name turn out to be the right one on a language model, over all of its weights?
 
 # %%
-try:
+star, found_steps = None, []
+with if_measured("sigma*, and the search at multiples of it"):
+    needs(lines, bent)
     star = rank.predicted_step(one, bent)
-except (
-    NotMeasurable
-) as why:  # no sigma* at these weights, so no search at multiples of it
-    star, found_steps = None, []
-    print(why)
-else:
     share = star.sigma * one.space.d**0.5 / lines.length
     print(f"sigma* = {star.sigma:.2e}, a step of {share:.3f} |theta|")
     tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
@@ -523,8 +546,8 @@ for step in found_steps:
 # Over seeds, in units of the best gain that the law promises for the seed:
 
 # %% tags=["hide-input"]
-searched = there(observed.frame, model=shown, measure="gain")
-if searched:
+gains = None
+with if_measured("gain"):
     gains = rows(observed.frame, model=shown, measure="gain")
     own = rows(gains, questions="selected", multiple=1.0).set_index("seed")
     scale = gains["seed"].map(own["predicted"])
@@ -536,16 +559,15 @@ if searched:
     told = "gain / best gain of the law; null: 0; law: with curvature, or first order"
     print(f"{shown}: {told}")
     display(tables.show(gains, heads))
-else:
-    print(f"{shown}: {LEFT_OUT}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
-measured = gains.groupby("questions", sort=False) if searched else []
-for i, (name, found) in enumerate(measured):
-    bars = found[["value", "low", "high"]].to_numpy().T
-    look = dict(label=name, color=figures.PALETTE[i])
-    figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
+with if_measured("gain"):
+    needs(gains)
+    for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
+        bars = found[["value", "low", "high"]].to_numpy().T
+        look = dict(label=name, color=figures.PALETTE[i])
+        figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
 fine = np.geomspace(0.1, 10, 100)  # the multiples that are tried
 figures.law(axes, fine, 2 * fine - fine**2, "curvature law")
 figures.law(axes, fine, 2 * fine, "Theorem 1", ls="--")
@@ -565,14 +587,12 @@ names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
 names += ["gain of the best antithetic pair / law"]
 heads = {"measure": "measured", "at": "at, or noise", "model": "model"}
 heads |= {tables.VALUE: "value [95 %] (n)", "null": "null", "null_means": "which is"}
-if names := [name for name in names if there(over, measure=name)]:
-    found = rows(over, measure=names)
+with if_measured("the search"):
+    found = tables.of_measures(over, names)
     found = found.reindex(columns=[*{**dict.fromkeys(over), "noise": 0, "multiple": 0}])
     at = found["multiple"].astype(str) + " sigma*"
     found = found.assign(at=found["noise"].fillna(at).replace("nan sigma*", ""))
     display(tables.show(found, heads))
-else:
-    print(LEFT_OUT)
 
 # %% [markdown]
 # **What we see** on micro-gpt2. *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
@@ -592,16 +612,20 @@ else:
 
 # %%
 live = Observations()
-for task in live_tasks:
+for task in grams:
     rank.file_ranks(live, one, task, "trained", grams[task])
     rank.file_growth(live, task, "trained", grams[task])
-rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
-rank.file_decades(live, lines)
+if pool is not None:
+    rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
+if lines is not None:
+    rank.file_decades(live, lines)
 if star is not None:
     rank.file_steps(live, one, star, found_steps)
 
 # %%
-print(live.beside(observed.frame, model=shown, seed=seed))
+with if_measured("the live case"):
+    needs(live if len(live) else None)
+    print(live.beside(observed.frame, model=shown, seed=seed))
 
 # %% [markdown]
 # (across-seeds-llm)=
@@ -610,38 +634,44 @@ print(live.beside(observed.frame, model=shown, seed=seed))
 # The same was measured on the other small models.
 
 # %% tags=["hide-input"]
-found = rows(over, claim="L1", measure="participation ratio", view="unit norm")
-found = found.assign(run=found["model"] + ", " + found["task"])
-print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
-tables.wide(found, "run", "state")
+at_unit_norm = dict(claim="L1", measure="participation ratio", view="unit norm")
+tell_left_out(over, "gradients")
+with if_measured("participation ratio at unit norm"):
+    found = rows(over, **at_unit_norm)
+    found = found.assign(run=found["model"] + ", " + found["task"])
+    print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
+    display(tables.wide(found, "run", "state"))
 
 # %% tags=["hide-input"]
-share = rows(over, measure="participation ratio / control", view="raw", state="trained")
-slope = rows(over, measure="growth exponent", state="trained")
-table = pd.concat(
-    [share.assign(what="raw / control"), slope.assign(what="growth, " + slope["rank"])]
-)
-table = table.assign(run=table["model"] + ", " + table["task"])
-print("trained; raw / control: participation ratio, null 1; growth exponents: null 1")
-tables.wide(table, "run", "what")
+tell_left_out(over, "gradients")
+with if_measured("raw / control, and growth"):
+    share = rows(over, measure=ratio, view="raw", state="trained")
+    slope = rows(over, measure="growth exponent", state="trained")
+    slope = slope.assign(what="growth, " + slope["rank"])
+    table = pd.concat([share.assign(what="raw / control"), slope])
+    table = table.assign(run=table["model"] + ", " + table["task"])
+    told = "raw / control: participation ratio, null 1; growth exponents: null 1"
+    print(f"trained; {told}")
+    display(tables.wide(table, "run", "what"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-models", "caption": "Participation ratio at unit norm over seeds, trained (filled) and untrained (open), for three models and four tasks; grey: random directions. Trained, the order of the tasks is the same in every model; untrained it is not: in OLMo2 yes-no questions then lie above counting and sorting."}, "image": {"alt": "Dot plot with the tasks as rungs, one colour a model, filled and open symbols."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-rungs = np.arange(len(parameters.tasks))[::-1]
-for i, name in enumerate(models):
-    for state, fill in (("trained", None), ("untrained", "none")):
-        spans = rows(found, model=name, state=state).set_index("task")
-        spans = spans.loc[list(parameters.tasks), ["value", "low", "high"]].clip(
-            lower=1
-        )
+tell_left_out(over, "gradients")
+rungs = np.arange(len(tasks))[::-1]
+states = {"trained": None, "untrained": "none"}
+for i, (name, state) in enumerate((name, state) for name in models for state in states):
+    with if_measured(f"participation ratio at unit norm, {name}, {state}"):
+        found = rows(over, **at_unit_norm, model=name, state=state).set_index("task")
+        spans = found.reindex(tasks)[["value", "low", "high"]].clip(lower=1)
         value, low, high = spans.to_numpy().T
-        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{name}, {state}")
-        bars = np.abs([value - low, high - value])
-        axes.errorbar(
-            value, rungs + 0.2 - 0.2 * i, xerr=bars, **{**figures.DOTS, **look}
-        )
-axes.axvline(found["null"].mean(), color=figures.NULL, label="random", zorder=0)
-axes.set_yticks(rungs, parameters.tasks)
+        look = dict(color=figures.PALETTE[i // 2], mfc=states[state])
+        look |= dict(xerr=np.abs([value - low, high - value]))
+        at, label = rungs + 0.2 - 0.2 * (i // 2), f"{name}, {state}"
+        axes.errorbar(value, at, label=label, **{**figures.DOTS, **look})
+with if_measured("the control of equal lengths"):
+    null = rows(over, **at_unit_norm)["null"].mean()
+    axes.axvline(null, color=figures.NULL, label="random", zorder=0)
+axes.set_yticks(rungs, tasks)
 axes.set(
     xscale="log", xlabel="participation ratio, unit norm", ylim=(-0.6, len(rungs) - 0.4)
 )
@@ -784,7 +814,7 @@ for n in (2, 16, 256, 4096):
 # Setting the derivative of $\varepsilon|L|/s+cs^2$ to zero gives $s=(\varepsilon|L|/2c)^{1/3}$, and the least error goes with $\varepsilon^{2/3}$: double precision ($\varepsilon\approx10^{-16}$) has a best step about a thousand times shorter than single precision ($10^{-7}$), and an error about a million times smaller.
 
 # %%
-for kind in ("float64", "float32"):
+for kind in [kind for kind in ("float64", "float32") if kind in curves]:
     error = curves[kind]["random 0"].error
     best = int(np.argmin(error))
     print(

@@ -29,6 +29,10 @@ KINDS = {"text": "str", "whole": "Int64", "number": "float64"}  # of a varied co
 LEVEL = 0.95  # of every interval of the book
 
 
+class NoRows(KeyError):
+    """A table has no row, or no column, of what was asked for; the message names those that there are."""
+
+
 def varied(frame: pd.DataFrame) -> list[str]:
     """Names of the columns that say what was varied, in their order."""
     return [name for name in frame.columns if name not in RESERVED]
@@ -75,15 +79,15 @@ def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     """Rows with these values in these columns, without the columns that are empty in them.
 
     A value may be a list (any of them), None (empty there), and for a column of numbers "max" or "min": the
-    largest or smallest among the rows that the other conditions leave. Raises KeyError that names the columns
-    or values there are.
+    largest or smallest among the rows that the other conditions leave. Raises NoRows, a KeyError that names
+    the columns or values there are.
 
     >>> frame = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
     >>> rows(frame, claim="S3", k="max")["value"].tolist()
     [0.6]
     """
     if unknown := [name for name in wanted if name not in frame.columns]:
-        raise KeyError(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
+        raise NoRows(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
     extremes = {k: v for k, v in wanted.items() if _is_extreme(frame, k, v)}
     left = frame
     before: list[str] = []
@@ -98,7 +102,7 @@ def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
         if found.empty:
             there = ", ".join(map(str, column.dropna().unique())) or "nothing but empty cells"
             given = f" among rows with {' and '.join(before)}" if before else ""
-            raise KeyError(f"no row with {name} = {value!r}{given}; there is: {there}")
+            raise NoRows(f"no row with {name} = {value!r}{given}; there is: {there}")
         left = found
         before.append(f"{name} = {value!r}")
     return left.drop(columns=[name for name in varied(left) if left[name].isna().all()])
