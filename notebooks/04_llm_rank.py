@@ -46,7 +46,6 @@ from lglib.geometry import spectra
 from lglib.parameters import sketches
 from lglib.report import Observations, claims, figures, over_seeds, provenance, rows
 from lglib.report import tables
-from lglib.report.tables import if_measured, needs, tell_left_out
 from lglib.studies import rank
 from lglib.theory import laws
 
@@ -99,7 +98,7 @@ print(f"where one model is shown, it is {shown}")
 # %%
 one = rank.load(parameters, seed)  # the model, and its untrained twin
 print(f"{model}: d = {one.space.d:,} weights")
-with if_measured("memory"):
+with tables.if_measured("memory"):
     print(rank.gram_memory(one))
 
 # %% [markdown]
@@ -113,7 +112,7 @@ with if_measured("memory"):
 # %%
 grams = {}
 for task in live_tasks:
-    with if_measured(f"gradients of {task}"):
+    with tables.if_measured(f"gradients of {task}"):
         sets = rank.item_sets(one, task)
         if task == live_tasks[0]:
             print(sets[0][0].prompt, sets[0][0].answer)
@@ -139,30 +138,30 @@ def beside_control(name):
     display(tables.show(table.reset_index(), ["task", "view", *table.columns]))
 
 
-tell_left_out(mine, "gradients")
-with if_measured("participation ratio"):
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("participation ratio"):
     beside_control("participation ratio")
 
 # %% tags=["hide-input"]
-tell_left_out(mine, "gradients")
-with if_measured("rank at 90 %"):
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("rank at 90 %"):
     beside_control("rank at 90 %")
 
 # %% tags=["hide-input"]
-tell_left_out(mine, "gradients")
-with if_measured("answered surely"):
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("answered surely"):
     sure = rows(mine, claim="context", measure="answered surely")
     print("share of items that the trained model answers with probability above 0.999")
     heads = {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"}
     display(tables.show(sure, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rank", "caption": "Participation ratio of per-example gradients divided by that of random directions of the same lengths (grey: 1, no structure). Raw gradients above, unit norm below. Yes-no questions span a few directions in every state of the model, untrained too; open questions do not."}, "image": {"alt": "Two dot plots with the tasks as rungs and three states of the model as colours, logarithmic axis."}}
-tell_left_out(mine, "gradients")
+tables.tell_left_out(mine, "gradients")
 figure, axes = figures.panels(2, height=2.6)
 for panel, view in zip(axes, ("raw", "unit norm"), strict=True):
     series, ratio = {}, "participation ratio / control"
     for state in rank.STATES:
-        with if_measured(f"{ratio}, {view}, {state}"):
+        with tables.if_measured(f"{ratio}, {view}, {state}"):
             found = rows(mine, measure=ratio, view=view, state=state).set_index("task")
             spans = found.reindex(tasks)[["value", "low", "high"]]
             series[state] = spans.clip(lower=1e-3).to_numpy()
@@ -200,7 +199,7 @@ figure, axes = figures.panels(2, height=2.8)
 grown = dict(measure="rank of the first items", rank="participation ratio")
 for panel, state in zip(axes, ("trained", "untrained"), strict=True):
     for i, task in enumerate(tasks):
-        with if_measured(f"rank of the first items, {task}, {state}"):
+        with tables.if_measured(f"rank of the first items, {task}, {state}"):
             found = rows(mine, **grown, state=state, task=task)
             n, colour = found["items"], figures.PALETTE[i]
             panel.plot(n, found["value"], "o-", ms=4, color=colour, label=task)
@@ -212,8 +211,8 @@ axes[1].set_xlabel("gradients n")
 figures.legend_below(axes[1], columns=3)
 
 # %% tags=["hide-input"]
-tell_left_out(mine, "gradients")
-with if_measured("growth exponent"):
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("growth exponent"):
     slopes = rows(mine, measure="growth exponent")
     slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
     told = "growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)"
@@ -231,7 +230,7 @@ with if_measured("growth exponent"):
 
 # %% tags=["hide-input"]
 at_a_place = "participation ratio at a place"
-with if_measured(f"{at_a_place}, {tasks[0]}"):
+with tables.if_measured(f"{at_a_place}, {tasks[0]}"):
     place = rows(mine, measure=at_a_place, task=tasks[0])
     print(f"{shown}, trained, {tasks[0]}: participation ratio at unit norm")
     print(f"null: {parameters.examples}, random directions")
@@ -239,7 +238,7 @@ with if_measured(f"{at_a_place}, {tasks[0]}"):
 
 # %% tags=["hide-input"]
 for task in tasks[1:2]:
-    with if_measured(f"{at_a_place}, {task}"):
+    with tables.if_measured(f"{at_a_place}, {task}"):
         place = rows(mine, measure=at_a_place, task=task)
         print(f"the same for {task}")
         display(tables.wide(place, "matrix", "block"))
@@ -256,7 +255,7 @@ for task in tasks[1:2]:
 
 # %%
 pool = None
-with if_measured("few answers"):
+with tables.if_measured("few answers"):
     pool = rank.answer_pool(one)
     few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
     print(sorted({item.answer for item in few}))
@@ -266,10 +265,10 @@ with if_measured("few answers"):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising rows of dots, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
 figure, (axes,) = figures.panels(1, height=3.2)
-tell_left_out(mine, "answers")
+tables.tell_left_out(mine, "answers")
 by_answers = "participation ratio by answers"
 for i, state in enumerate(("trained", "untrained")):
-    with if_measured(f"{by_answers}, {state}"):
+    with tables.if_measured(f"{by_answers}, {state}"):
         found = rows(mine, measure=by_answers, state=state)
         x = found["answers"] * (1 + 0.04 * i)
         bars = found[["value", "low", "high"]].to_numpy().T
@@ -284,8 +283,8 @@ axes.minorticks_off()
 figures.legend_below(axes)
 
 # %% tags=["hide-input"]
-tell_left_out(over, "answers")
-with if_measured(by_answers):
+tables.tell_left_out(over, "answers")
+with tables.if_measured(by_answers):
     found = rows(over, measure=by_answers)
     found = found.assign(run=found["model"] + ", " + found["state"])
     told = "participation ratio by number of different answers"
@@ -330,7 +329,7 @@ with if_measured(by_answers):
 # %% tags=["hide-input"]
 heads = {"sketch": "sketch", "m": "m", tables.VALUE: "participation ratio [95 %] (n)"}
 heads |= {"predicted": "law", "null": "sketched control", "error": "error / its law"}
-with if_measured("sketches"):
+with tables.if_measured("sketches"):
     seen = rows(mine, measure="sketched participation ratio")
     error = rows(mine, measure="error of sketched inner products / law")
     seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
@@ -341,7 +340,7 @@ with if_measured("sketches"):
 figure, (axes,) = figures.panels(1, height=3.2)
 fine = np.geomspace(parameters.sketch_sizes[0], parameters.sketch_sizes[-1], 50)
 full = [sketches.participation_ratio(float(parameters.examples), m) for m in fine]
-with if_measured("sketches"):
+with tables.if_measured("sketches"):
     exact = rows(mine, measure="participation ratio before sketching")["value"].item()
     seen = rows(mine, measure="sketched participation ratio")
     for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
@@ -374,8 +373,8 @@ figures.legend_below(axes)
 
 # %% tags=["hide-input"]
 told = f"untrained networks, with the tokens of {shown}: participation ratio"
-tell_left_out(mine, "width")
-with if_measured("participation ratio by width"):
+tables.tell_left_out(mine, "width")
+with tables.if_measured("participation ratio by width"):
     wide = rows(mine, measure="participation ratio by width")
     print(f"{told} at unit norm\nnull: {parameters.examples}")
     display(tables.wide(wide, "width", "task"))
@@ -418,7 +417,7 @@ with if_measured("participation ratio by width"):
 # %%
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
 lines = None
-with if_measured("linear regime"):
+with tables.if_measured("linear regime"):
     lines = rank.regimes(one, SHOWN)  # in double precision
     for name in SHOWN:
         end, law = lines.in_tensor_units(name), lines.predicted(name) / lines.unit[name]
@@ -428,11 +427,11 @@ with if_measured("linear regime"):
 
 # %% tags=["hide-input"]
 bent, table = None, []
-with if_measured("curvature"):
+with tables.if_measured("curvature"):
     bent = rank.curvature(one)  # slope, trace and curvature along the gradient
     print(f"|g| = {bent.slope:.3f}, tr H = {bent.trace:.0f}, along g {bent.along:.1f}")
-with if_measured("where the linear regime ends"):
-    needs(lines, bent)
+with tables.if_measured("where the linear regime ends"):
+    tables.needs(lines, bent)
     for name in SHOWN:
         regime, length = lines.regimes[name], lines.unit[name]
         by_trace = 2 * abs(regime.slope) * one.space.d / abs(bent.trace.estimate)
@@ -449,8 +448,8 @@ figure, axes = figures.panels(len(SHOWN), height=2.5)
 axes[-1].set_xlabel("length of the step, each tensor in its own size")
 for panel, name in zip(axes, SHOWN, strict=True):
     panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
-with if_measured("F1 and F2"):
-    needs(lines)
+with tables.if_measured("F1 and F2"):
+    tables.needs(lines)
     for panel, name in zip(axes, SHOWN, strict=True):
         regime, s = lines.regimes[name], lines.regimes[name].scales
         for i, (label, part) in enumerate((("|F1|", regime.f1), ("|F2|", regime.f2))):
@@ -466,7 +465,7 @@ with if_measured("F1 and F2"):
 # Over seeds, with more directions (several random ones, and one inside of each block):
 
 # %% tags=["hide-input"]
-with if_measured("decades of linear regime"):
+with tables.if_measured("decades of linear regime"):
     decades = rows(over, measure="decades of linear regime")
     plain = rows(over, measure="decades of linear regime in |theta|")
     print("decades of linear regime (null: 0, no linear regime in the range)")
@@ -482,7 +481,7 @@ names = ["log10 crossing / |theta|", "log10 crossing in tensor units"]
 names += ["error of the predicted crossing"]
 names += ["error of the predicted crossing less that of another's"]
 names += ["error of the crossing predicted by the trace"]
-with if_measured("the end of the linear regime"):
+with tables.if_measured("the end of the linear regime"):
     ends = tables.of_measures(over, names)
     print("the end of the linear regime along random directions, in decades")
     display(tables.show(ends, heads))
@@ -491,8 +490,8 @@ with if_measured("the end of the linear regime"):
 figure, axes = figures.panels(2, height=2.8)
 names = ("random 0", "gradient")
 curves = {}
-with if_measured("F1 and F2 in three precisions"):
-    needs(lines)
+with tables.if_measured("F1 and F2 in three precisions"):
+    tables.needs(lines)
     curves = {"float64": lines.regimes}
     for kind in ("float32", "bfloat16"):
         curves[kind] = rank.in_rounded(one, lines, kind, names)
@@ -529,8 +528,8 @@ figures.legend_below(axes[1])
 
 # %%
 star, found_steps = None, []
-with if_measured("sigma*, and the search at multiples of it"):
-    needs(lines, bent)
+with tables.if_measured("sigma*, and the search at multiples of it"):
+    tables.needs(lines, bent)
     star = rank.predicted_step(one, bent)
     share = star.sigma * one.space.d**0.5 / lines.length
     print(f"sigma* = {star.sigma:.2e}, a step of {share:.3f} |theta|")
@@ -547,7 +546,7 @@ for step in found_steps:
 
 # %% tags=["hide-input"]
 gains = None
-with if_measured("gain"):
+with tables.if_measured("gain"):
     gains = rows(observed.frame, model=shown, measure="gain")
     own = rows(gains, questions="selected", multiple=1.0).set_index("seed")
     scale = gains["seed"].map(own["predicted"])
@@ -562,8 +561,8 @@ with if_measured("gain"):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
-with if_measured("gain"):
-    needs(gains)
+with tables.if_measured("gain"):
+    tables.needs(gains)
     for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
         bars = found[["value", "low", "high"]].to_numpy().T
         look = dict(label=name, color=figures.PALETTE[i])
@@ -587,7 +586,7 @@ names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
 names += ["gain of the best antithetic pair / law"]
 heads = {"measure": "measured", "at": "at, or noise", "model": "model"}
 heads |= {tables.VALUE: "value [95 %] (n)", "null": "null", "null_means": "which is"}
-with if_measured("the search"):
+with tables.if_measured("the search"):
     found = tables.of_measures(over, names)
     found = found.reindex(columns=[*{**dict.fromkeys(over), "noise": 0, "multiple": 0}])
     at = found["multiple"].astype(str) + " sigma*"
@@ -623,8 +622,8 @@ if star is not None:
     rank.file_steps(live, one, star, found_steps)
 
 # %%
-with if_measured("the live case"):
-    needs(live if len(live) else None)
+with tables.if_measured("the live case"):
+    tables.needs(live if len(live) else None)
     print(live.beside(observed.frame, model=shown, seed=seed))
 
 # %% [markdown]
@@ -635,16 +634,16 @@ with if_measured("the live case"):
 
 # %% tags=["hide-input"]
 at_unit_norm = dict(claim="L1", measure="participation ratio", view="unit norm")
-tell_left_out(over, "gradients")
-with if_measured("participation ratio at unit norm"):
+tables.tell_left_out(over, "gradients")
+with tables.if_measured("participation ratio at unit norm"):
     found = rows(over, **at_unit_norm)
     found = found.assign(run=found["model"] + ", " + found["task"])
     print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
     display(tables.wide(found, "run", "state"))
 
 # %% tags=["hide-input"]
-tell_left_out(over, "gradients")
-with if_measured("raw / control, and growth"):
+tables.tell_left_out(over, "gradients")
+with tables.if_measured("raw / control, and growth"):
     share = rows(over, measure=ratio, view="raw", state="trained")
     slope = rows(over, measure="growth exponent", state="trained")
     slope = slope.assign(what="growth, " + slope["rank"])
@@ -656,11 +655,11 @@ with if_measured("raw / control, and growth"):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-models", "caption": "Participation ratio at unit norm over seeds, trained (filled) and untrained (open), for three models and four tasks; grey: random directions. Trained, the order of the tasks is the same in every model; untrained it is not: in OLMo2 yes-no questions then lie above counting and sorting."}, "image": {"alt": "Dot plot with the tasks as rungs, one colour a model, filled and open symbols."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-tell_left_out(over, "gradients")
+tables.tell_left_out(over, "gradients")
 rungs = np.arange(len(tasks))[::-1]
 states = {"trained": None, "untrained": "none"}
 for i, (name, state) in enumerate((name, state) for name in models for state in states):
-    with if_measured(f"participation ratio at unit norm, {name}, {state}"):
+    with tables.if_measured(f"participation ratio at unit norm, {name}, {state}"):
         found = rows(over, **at_unit_norm, model=name, state=state).set_index("task")
         spans = found.reindex(tasks)[["value", "low", "high"]].clip(lower=1)
         value, low, high = spans.to_numpy().T
@@ -668,7 +667,7 @@ for i, (name, state) in enumerate((name, state) for name in models for state in 
         look |= dict(xerr=np.abs([value - low, high - value]))
         at, label = rungs + 0.2 - 0.2 * (i // 2), f"{name}, {state}"
         axes.errorbar(value, at, label=label, **{**figures.DOTS, **look})
-with if_measured("the control of equal lengths"):
+with tables.if_measured("the control of equal lengths"):
     null = rows(over, **at_unit_norm)["null"].mean()
     axes.axvline(null, color=figures.NULL, label="random", zorder=0)
 axes.set_yticks(rungs, tasks)

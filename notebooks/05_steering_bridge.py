@@ -59,7 +59,6 @@ from lglib.report import (
     rows,
     tables,
 )
-from lglib.report.tables import if_measured, needs, of_measures, tell_left_out
 from lglib.studies import bridge
 from lglib.theory import nulls
 
@@ -107,7 +106,7 @@ asked = [
 ]
 table = []
 columns = ["template", "part", "n", "an example", "accuracy", "mean P(yes)"]
-with if_measured("how the model answers"):
+with tables.if_measured("how the model answers"):
     for template, name, own in asked:
         example = max(own[:6], key=lambda item: -len(item.prompt))
         plain = effects.ask(setup.model, own)
@@ -152,7 +151,7 @@ print(
 
 # %%
 steps = None
-with if_measured("remainders"):
+with tables.if_measured("remainders"):
     exact = bridge.in_float64(setup, parameters)
     seen = setup.steered["select"][: min(16, parameters.questions)]
     h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
@@ -169,7 +168,7 @@ with if_measured("remainders"):
 figure, axes = figures.panels(2, height=3.0)
 for panel, read in zip(axes, ("last block", "mean over layers"), strict=True):
     panel.set(xscale="log", yscale="log", ylabel="remainder / shift", title=read)
-    with if_measured(f"remainder, {read}"):
+    with tables.if_measured(f"remainder, {read}"):
         remainder = rows(mine, claim="T4", measure="remainder", read=read)
         for step, own in remainder.groupby("step", sort=False):  # the random one last
             own = own.sort_values("length")
@@ -182,9 +181,9 @@ axes[1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[1])
 
 # %% tags=["hide-input"]
-with if_measured("remainders"):
+with tables.if_measured("remainders"):
     names = ["order of the remainder", "gap between jvp and a small step"]
-    display(tables.wide(of_measures(mine, names), "step", "measure"))
+    display(tables.wide(tables.of_measures(mine, names), "step", "measure"))
     remainder = rows(mine, claim="T4", measure="remainder", read="mean over layers")
     told = "each tensor in its own size; means over layers; null: 1, no shift"
     print(f"remainder by length of the step, {told}")
@@ -195,8 +194,8 @@ with if_measured("remainders"):
 
 # %%
 new = setup.held_out(first)[:16]
-with if_measured("the kernel between prompts"):
-    needs(steps)
+with tables.if_measured("the kernel between prompts"):
+    tables.needs(steps)
     kernel = bridge.kernel(exact, kind, -steps[kind], seen, new)
     live.add("T4", "kernel form against jvp", kernel.gap, step=kind, **no_null)
     print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
@@ -205,7 +204,7 @@ with if_measured("the kernel between prompts"):
     print(f"cosine of the shifts of seen and of new prompts: {kernel.between:.2f}")
 
 # %% tags=["hide-input"]
-with if_measured("the kernel between prompts"):
+with tables.if_measured("the kernel between prompts"):
     form = rows(mine, measure="kernel form against jvp")
     display(tables.wide(form, "step", "measure"))
     against = rows(mine, measure="cosine of shift and activation gradient")
@@ -248,7 +247,7 @@ with if_measured("the kernel between prompts"):
 
 # %%
 shifts = caa = random = None
-with if_measured("shifts and CAA"):
+with tables.if_measured("shifts and CAA"):
     random = bridge.random_shifts(setup, first, parameters.random_steps)
     shifts = bridge.gradient_shifts(setup, first)
     caa = bridge.caa_vectors(setup, first)
@@ -268,7 +267,7 @@ for how in caa or {}:
 # The same for all definitions and depths, over seeds. Each cosine is followed by the bound of permuted labels.
 
 # %% tags=["hide-input"]
-with if_measured("shifts and CAA"):
+with tables.if_measured("shifts and CAA"):
     cosine = rows(mine, claim="B1", measure="cosine")
     for template in setup.templates:
         for how in bridge.CONTRASTS:
@@ -282,11 +281,11 @@ with if_measured("shifts and CAA"):
 
 # %% tags=["hide-input"]
 at = dict(template=first)
-with if_measured("cosine of split halves"):
+with tables.if_measured("cosine of split halves"):
     halves = rows(mine, measure="cosine of split halves", **at)
     print("cosine of the CAA vectors of two random halves of the pairs")
     display(tables.wide(halves, "caa", "depth"))
-with if_measured("cosine minus random-weight bound"):
+with tables.if_measured("cosine minus random-weight bound"):
     less = rows(mine, measure="cosine minus random-weight bound", depth=1.0, **at)
     print("cosine less the largest of the random weight steps; last block")
     display(tables.wide(less, "caa", "shift"))
@@ -297,7 +296,7 @@ at_depths = [setup.depth(layer) for layer in setup.layers]
 ends = [min(at_depths) - 0.1, 1.1]
 for panel, how in zip(axes, bridge.CONTRASTS, strict=True):
     for i, shift in enumerate(bridge.SHIFTS):
-        with if_measured(f"cosine, {shift}, {how}"):
+        with tables.if_measured(f"cosine, {shift}, {how}"):
             one = dict(caa=how, shift=shift, template=first)
             own = rows(mine, claim="B1", measure="cosine", **one)
             x, look = own["depth"] + 0.03 * (i - 1.5), dict(color=figures.PALETTE[i])
@@ -306,7 +305,7 @@ for panel, how in zip(axes, bridge.CONTRASTS, strict=True):
             look = dict(color=figures.NULL, ms=9, mew=1.6)
             label = None if i else "permuted labels"
             panel.plot(x, own["null"], "_", label=label, **look)
-    with if_measured(f"cosine of split halves, {how}"):
+    with tables.if_measured(f"cosine of split halves, {how}"):
         split = rows(mine, measure="cosine of split halves", template=first, caa=how)
         for depth in split.query("value < 0.5")["depth"]:
             panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
@@ -338,8 +337,8 @@ figures.legend_below(axes[-1])
 
 # %%
 judge, told = None, "last block, one unit"
-with if_measured("effects"):
-    needs(shifts, caa, random)
+with tables.if_measured("effects"):
+    tables.needs(shifts, caa, random)
     directions = bridge.random_directions(setup, parameters.random_steps)
     vectors = bridge.vectors(shifts, caa, random, directions)
     judge = bridge.judge(setup, parameters)
@@ -353,7 +352,7 @@ with if_measured("effects"):
 # The *effect* of a vector is $P(\text{yes})$ at $+1$ minus that at $-1$. At all depths, over seeds, each followed by the largest of some random directions:
 
 # %% tags=["hide-input"]
-with if_measured("effect at one unit"):
+with tables.if_measured("effect at one unit"):
     effect = rows(mine, measure="effect at one unit")
     display(tables.wide(effect, "vector", "depth", nulls=True))
 
@@ -361,8 +360,8 @@ with if_measured("effect at one unit"):
 # And the side costs. Live, of the vector that was followed so far, with one unit at the last block:
 
 # %%
-with if_measured("side costs"):
-    needs(judge)
+with tables.if_measured("side costs"):
+    tables.needs(judge)
     v = judge.vector(vectors[bridge.SOUGHT], top, bridge.SOUGHT)
     response, plain = judge.respond(v, 1.0), judge.plain
     told = f"P(yes) {plain.p_yes:.2f}, accuracy {plain.accuracy:.2f}"
@@ -378,7 +377,7 @@ for panel, depth in zip(axes, late, strict=True):
     for i, name in enumerate(bridge.DOSED):
         look = dict(color=figures.PALETTE[i], marker="o", ms=4, lw=1.4, label=name)
         look |= dict(color=figures.NULL, ls=grey[name]) if name in grey else {}
-        with if_measured(f"P(yes), {name}, depth {depth:g}"):
+        with tables.if_measured(f"P(yes), {name}, depth {depth:g}"):
             own = rows(mine, claim="B2", measure="P(yes)", depth=depth, vector=name)
             own = own.sort_values("multiplier")
             panel.plot(own["multiplier"], own["value"], **look)
@@ -389,7 +388,7 @@ figures.legend_below(axes[-1])
 # %% tags=["hide-input"]
 told = "gain and costs in points (plain text: nats more), by vector and multiplier"
 for depth in late:
-    with if_measured(f"gain and costs, depth {depth:g}"):
+    with tables.if_measured(f"gain and costs, depth {depth:g}"):
         costs = rows(mine, claim="B5", measure=list(bridge.COSTS), depth=depth)
         added = [f"{r.vector}, {r.multiplier:+g}" for r in costs.itertuples()]
         print(f"depth {depth:g}: {told}")
@@ -410,8 +409,8 @@ for depth in late:
 # **What we do.** Five constructions that share no passage: the pushforward of the gradient of the logit difference, for each of two templates; the true − false CAA vector, for each; and an actual descent of some steps, trained and read on the *evaluate* part of the second template. Each is made twice, from two halves of its data. What the two halves share is the *noise floor*: no construction can agree with another better than it agrees with itself. If the halves agree with a cosine $c$, the whole agrees with the truth about as $\sqrt{2c/(1+c)}$ ({ref}`ex-halves`); the product of these two numbers for two constructions is the *ceiling* of their cosine: what it would be if both were noisy views of one vector.
 
 # %%
-with if_measured("constructions"):
-    needs(caa)
+with tables.if_measured("constructions"):
+    tables.needs(caa)
     gradient = bridge.by_gradient(setup, first)
     halves_of = {"gradient": gradient, "CAA": bridge.by_contrast(caa["true - false"])}
     for name, (one, other) in halves_of.items():
@@ -425,13 +424,13 @@ with if_measured("constructions"):
     print(f"gradient and CAA: cosine {alike:.2f}, {told}")
 
 # %% tags=["hide-input"]
-tell_left_out(mine, "descent")
-with if_measured("halves of one construction"):
+tables.tell_left_out(mine, "descent")
+with tables.if_measured("halves of one construction"):
     own = rows(mine, measure="halves of one construction")
     print(f"halves of one construction, by depth; random directions {bound:.2f}")
     display(tables.wide(own, "construction", "depth"))
 for measure in ("agreement", "ceiling"):
-    with if_measured(measure):
+    with tables.if_measured(measure):
         own = rows(mine, claim="B3", measure=measure, depth=1.0)
         print(f"{measure}, last block")
         display(tables.wide(own, "construction", "other"))
@@ -472,8 +471,8 @@ for measure in ("agreement", "ceiling"):
 
 # %%
 matter = None
-with if_measured("random search"):
-    needs(random)
+with tables.if_measured("random search"):
+    tables.needs(random)
     scored = bridge.scores(setup, parameters, pairs=min(pairs, parameters.pairs))
     sought = bridge.sought(setup, scored.gradient)
     matter = bridge.effective_directions(setup, sought, random)
@@ -485,8 +484,8 @@ with if_measured("random search"):
     print("directions that matter, by depth:", told, f"(of d = {d:,})")
 
 # %%
-with if_measured("what random search finds"):
-    needs(matter)
+with tables.if_measured("what random search finds"):
+    tables.needs(matter)
     found = bridge.find(setup, scored, parameters)
     for (way, n), image in found.images.items():
         value = steering.cosines(image[-1], sought[-1]).item()
@@ -501,7 +500,7 @@ figure, axes = figures.panels(len(late), height=3.2)
 names = "cosine with the gradient's shift", "cosine with the gradient in weight space"
 for panel, depth in zip(axes, late, strict=True):
     panel.set(xscale="log", ylabel="cosine", title=f"depth {depth:g}", ylim=(-0.5, 1))
-    with if_measured(f"random search, depth {depth:g}"):
+    with tables.if_measured(f"random search, depth {depth:g}"):
         aim = rows(mine, measure=names[0], depth=depth)
         blind = rows(mine, measure=names[1], weighting="score-weighted")
         for i, (way, own) in enumerate(aim.groupby("weighting", sort=False)):
@@ -522,7 +521,7 @@ figures.legend_below(axes[-1])
 # Does it steer? On *evaluate*, with the same lengths as before, at the smallest multiplier and with all candidates, each followed by the largest of as many pairs by lot. The last table is the share of the effect of the exact shift.
 
 # %% tags=["hide-input"]
-with if_measured("effect of what random search finds"):
+with tables.if_measured("effect of what random search finds"):
     effect = rows(mine, claim="B4", measure="effect")
     at_least = f"P(yes) at +{effect['multiplier'].iloc[0]:g} less that at minus as much"
     print(f"N = {effect['N'].iloc[0]}; effect: {at_least}")
@@ -562,8 +561,8 @@ with if_measured("effect of what random search finds"):
 
 # %%
 weak = parameters.strengths[0]
-with if_measured("imitation by LoRA"):
-    needs(judge)
+with tables.if_measured("imitation by LoRA"):
+    tables.needs(judge)
     at = dict(edit="LoRA", places=1)
     edit = bridge.imitate(judge, vectors[bridge.SOUGHT], top, weak, parameters, **at)
     explained, chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
@@ -588,14 +587,14 @@ costs = ["skills lost, edited minus steered", "plain text, edited minus steered"
 
 def of_edits(frame, named):
     """Rows of imitating edits, each with a name of its own; what is missing is told."""
-    found = of_measures(frame, [*likeness, "vector left", *costs])
+    found = tables.of_measures(frame, [*likeness, "vector left", *costs])
     return found.assign(
         kind=[named.format(**row._asdict()) for row in found.itertuples()]
     )
 
 
-tell_left_out(mine, "imitation")
-with if_measured("imitations"):
+tables.tell_left_out(mine, "imitation")
+with tables.if_measured("imitations"):
     back = of_edits(mine, "{edit}, places {places}, depth {depth:g}")
     display(tables.wide(rows(back, measure=likeness), "kind", "measure", nulls=True))
     print("share of the vector that is left after each round")
@@ -617,8 +616,8 @@ with if_measured("imitations"):
 # How far are the numbers of the live case from those that were filed for this model and this seed? On the same machine they are the same, to the six digits that are filed. On another processor the last digits differ.
 
 # %%
-with if_measured("the live case"):
-    needs(live if len(live) else None)
+with tables.if_measured("the live case"):
+    tables.needs(live if len(live) else None)
     print(live.beside(observed.frame, model=run, seed=seed))
 
 # %% [markdown]
@@ -630,10 +629,10 @@ with if_measured("the live case"):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1 over seeds and models: cosine of the gradient shift (four definitions) with the true - false CAA vector at the last block, mean of the two templates. Grey ticks: the bound of permuted labels for each. Dashed: the paper's 0.58. Intervals over seeds."}, "image": {"alt": "Dot plot with the models as rungs and four definitions of the shift as colours, around the dashed line."}}
 figure, (axes,) = figures.panels(1, height=4.2)
 at_last = dict(claim="B1", measure="cosine", caa="true - false", depth=1.0)
-tell_left_out(over, "shifts and CAA")
+tables.tell_left_out(over, "shifts and CAA")
 series, rungs = {}, np.arange(len(models))[::-1]
 for place, shift in zip(np.linspace(0.2, -0.2, 4), bridge.SHIFTS, strict=True):
-    with if_measured(f"cosine, {shift}, mean of the templates"):
+    with tables.if_measured(f"cosine, {shift}, mean of the templates"):
         own = rows(over, **at_last, template="both", shift=shift).set_index("model")
         own = own.reindex(models)
         series[shift] = own[["value", "low", "high"]].to_numpy()
@@ -648,28 +647,28 @@ figures.legend_below(axes)
 for name in models:
     of_first = dict(model=name, template=first)
     told = f"{name}, template {first}"
-    with if_measured(f"cosine, {told}"):
+    with tables.if_measured(f"cosine, {told}"):
         own = rows(over, claim="B1", measure="cosine", **of_first)
         where = [f"{r.caa}, depth {r.depth:g}" for r in own.itertuples()]
         print(f"{told}: cosine, and its bound of permuted labels; split halves")
         display(tables.wide(own.assign(where=where), "where", "shift", nulls=True))
-    with if_measured(f"cosine of split halves, {told}"):
+    with tables.if_measured(f"cosine of split halves, {told}"):
         split = rows(over, measure="cosine of split halves", **of_first)
         display(tables.wide(split, "caa", "depth"))
 
 # %% tags=["hide-input"]
 for name in models:
-    with if_measured(f"effect, {name}"):
+    with tables.if_measured(f"effect, {name}"):
         own = rows(over, model=name, claim="B2", measure="effect")
         where = [f"depth {r.depth:g}, at {r.multiplier:g}" for r in own.itertuples()]
         print(f"{name}, effect: P(yes) at plus the multiplier less that at minus")
         display(tables.wide(own.assign(where=where), "vector", "where"))
 
 # %% tags=["hide-input"]
-tell_left_out(over, "descent")
+tables.tell_left_out(over, "descent")
 told = "agreement of constructions, and the ceiling that their noise allows"
 for name in models:
-    with if_measured(f"agreement, {name}"):
+    with tables.if_measured(f"agreement, {name}"):
         own = rows(over, model=name, claim="B3", measure=["agreement", "ceiling"])
         made = [f"{r.construction} and {r.other}" for r in own.itertuples()]
         what = [f"{r.measure}, depth {r.depth:g}" for r in own.itertuples()]
@@ -679,7 +678,7 @@ for name in models:
 # %% tags=["hide-input"]
 names = ["cosine with the gradient's shift", "cosine with CAA", "effect"]
 heads = {"search": "the law", "value": "cosine with the shift", "predicted": "law"}
-with if_measured("random search"):
+with tables.if_measured("random search"):
     whole = rows(over, claim="B4", N="max")
     whole = whole[whole["weighting"].notna()]
     search = [f"{r.model}, {r.weighting}" for r in whole.itertuples()]
@@ -694,8 +693,8 @@ with if_measured("random search"):
 told = (
     "small LoRA steps that imitate the shift; after a semicolon a random step as long"
 )
-tell_left_out(over, "imitation")
-with if_measured("imitations by LoRA"):
+tables.tell_left_out(over, "imitation")
+with tables.if_measured("imitations by LoRA"):
     back = rows(over, claim="T4", edit="LoRA")
     back = of_edits(back, "{model}, places {places}, depth {depth:g}")
     print(f"back again: {told}")
@@ -715,7 +714,7 @@ with if_measured("imitations by LoRA"):
 compared = (bridge.CAA, bridge.SOUGHT, "random direction")
 at_last = dict(claim="B5", depth=1.0)
 for multiplier in parameters.strengths:
-    with if_measured(f"gain and costs at {multiplier:g}"):
+    with tables.if_measured(f"gain and costs at {multiplier:g}"):
         at = dict(**at_last, vector=list(compared), multiplier=multiplier)
         gain = rows(over, measure=list(bridge.COSTS), **at)
         print(f"last block, multiplier {multiplier:g}; points, plain text in nats")
@@ -726,7 +725,7 @@ for multiplier in parameters.strengths:
 figure, (axes,) = figures.panels(1, height=3.8)
 marks = dict(zip(compared, "os^", strict=True))
 for i, name, vector in ((i, m, v) for i, m in enumerate(models) for v in compared):
-    with if_measured(f"gain and costs, {name}, {vector}"):
+    with tables.if_measured(f"gain and costs, {name}, {vector}"):
         own = rows(over, **at_last, model=name, vector=vector)
         own = own[own["multiplier"] > 0].sort_values("multiplier")
         x, y = (rows(own, measure=m) for m in ("target gain", "skills lost"))
@@ -743,7 +742,7 @@ figures.legend_below(axes, columns=1)
 # How much do models differ? For each measure, the two models with the largest and the smallest mean, compared seed by seed. (With one model in the observations the difference is 0.)
 
 # %%
-with if_measured("largest difference between models"):
+with tables.if_measured("largest difference between models"):
     differ = rows(mine, claim="B5", measure="largest difference between models")
     told = [f"{r.of}, at {r.multiplier:g}" for r in differ.itertuples()]
     unit = "points, plain text in nats; null 0, models that are alike"

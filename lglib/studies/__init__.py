@@ -80,9 +80,12 @@ def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
     All seeds and models, fresh ones before published ones; what is left out is named with its reason. Where a
     study has `across_models(frame)`, the rows that compare models are added.
     """
-    from lglib.report import observations
+    from lglib.report import frames, observations
 
     wanted = parameters(name, profile, **changes).model_dump()
     measured = observations.gather(name, profile, parameters=wanted)
     across = getattr(study(name), "across_models", None)
-    return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured
+    try:
+        return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured
+    except frames.NoRows:  # no run has the rows that would be compared
+        return measured
