@@ -57,11 +57,8 @@ def compared(filed: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     (inf where a row has no twin), `difference` that of the values as a share of the filed, `what` the row.
     """
     keys = [*frames.LEFT, *dict.fromkeys([*frames.varied(filed), *frames.varied(new)])]
-    texts = {k for k in keys for side in (filed, new) if k in side and frames.kind(side[k]) == "text"}
-    sides = [side.reindex(columns=[*keys, *frames.NUMBERS, "n"]) for side in (filed, new)]
-    for side in sides:  # a column that only one side has is empty in the other, of the same type
-        for key in keys:
-            side[key] = side[key].astype("string") if key in texts else side[key].astype("Float64")
+    table = pd.concat([filed, new])  # a column that only one side has is empty in the other, of its type
+    sides = [part[[*keys, *frames.NUMBERS, "n"]] for part in (table[: len(filed)], table[len(filed) :])]
     both = pd.merge(sides[0], sides[1], on=keys, how="right", suffixes=("", " new"), indicator="side")
     off = pd.Series(0.0, index=both.index)
     for name in frames.NUMBERS:
