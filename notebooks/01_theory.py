@@ -875,7 +875,7 @@ _ = axes.legend()
 #
 # Each verdict follows from a rule that stands in `config/claims.yml`, with the reason of its bar. The bars are our choice, most of them made after first runs had shown what precision to expect; the
 # values are there for whoever would choose others. "Within" asks whether the interval lies within the stated share of
-# the prediction; "above" and "below" whether it lies beyond the stated bar. Inside: reproduced; outside: not reproduced; across the border: partly.
+# the prediction; "above" and "below" whether it lies beyond the stated bar. Inside: reproduced; outside: not reproduced; across the border: partly. With fewer than three seeds there is no verdict, and the line says why.
 #
 # Mind what a verdict means here. The synthetic rows of T1, and T2 to T4, are theorems run on their own assumptions: "reproduced" says that statement and code
 # agree. The rows on digits are about real losses.

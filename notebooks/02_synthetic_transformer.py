@@ -671,7 +671,7 @@ print(live.beside(observed.frame, model=model, seed=seed))
 # ## The claims, measured
 #
 # Each verdict follows from a rule in `config/claims.yml`, which also says why this bar. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar:
-# inside is reproduced, outside not reproduced, across the border partly. A claim is "partly" unless all its lines agree; the last column says how many do.
+# inside is reproduced, outside not reproduced, across the border partly. A claim is "partly" unless all its lines agree; the last column says how many do. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why.
 #
 # - S2: the $0.15$ is read once as energy and once as length, whose square is the bar.
 # - S3: one half, since "most of the displacement" is more than half of it.

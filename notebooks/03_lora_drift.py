@@ -69,12 +69,24 @@ norm = parameters.norms[
 ]  # the length of the steps of random search that the text reads
 observed = studies.observed("lora", profile)
 over_models = over_seeds(observed.frame)  # means over seeds, with intervals
-over = rows(over_models, model=model)
+filed = studies.filed(model)  # the name under which its runs are filed
+over = rows(over_models, model=filed)
 print(observed)
-print(f"in the text: k = {K}, T = {T}, model {model}; live: pair {pair}, seed {seed}")
+print(f"in the text: k = {K}, T = {T}, model {filed}; live: pair {pair}, seed {seed}")
 
 # %% tags=["hide-input"]
-pair_names = list(parameters.task_pairs)
+gate = over["measure"] == "score at the gate"
+if gate.any():  # a pair that was not learned, not lost or not recovered is left out
+    heads = {"pair": "left out", "gate": "at the gate", "value": "score", "null": "bar"}
+    display(tables.show(over[gate], heads))
+there = set(over.loc[~gate, "pair"].dropna()) if "pair" in over else set()
+pair_names = [name for name in parameters.task_pairs if name in there]
+refreshed = [name for name in parameters.refresh_pairs if name in there]
+if not pair_names:
+    raise studies.NotMeasurable(
+        f"{filed}: no pair was learned, lost and recovered, see above"
+    )
+pair = pair if pair in there else pair_names[0]  # of the live case
 bases_shown = ["prefix", "other order", "never learned"]
 basis_rest = ["still to come", *lora.STATIC, "local", "sign", "Krylov", "random"]
 
@@ -100,7 +112,7 @@ def intervals(column, names, **wanted):
 
 # %%
 live = Observations()  # what the live case measures
-language_model = load(model, device=parameters.device)
+language_model = load(parameters.model, device=parameters.device)
 adapter = lora.attach(language_model, parameters.shapes[0], seed)
 space = adapter.space
 print(
@@ -223,7 +235,7 @@ axes[1].set_xlabel("participation ratio / null")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* come near it; *order* and the tables do not. With the mean taken off, from more than a third to about four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
+# **What we see** on micro-gpt2. Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* come near it; *order* and the tables do not. With the mean taken off, from more than a third to about four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
 # there before anything is learned.
 #
 # **What this does not show.** For tables the same 16 or 24 questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network; and with twelve gradients no rank above twelve can be seen. At a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
@@ -309,7 +321,7 @@ tables.wide(
 # Put all runs, five pairs by two optimisers in each seed, and their never-learned twins into one picture: the capture of the prefix against the energy share, which knows nothing of directions.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-energy", "caption": "Capture of the prefix against the energy share, the capture that updates in unrelated directions would have (grey diagonal). Filled: recoveries; open: runs of the same history in which A was never learned. Most of the variation between pairs and optimisers is variation of the energy share. Dashed and dotted: the paper's value, as energy and as length."}, "image": {"alt": "Scatter plot near the diagonal; filled and open symbols mix."}}
-mine = rows(observed.frame, model=model, k=K, T=T)
+mine = rows(observed.frame, model=filed, k=K, T=T)
 keys = ["seed", "pair", "optimiser"]
 figure, (axes,) = figures.panels(1, height=4.0)
 for kind, share, of, fill in (
@@ -365,7 +377,7 @@ tables.show(
 )
 
 # %% [markdown]
-# **What we see.** *The prefix* captures from a third to four fifths on average over seeds, and in single runs anything from a fifth to nearly all. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
+# **What we see** on micro-gpt2. *The prefix* captures from a third to four fifths on average over seeds, and in single runs anything from a fifth to nearly all. The value is not a property of LoRA: it changes with the pair, with the way of forgetting, and with the optimiser, and $0.77$ lies within that range, towards its upper end.
 #
 # *Energy share.* Over the runs the capture goes up and down with the energy share, which knows the lengths of the updates and not one of their directions, and on average it is not far from it. But that is a correlation. When we lower the energy share by a slower rate, the capture hardly follows: then the first steps are shorter, so they must agree more with the rest of the way. So a random walk with steps of these lengths would show captures of the size that we see, and still the first steps are no random walk.
 #
@@ -487,7 +499,7 @@ for measure, of in (
         display(tables.wide(found, "basis", "pair"))
 
 # %% [markdown]
-# **What we see.** *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change on average over the pairs (with AdamW; SGD was not asked): the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
+# **What we see** on micro-gpt2. *Gauge.* Captures by *displacements* (prefix, other order) and the energy share hardly change on average over the pairs (with AdamW; SGD was not asked): the parts of the way that lie in $A$ and in $B$ are captured alike. Captures by *gradients* (static, local) collapse. That is no accident of these tasks. Gradients change in the opposite way, so any gradient plane must lose every displacement when $A$ and $B$ are rescaled against each other ({ref}`ex-dual`). A plane of gradients is a plane of directions only after one has chosen how to measure length, and peft's coordinates are one choice. So the
 # prefix passes this test; comparisons of prefix and static plane do not pass it.
 #
 # *Merged matrices.* Without coordinates, the prefix captures nearly what it captured with them, a little less with AdamW (for *first* about a third less). Gradients by the full matrices capture less than two percent at $\theta^\ast$, and one to ten percent at $\theta_f$; but a random plane captures far less here than in the coordinates of the adapter.
@@ -547,7 +559,7 @@ tables.show(
 )
 
 # %% [markdown]
-# **What we see.** Half of the basis is gone within a few steps, on average over seeds within one to about a dozen, and at step 100 little is left for most pairs; *order* keeps the largest part, about three tenths. Over seeds S4 holds for all ten pairs of task and optimiser. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
+# **What we see** on micro-gpt2. Half of the basis is gone within a few steps, on average over seeds within one to about a dozen, and at step 100 little is left for most pairs; *order* keeps the largest part, about three tenths. Over seeds S4 holds for all ten pairs of task and optimiser. Half-lives are read between the few steps that we measured (0, 2, 10 and 100). On average over the pairs the last block, nearest to the answer, keeps its basis longest.
 #
 # **What this does not show.** That nothing useful stays; the section on recalibration asks that directly.
 
@@ -567,7 +579,7 @@ for claim in ("S5", "S6"):
     display(tables.wide(rows(found, claim=claim), "where", "norm"))
 
 # %% [markdown]
-# **What we see.** S5: for very short steps the correlation is high, close to one from $\theta_f$ and lower halfway, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero in the whole pool. Halfway it is negative on average, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on the length. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
+# **What we see** on micro-gpt2. S5: for very short steps the correlation is high, close to one from $\theta_f$ and lower halfway, and it falls as steps grow. S6: for the shortest steps from $\theta_f$ it is within noise of zero in the whole pool. Halfway it is negative on average, and more so for long steps and in the pool without recovery directions; that is the paper's sign. At $\theta_f$ its sign depends on the length. By {prf:ref}`prop-overlap` a negative sign for short steps is a statement about curvature: steps in the static plane do *worse than equally long steps in directions that do nothing*. For the longest steps the quadratic law is no guide any more.
 # In the pool without recovery directions, the overlap has in effect two values, one for the static family and nothing for the others, so $r$ is one contrast between families.
 #
 # **What this does not show.** One pair, one optimiser; gains measured on the questions that gave gradient and curvature.
@@ -661,7 +673,7 @@ lead = rows(
 tables.show(lead, ["measure", tables.VALUE, "unit", "null"])
 
 # %% [markdown]
-# **What we see.** *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, it gains about a nat at most, and may lose. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains nearly nothing at the shorter norm. There the prefix is ahead of the static plane on average; its lead over local gradients, which need no trajectory, is within the noise.
+# **What we see** on micro-gpt2. *Best of $N$.* In informative bases the best of $N$ gains nats on held-out questions for most pairs; for *cipher*, where one code word says nothing of another, it gains about a nat at most, and may lose. (For the two tables the bases were made from gradients on all questions, the held-out ones too: the selection is held out, the basis is not.) The whole space gains nearly nothing at the shorter norm. There the prefix is ahead of the static plane on average; its lead over local gradients, which need no trajectory, is within the noise.
 #
 # *Density*: in a single run the rank correlations are within the noise. Over seeds density ranks the four bases well at the shorter norm, and loosely at the length of the recovery itself.
 #
@@ -695,9 +707,9 @@ for way, one in kept.items():
     print(f"{way:8s} items paid {one.spent[-1]:5d}, test loss", np.round(losses, 2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-refresh", "caption": "Recovery within ten gradient directions that are made anew every m steps, with SGD: test loss against steps, mean over seeds, a panel for each pair. Dashed black: plain LoRA training; dash-dotted black: the mean gradient alone, fresh at every step; dotted black: the prefix of another run, kept; grey: a random basis at every step. Loss on a logarithmic axis."}, "image": {"alt": "Two panels of falling loss curves. Frequent refreshes follow plain training; kept bases flatten early, in the first panel sooner than in the second."}}
-figure, axes = figures.panels(len(parameters.refresh_pairs), height=3.2)
+figure, axes = figures.panels(len(refreshed), height=3.2)
 special = {"plain SGD": "--", "mean, every 1": "-.", "prefix, kept": ":"}
-for panel, name in zip(axes, parameters.refresh_pairs, strict=True):
+for panel, name in zip(axes, refreshed, strict=True):
     curves = rows(over, measure="loss in a kept basis", pair=name)
     for i, (way, curve) in enumerate(curves.groupby("basis", sort=False)):
         colour = (
@@ -726,7 +738,7 @@ for measure, also in (
     display(tables.wide(rows(over, measure=measure, **also), "basis", "pair"))
 
 # %% [markdown]
-# **What we see.** With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps bring most of the decrease in most runs (for *cipher* the interval is wide: in one of the runs "every 5" jumped back up in its last steps); kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
+# **What we see** on micro-gpt2. With a fresh basis at every step the run nearly follows plain SGD. But so does the single fresh mean gradient, so that alone is no evidence of a useful *subspace*. The evidence comes from bases that are *kept*. Ten directions kept for five or ten steps bring most of the decrease in most runs (for *cipher* the interval is wide: in one of the runs "every 5" jumped back up in its last steps); kept for ever they bring the smaller part of it for *cipher*, and most of it for *order*. A random basis, fresh at every step, brings next to nothing.
 # So a local linear structure is there, it is shared by the steps that follow, and it wears off, at a speed that depends on the task.
 #
 # The *prefix* of another run, kept, does better than a local basis that is kept, and than one that is refreshed every fifty steps; it is worse than one refreshed at every step.
@@ -744,7 +756,7 @@ for measure, also in (
 # The live case was made by the same steps as the observations. So its numbers must be those that were filed for its seed, up to the rounding of another processor.
 
 # %%
-print(live.beside(observed.frame, model=model, seed=seed))
+print(live.beside(observed.frame, model=filed, seed=seed))
 
 # %% [markdown]
 # (lora-models)=
@@ -781,10 +793,10 @@ tables.show(pd.DataFrame(means).reset_index(), ["model", "optimiser", *means])
 # (claims-lora)=
 # ## The claims, measured
 #
-# Rules, bars and the reason of each bar stand in `config/claims.yml`. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" unless all its lines agree.
+# Rules, bars and the reason of each bar stand in `config/claims.yml`. "Below" and "above" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why.
 
 # %%
-judged = claims.judge("lora", over_models, model)
+judged = claims.judge("lora", over_models, filed)
 tables.show(
     claims.summary(judged), ["claim", "statement", "paper", "verdict", "reproduced"]
 )
@@ -796,17 +808,17 @@ tables.verdicts(judged)
 # Beyond the paper, by the same rules: is the fresh adapter low-rank too, and is the rank low with the mean taken off? Is the largest static capture below $0.15$ if that is read as a length? Does the prefix beat its controls? Does search repay its cost?
 
 # %% tags=["hide-input"]
-beyond = claims.judge("lora", over_models, model, beyond=True)
+beyond = claims.judge("lora", over_models, filed, beyond=True)
 tables.show(claims.summary(beyond), ["claim", "statement", "verdict", "reproduced"])
 
 # %% tags=["hide-output", "hide-input"]
 tables.verdicts(beyond)
 
 # %% [markdown]
-# The same for the other models: the verdicts of the claims, with how many lines reproduce each.
+# The same for the other models: the verdicts of the claims, with how many lines reproduce each. One seed is no spread, so they wait for more.
 
 # %% tags=["hide-input"]
-names = [name for name in over_models["model"].unique() if name != model]
+names = [name for name in over_models["model"].unique() if name != filed]
 other_models = [
     claims.summary(claims.judge("lora", over_models, name)).assign(model=name)
     for name in names

@@ -38,6 +38,7 @@ live_tasks = ["yes-no", "open"]  # kinds of items of the live case
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from lglib import studies
 from lglib.base import seeding
@@ -64,6 +65,7 @@ over = over_seeds(observed.frame)  # means over seeds, with intervals
 models = list(over["model"].unique())
 shown = studies.filed(model) if studies.filed(model) in models else models[0]
 mine = rows(over, model=shown)
+tasks = list(parameters.asked)
 print(observed)
 print(f"where one model is shown, it is {shown}")
 
@@ -96,7 +98,8 @@ print(f"where one model is shown, it is {shown}")
 # %%
 one = rank.load(parameters, seed)  # the model, and its untrained twin
 print(f"{model}: d = {one.space.d:,} weights")
-print(rank.gram_memory(one))
+with tables.if_measured("memory"):
+    print(rank.gram_memory(one))
 
 # %% [markdown]
 # (llm-rank)=
@@ -107,10 +110,14 @@ print(rank.gram_memory(one))
 # **What we do.** Three sets of $n$ items of each task; live, of two tasks on the trained model. The trained model; its *untrained twin*, the same network with new random weights; and the trained model with *shuffled labels*, where each item has the answer of another. Beside each stands the control of equal lengths.
 
 # %%
-sets = {task: rank.item_sets(one, task) for task in live_tasks}
-print(sets[live_tasks[0]][0][0].prompt, sets[live_tasks[0]][0][0].answer)
-grams = {task: [rank.grams(one, "trained", s) for s in sets[task]] for task in sets}
-for task in sets:
+grams = {}
+for task in live_tasks:
+    with tables.if_measured(f"gradients of {task}"):
+        sets = rank.item_sets(one, task)
+        if task == live_tasks[0]:
+            print(sets[0][0].prompt, sets[0][0].answer)
+        grams[task] = [rank.grams(one, "trained", items) for items in sets]
+for task in grams:
     for view in ("raw", "unit norm"):
         own, null = rank.with_control(one, grams[task], view)["participation ratio"]
         numbers = f"{np.mean(own):.3g}, random directions {np.mean(null):.3g}"
@@ -119,49 +126,53 @@ for task in sets:
 # %% [markdown]
 # Over seeds, for all tasks, states and views; behind the slash stands the control.
 
+
 # %% tags=["hide-input"]
-by_rank = {}
-for name in ("participation ratio", "rank at 90 %"):
+def beside_control(name):
+    """A rank by task, view and state, each with its control."""
     table = rows(mine, measure=name, view=["raw", "centred", "unit norm"])
     text = [f"{tables.in_words(r)} / {r['null']:.3g}" for r in table.to_dict("records")]
-    table = table.assign(text=text).pivot_table(
-        index=["task", "view"],
-        columns="state",
-        values="text",
-        aggfunc="first",
-        sort=False,
-    )
-    by_rank[name] = tables.show(table.reset_index(), ["task", "view", *table.columns])
-print(f"{shown}: participation ratio / that of random directions of equal lengths")
-by_rank["participation ratio"]
+    cells = dict(columns="state", values="text", aggfunc="first", sort=False)
+    table = table.assign(text=text).pivot_table(index=["task", "view"], **cells)
+    print(f"{shown}: {name} / that of random directions of equal lengths")
+    display(tables.show(table.reset_index(), ["task", "view", *table.columns]))
+
+
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("participation ratio"):
+    beside_control("participation ratio")
 
 # %% tags=["hide-input"]
-print(f"{shown}: rank at 90 % / that of random directions of equal lengths")
-by_rank["rank at 90 %"]
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("rank at 90 %"):
+    beside_control("rank at 90 %")
 
 # %% tags=["hide-input"]
-sure = rows(mine, claim="context", measure="answered surely")
-print("share of items that the trained model answers with probability above 0.999")
-tables.show(sure, {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"})
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("answered surely"):
+    sure = rows(mine, claim="context", measure="answered surely")
+    print("share of items that the trained model answers with probability above 0.999")
+    heads = {"task": "task", tables.VALUE: "share [95 %] (n)", "null": "null"}
+    display(tables.show(sure, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rank", "caption": "Participation ratio of per-example gradients divided by that of random directions of the same lengths (grey: 1, no structure). Raw gradients above, unit norm below. Yes-no questions span a few directions in every state of the model, untrained too; open questions do not."}, "image": {"alt": "Two dot plots with the tasks as rungs and three states of the model as colours, logarithmic axis."}}
+tables.tell_left_out(mine, "gradients")
 figure, axes = figures.panels(2, height=2.6)
 for panel, view in zip(axes, ("raw", "unit norm"), strict=True):
-    series = {}
+    series, ratio = {}, "participation ratio / control"
     for state in rank.STATES:
-        found = rows(
-            mine, measure="participation ratio / control", view=view, state=state
-        ).set_index("task")
-        spans = found.loc[list(parameters.tasks), ["value", "low", "high"]]
-        series[state] = spans.clip(lower=1e-3).to_numpy()
-    figures.ladder(panel, parameters.tasks, series)
+        with tables.if_measured(f"{ratio}, {view}, {state}"):
+            found = rows(mine, measure=ratio, view=view, state=state).set_index("task")
+            spans = found.reindex(tasks)[["value", "low", "high"]]
+            series[state] = spans.clip(lower=1e-3).to_numpy()
+    figures.ladder(panel, tasks, series)
     panel.axvline(1, color=figures.NULL, label="control", zorder=0)
     panel.set(xscale="log", title=view, xlim=(0.01, 2))
 axes[1].set_xlabel("participation ratio / control")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
+# **What we see** on micro-gpt2. *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
 #
 # *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for these two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So L1 is right for some tasks and hardly for others, in one and the same model.
 #
@@ -176,7 +187,7 @@ figures.legend_below(axes[1])
 # If the gradients of a task lay in $k$ directions, more items would not find more. So take the first $2, 4, 8, \dots$ items of a set.
 
 # %%
-for task in live_tasks:
+for task in grams:
     curves = rank.growth(grams[task][0])
     for name, curve in curves.items():
         print(
@@ -185,27 +196,28 @@ for task in live_tasks:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-growth", "caption": "Participation ratio at unit norm against the number n of gradients, trained above, untrained below; bands: 95 %. Grey: random directions, rank n. By this measure yes-no questions reach their rank within some sixteen items; the curve of open questions has not ended at the largest n."}, "image": {"alt": "Two panels of rising curves on logarithmic axes; one stays flat, others keep rising below the grey diagonal."}}
 figure, axes = figures.panels(2, height=2.8)
-grown = rows(mine, measure="rank of the first items", rank="participation ratio")
+grown = dict(measure="rank of the first items", rank="participation ratio")
 for panel, state in zip(axes, ("trained", "untrained"), strict=True):
-    for i, task in enumerate(parameters.tasks):
-        found = rows(grown, state=state, task=task)
-        colour = figures.PALETTE[i]
-        panel.plot(found["items"], found["value"], "o-", ms=4, color=colour, label=task)
-        panel.fill_between(
-            found["items"], found["low"], found["high"], color=colour, alpha=0.2
-        )
-    panel.plot(
-        found["items"], found["null"], color=figures.NULL, label="random", zorder=0
-    )
+    for i, task in enumerate(tasks):
+        with tables.if_measured(f"rank of the first items, {task}, {state}"):
+            found = rows(mine, **grown, state=state, task=task)
+            n, colour = found["items"], figures.PALETTE[i]
+            panel.plot(n, found["value"], "o-", ms=4, color=colour, label=task)
+            panel.fill_between(n, found["low"], found["high"], color=colour, alpha=0.2)
+    counts = [2, parameters.examples]
+    panel.plot(counts, counts, color=figures.NULL, label="random", zorder=0)
     panel.set(xscale="log", yscale="log", title=state, ylabel="participation ratio")
 axes[1].set_xlabel("gradients n")
 figures.legend_below(axes[1], columns=3)
 
 # %% tags=["hide-input"]
-slopes = rows(mine, measure="growth exponent")
-slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
-print(f"{shown}: growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)")
-tables.wide(slopes, "task", "of")
+tables.tell_left_out(mine, "gradients")
+with tables.if_measured("growth exponent"):
+    slopes = rows(mine, measure="growth exponent")
+    slopes = slopes.assign(of=slopes["rank"] + ", " + slopes["state"])
+    told = "growth exponents at unit norm from n / 4 to n (null: 1; a rank: 0)"
+    print(f"{shown}: {told}")
+    display(tables.wide(slopes, "task", "of"))
 
 # %% [markdown]
 # The participation ratio of yes-no questions is flat from about sixteen items on, that of counting nearly so: *this* rank does not grow. That of open questions rises with an exponent of about $0.6$, where random directions have $1$, and a number quoted for them is a statement about $n$. Sorting lies between.
@@ -217,14 +229,19 @@ tables.wide(slopes, "task", "of")
 # $G$ is a sum over matrices, so each layer and each kind of matrix has a rank of its own.
 
 # %% tags=["hide-input"]
-print(f"{shown}, trained, {parameters.tasks[0]}: participation ratio at unit norm")
-print(f"null: {parameters.examples}, random directions")
-place = rows(mine, measure="participation ratio at a place")
-tables.wide(rows(place, task=parameters.tasks[0]), "matrix", "block")
+at_a_place = "participation ratio at a place"
+with tables.if_measured(f"{at_a_place}, {tasks[0]}"):
+    place = rows(mine, measure=at_a_place, task=tasks[0])
+    print(f"{shown}, trained, {tasks[0]}: participation ratio at unit norm")
+    print(f"null: {parameters.examples}, random directions")
+    display(tables.wide(place, "matrix", "block"))
 
 # %% tags=["hide-input"]
-print(f"the same for {parameters.tasks[1]}")
-tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
+for task in tasks[1:2]:
+    with tables.if_measured(f"{at_a_place}, {task}"):
+        place = rows(mine, measure=at_a_place, task=task)
+        print(f"the same for {task}")
+        display(tables.wide(place, "matrix", "block"))
 
 # %% [markdown]
 # For yes-no questions the participation ratio falls from the first block to the last, from between ten and twenty-four to between one and three: near the answer everything is about yes or no, far from it, we suppose, about what was read. For open questions it falls a little in the attention and rises in the MLP. These are means over three sets, of the trained model alone. The rank of the whole gradient is a mixture of these, weighted by how much of the energy lies where.
@@ -237,22 +254,25 @@ tables.wide(rows(place, task=parameters.tasks[1]), "matrix", "block")
 # This can be tested by an intervention: open questions, of which we keep those whose answer is among the $m$ most common ones.
 
 # %%
-pool = rank.answer_pool(one)
-few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
-print(sorted({item.answer for item in few}))
-answered = rank.grams(one, "trained", few)
-found = rank.effective_ranks(spectra.unit(answered.total))
-print(f"participation ratio {found['participation ratio']:.3g} of {len(few)}")
+pool = None
+with tables.if_measured("few answers"):
+    pool = rank.answer_pool(one)
+    few = rank.with_answers(pool, parameters.answer_counts[0], parameters.examples)
+    print(sorted({item.answer for item in few}))
+    answered = rank.grams(one, "trained", few)
+    found = rank.effective_ranks(spectra.unit(answered.total))
+    print(f"participation ratio {found['participation ratio']:.3g} of {len(few)}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-answers", "caption": "Participation ratio at unit norm of open questions against the number of different answers in the set. Same model, same n, all open questions; small sets ask about sizes only, larger ones about colours and likes too. Grey: rank = number of answers; the random control lies at n."}, "image": {"alt": "Two rising rows of dots, trained and untrained, beside a grey diagonal, on logarithmic axes."}}
 figure, (axes,) = figures.panels(1, height=3.2)
+tables.tell_left_out(mine, "answers")
+by_answers = "participation ratio by answers"
 for i, state in enumerate(("trained", "untrained")):
-    found = rows(mine, measure="participation ratio by answers", state=state)
-    x, bars = (
-        found["answers"] * (1 + 0.04 * i),
-        found[["value", "low", "high"]].to_numpy().T,
-    )
-    figures.points(axes, x, *bars, label=state, color=figures.PALETTE[i])
+    with tables.if_measured(f"{by_answers}, {state}"):
+        found = rows(mine, measure=by_answers, state=state)
+        x = found["answers"] * (1 + 0.04 * i)
+        bars = found[["value", "low", "high"]].to_numpy().T
+        figures.points(axes, x, *bars, label=state, color=figures.PALETTE[i])
 counts = list(parameters.answer_counts)
 axes.plot(counts, counts, color=figures.NULL, label="number of answers", zorder=0)
 axes.set(
@@ -263,15 +283,16 @@ axes.minorticks_off()
 figures.legend_below(axes)
 
 # %% tags=["hide-input"]
-found = rows(over, measure="participation ratio by answers")
-found = found.assign(run=found["model"] + ", " + found["state"])
-print(
-    f"participation ratio by number of different answers (null: {parameters.examples})"
-)
-tables.wide(found, "run", "answers")
+tables.tell_left_out(over, "answers")
+with tables.if_measured(by_answers):
+    found = rows(over, measure=by_answers)
+    found = found.assign(run=found["model"] + ", " + found["state"])
+    told = "participation ratio by number of different answers"
+    print(f"{told} (null: {parameters.examples})")
+    display(tables.wide(found, "run", "answers"))
 
 # %% [markdown]
-# **What we see.** The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
+# **What we see** on micro-gpt2. The rank rises with the number of answers, by a factor of about $1.8$ for each doubling, in the trained model and in the untrained one. Same model, same $n$. So much of what one would call the rank of a *task* is the number of its *answers*, and a benchmark of yes-no questions, such as BoolQ, should look low-rank in a trained model. (Not in any: in the untrained OLMo2 yes-no questions have a participation ratio of 37, {ref}`across-seeds-llm`.)
 #
 # **What this does not show.** That it is only that, nor that nothing else changes: the most common answers are sizes (small, tiny, ...), so that sets of up to six answers ask one kind of question and the larger ones mix in colours and likes. Open questions with two answers still span more directions than yes-no questions in the trained model: there the $J_i$, the ways in which different passages lead to the answer, are less alike.
 #
@@ -306,28 +327,30 @@ tables.wide(found, "run", "answers")
 # So a sketch is unbiased for inner products and *biased for ranks*: it can never show more than $m$. And a random control that is sketched too has this bias most of all, since its $r=n$ is the largest.
 
 # %% tags=["hide-input"]
-seen = rows(mine, measure="sketched participation ratio")
-error = rows(mine, measure="error of sketched inner products / law")
-seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
-print(f"{shown}, unit norm; error: root mean square over pairs, 1 if the law holds")
 heads = {"sketch": "sketch", "m": "m", tables.VALUE: "participation ratio [95 %] (n)"}
 heads |= {"predicted": "law", "null": "sketched control", "error": "error / its law"}
-tables.show(seen, heads)
+with tables.if_measured("sketches"):
+    seen = rows(mine, measure="sketched participation ratio")
+    error = rows(mine, measure="error of sketched inner products / law")
+    seen = seen.assign(error=[tables.in_words(row) for row in error.to_dict("records")])
+    print(f"{shown}, unit norm; error: root mean square over pairs, 1 if the law holds")
+    display(tables.show(seen, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-sketch", "caption": "What a sketch of dimension m shows of a rank. Dots: measured; black: the law; dashed: the exact participation ratio; grey: what random directions of full rank n show through the same sketch. A small sketch makes everything look low-rank, the control first of all."}, "image": {"alt": "Rising curve of participation ratio against sketch dimension, below the exact value; the grey curve of the control rises with it."}}
 figure, (axes,) = figures.panels(1, height=3.2)
-exact = rows(mine, measure="participation ratio before sketching")["value"].item()
 fine = np.geomspace(parameters.sketch_sizes[0], parameters.sketch_sizes[-1], 50)
-for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
-    x, bars = found["m"] * (1 + 0.06 * i), found[["value", "low", "high"]].to_numpy().T
-    figures.points(axes, x, *bars, label=name, color=figures.PALETTE[i])
-law = {
-    r: [sketches.participation_ratio(r, m) for m in fine]
-    for r in (exact, float(parameters.examples))
-}
-figures.law(axes, fine, law[exact], "law")
-axes.plot(fine, law[float(parameters.examples)], color=figures.NULL, label="control")
-axes.axhline(exact, ls="--", lw=1, color="black", label="exact")
+full = [sketches.participation_ratio(float(parameters.examples), m) for m in fine]
+with tables.if_measured("sketches"):
+    exact = rows(mine, measure="participation ratio before sketching")["value"].item()
+    seen = rows(mine, measure="sketched participation ratio")
+    for i, (name, found) in enumerate(seen.groupby("sketch", sort=False)):
+        bars = found[["value", "low", "high"]].to_numpy().T
+        look = dict(label=name, color=figures.PALETTE[i])
+        figures.points(axes, found["m"] * (1 + 0.06 * i), *bars, **look)
+    law = [sketches.participation_ratio(exact, m) for m in fine]
+    figures.law(axes, fine, law, "law")
+    axes.axhline(exact, ls="--", lw=1, color="black", label="exact")
+axes.plot(fine, full, color=figures.NULL, label="control")
 axes.set(
     xscale="log",
     yscale="log",
@@ -337,7 +360,7 @@ axes.set(
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see.** Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out too large.
+# **What we see** on micro-gpt2. Both laws hold: the errors of inner products are as large as {eq}`eq-sketch` says (last column near $1$), and the rank follows {eq}`eq-sketch-rank` for both kinds of sketch, though it was derived for the dense one. At $m=8$ a rank of sixty and a control of full rank show the same seven: the sketch's own dimension. Even at $m=n$ the control has lost half of its rank, so the ratio of measured to control comes out too large.
 #
 # The exact Gram matrix costs $n^2d$ products, a dense sketch $nmd$. So a dense sketch with $m>n$ costs more than what it approximates (a CountSketch, with $nd$ additions, does not); it pays when gradients come one at a time and cannot be kept.
 #
@@ -349,14 +372,15 @@ figures.legend_below(axes)
 # **Across sizes.** The shipped models have one size. What size alone does can be seen on untrained networks of GPT-2's shapes, whose gradients know nothing.
 
 # %% tags=["hide-input"]
-print(
-    f"untrained networks, with the tokens of {shown}: participation ratio at unit norm"
-)
-print(f"null: {parameters.examples}")
-tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
+told = f"untrained networks, with the tokens of {shown}: participation ratio"
+tables.tell_left_out(mine, "width")
+with tables.if_measured("participation ratio by width"):
+    wide = rows(mine, measure="participation ratio by width")
+    print(f"{told} at unit norm\nnull: {parameters.examples}")
+    display(tables.wide(wide, "width", "task"))
 
 # %% [markdown]
-# **What we see.** Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
+# **What we see** on micro-gpt2. Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
 #
 # **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. On this model, by the participation ratio, yes-no questions pass (1) to (3) and cannot be asked (4) or (5): they have two answers, and at unit norm a wrong one only turns the sign. Counting passes (1) to (3) and fails (5); with six answers it says little on (4). Open questions fail (2) and (3). Sorting fails (2). No task passes all five. In Qwen2 and OLMo2 counting passes (5) too, and it is (4) that is open.
 # By the rank at 90 % every task fails (2) on this model.
@@ -387,92 +411,109 @@ tables.wide(rows(mine, measure="participation ratio by width"), "width", "task")
 # Expand $L(\theta\pm su)$: odd powers cancel in the sum, even ones in the difference. Equate $s|g\cdot u|$ with $\tfrac12s^2|u\cdot Hu|$. A random unit direction has $E[uu^\top]=I/d$, hence $E[(g\cdot u)^2]=\lVert g\rVert^2/d$ and $E[u\cdot Hu]=\mathrm{tr}(H)/d$.
 # :::
 #
-# **What we do.** Scales over six decades, in units of $\lVert\theta\rVert$. The loss is the mean over some yes-no questions, as the calibrated model answers them. Directions: random ones; the **gradient**; a **LoRA step**, the change of the merged weights in the first gradient step of fresh adapters; and a **steering** direction, the gradient of the projection of $h_\ell$ on the difference
+# **What we do.** Scales over six decades. The length of a step is taken with *each tensor in its own size*: the root mean square over weights of the step, relative to the root mean square of the tensor that the weight is in. Where all tensors have weights of one size that is the step as a share of $\lVert\theta\rVert$; in a model with a few long tensors, such as the gains of norms, $\lVert\theta\rVert$ says nothing of the matrices. The loss is the mean over some yes-no questions, as the calibrated model answers them. Directions: random ones; the **gradient**; a **LoRA step**, the change of the merged weights in the first gradient step of fresh adapters; and a **steering** direction, the gradient of the projection of $h_\ell$ on the difference
 # of its means over true and false claims, at the last block: the step that moves activations fastest along a steering vector. The reference is computed in double precision throughout; float32 and bfloat16 stand beside it.
 
 # %%
 SHOWN = ("random 0", "gradient", "LoRA step", "steering")
-lines = rank.regimes(one, SHOWN)  # in double precision
-for name in SHOWN:
-    end = lines.regimes[name].crossing / lines.length
-    law = lines.predicted(name) / lines.length
-    print(
-        f"{name}: F1 and F2 cross at {end:.2g} |theta|; by one Hessian product {law:.2g}"
-    )
+lines = None
+with tables.if_measured("linear regime"):
+    lines = rank.regimes(one, SHOWN)  # in double precision
+    for name in SHOWN:
+        end, law = lines.in_tensor_units(name), lines.predicted(name) / lines.unit[name]
+        share = lines.unit[name] / lines.length
+        print(f"{name}: F1 and F2 cross at {end:.2g}; by one Hessian product {law:.2g}")
+        print(f"  (one unit of its length is {share:.2f} |theta|)")
 
 # %% tags=["hide-input"]
-star = rank.predicted_step(one)  # slope, trace and curvature along the gradient
-print(f"|g| = {star.slope:.3f}, tr H = {star.trace:.0f}, along g {star.along:.1f}")
-table = []
-for name in SHOWN:
-    regime, length = lines.regimes[name], lines.length
-    by_trace = 2 * abs(regime.slope) * one.space.d / abs(star.trace.estimate)
-    table.append(
-        {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
-    )
-    table[-1] |= {
-        "crossing / |theta|": regime.crossing / length,
-        "from u.Hu": lines.predicted(name) / length,
-    }
-    table[-1] |= {"from tr H": by_trace / length if name == "random 0" else None}
-    table[-1] |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
-tables.show(pd.DataFrame(table), list(table[0]))
+bent, table = None, []
+with tables.if_measured("curvature"):
+    bent = rank.curvature(one)  # slope, trace and curvature along the gradient
+    print(f"|g| = {bent.slope:.3f}, tr H = {bent.trace:.0f}, along g {bent.along:.1f}")
+with tables.if_measured("where the linear regime ends"):
+    tables.needs(lines, bent)
+    for name in SHOWN:
+        regime, length = lines.regimes[name], lines.unit[name]
+        by_trace = 2 * abs(regime.slope) * one.space.d / abs(bent.trace.estimate)
+        row = {"direction": name, "slope": regime.slope, "u.Hu": lines.curvature[name]}
+        row |= {"crossing": regime.crossing / length}
+        row |= {"from u.Hu": lines.predicted(name) / length}
+        row |= {"from tr H": by_trace / length if name == "random 0" else None}
+        row |= {"F1 within 10 % up to": lines.good_up_to(name) / length}
+        table.append(row)
+    display(tables.show(pd.DataFrame(table), list(table[0])))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, in units of the length of theta, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-regime", "caption": "One seed, live. F1 (blue) and F2 (orange) against the scale of the step, each tensor in its own size, along four directions, in double precision. Black: first order and curvature, from one gradient and one Hessian product. Dotted: where they cross. The linear regime ends at very different scales: for the gradient and for the steering direction much sooner than for a random one."}, "image": {"alt": "Four panels of two straight lines of slopes one and two on logarithmic axes, crossing at different places and bending off to the right."}}
 figure, axes = figures.panels(len(SHOWN), height=2.5)
+axes[-1].set_xlabel("length of the step, each tensor in its own size")
 for panel, name in zip(axes, SHOWN, strict=True):
-    regime, s = lines.regimes[name], lines.regimes[name].scales
-    for i, (label, part) in enumerate({"|F1|": regime.f1, "|F2|": regime.f2}.items()):
-        colour = figures.PALETTE[i]
-        figures.points(panel, rank.SCALES, np.abs(part), color=colour, label=label)
-    figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
-    bend = np.abs(s**2 * lines.curvature[name] / 2)
-    figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
-    panel.axvline(regime.crossing / lines.length, color="black", lw=1, ls=":")
     panel.set(xscale="log", yscale="log", title=name, ylabel="nats", ylim=(1e-13, 1e2))
-axes[-1].set_xlabel(r"scale / $\Vert\theta\Vert$")
-figures.legend_below(axes[-1])
+with tables.if_measured("F1 and F2"):
+    tables.needs(lines)
+    for panel, name in zip(axes, SHOWN, strict=True):
+        regime, s = lines.regimes[name], lines.regimes[name].scales
+        for i, (label, part) in enumerate((("|F1|", regime.f1), ("|F2|", regime.f2))):
+            look = dict(label=label, color=figures.PALETTE[i])
+            figures.points(panel, rank.SCALES, np.abs(part), **look)
+        figures.law(panel, rank.SCALES, np.abs(s * regime.slope), "first order")
+        bend = np.abs(s**2 * lines.curvature[name] / 2)
+        figures.law(panel, rank.SCALES, bend, "curvature", ls="--")
+        panel.axvline(lines.in_tensor_units(name), color="black", lw=1, ls=":")
+    figures.legend_below(axes[-1])
 
 # %% [markdown]
 # Over seeds, with more directions (several random ones, and one inside of each block):
 
 # %% tags=["hide-input"]
-print("decades of linear regime (null: 0, no linear regime in the range)")
-decades = rows(over, measure="decades of linear regime")
-tables.wide(decades, "direction", "model")
+with tables.if_measured("decades of linear regime"):
+    decades = rows(over, measure="decades of linear regime")
+    plain = rows(over, measure="decades of linear regime in |theta|")
+    print("decades of linear regime (null: 0, no linear regime in the range)")
+    display(tables.wide(decades, "direction", "model"))
+    print("the same with steps measured in |theta|, random directions and the gradient")
+    plain = plain[plain["direction"].isin(SHOWN)]
+    display(tables.wide(plain, "direction", "model"))
 
 # %% tags=["hide-input"]
-ends = rows(over, claim="L2", unit="decades", direction=None)
-print("the end of the linear regime along random directions, in decades")
 heads = {"model": "model", "measure": "measured", tables.VALUE: "decades [95 %] (n)"}
-tables.show(ends, heads | {"null": "null", "null_means": "which is"})
+heads |= {"null": "null", "null_means": "which is"}
+names = ["log10 crossing / |theta|", "log10 crossing in tensor units"]
+names += ["error of the predicted crossing"]
+names += ["error of the predicted crossing less that of another's"]
+names += ["error of the crossing predicted by the trace"]
+with tables.if_measured("the end of the linear regime"):
+    ends = tables.of_measures(over, names)
+    print("the end of the linear regime along random directions, in decades")
+    display(tables.show(ends, heads))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the length of theta drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-rounding", "caption": "One seed, live. The ratio of F2 to F1 along a random direction (top) and along the gradient (bottom), in three precisions. Grey: the ratio 1, the end of the linear regime. In float32 steps below about a ten-thousandth of the weights' size drown in rounding along a random direction; in bfloat16 there is hardly a scale at which a random direction can be measured."}, "image": {"alt": "Two panels of ratio against scale; the double-precision curve is straight, float32 leaves it at small scales, bfloat16 is scattered."}}
 figure, axes = figures.panels(2, height=2.8)
 names = ("random 0", "gradient")
-curves = {"float64": lines.regimes}
-for kind in ("float32", "bfloat16"):
-    curves[kind] = rank.in_rounded(one, lines, kind, names)
+curves = {}
+with tables.if_measured("F1 and F2 in three precisions"):
+    tables.needs(lines)
+    curves = {"float64": lines.regimes}
+    for kind in ("float32", "bfloat16"):
+        curves[kind] = rank.in_rounded(one, lines, kind, names)
 for panel, name in zip(axes, names, strict=True):
     for i, (kind, found) in enumerate(curves.items()):
         ratio = found[name].ratio
         ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, np.nan)
-        panel.plot(
-            rank.SCALES, ratio, "o-", ms=4, lw=1, color=figures.PALETTE[i], label=kind
-        )
+        look = dict(ms=4, lw=1, color=figures.PALETTE[i], label=kind)
+        panel.plot(rank.SCALES, ratio, "o-", **look)
     figures.null_line(panel, 1, "crossing")
     panel.set(xscale="log", yscale="log", title=name, ylabel="|F2 / F1|")
-axes[1].set_xlabel(r"scale / $\Vert\theta\Vert$")
+axes[1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends at a few hundredths of $\lVert\theta\rVert$; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
+# **What we see** on micro-gpt2. *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends where weights move by a few hundredths of their size; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
 #
 # *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is larger by many thousands there than along a random direction, the slope only by hundreds or a few thousands. (Both are in the table.) The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
 #
 # *Single blocks* differ widely. Part of it is chance, since each is one direction and its crossing is as random as $|z|$ in {prf:ref}`prop-crossing`; part of it is curvature, which differs between blocks more than slopes do.
 #
-# *Precision.* In float32 the even part drowns below about a ten-thousandth of $\lVert\theta\rVert$ along a random direction; along the gradient, where losses change much more, it can be seen at all scales. In bfloat16 a random direction has no scale at which $F_1$ and $F_2$ mean anything: rounding of the weights is larger than the step, until the step is so long that the regime has ended.
+# *Precision.* In float32 the even part drowns below about a ten-thousandth of the weights' size along a random direction; along the gradient, where losses change much more, it can be seen at all scales. In bfloat16 a random direction has no scale at which $F_1$ and $F_2$ mean anything: rounding of the weights is larger than the step, until the step is so long that the regime has ended.
 #
 # **What this does not show.** The paper's scales: its figure 6 is on another model and, for all we know, another norm. The regime of one loss on a few questions; with more of them slope and curvature change.
 #
@@ -486,12 +527,16 @@ figures.legend_below(axes[1])
 # with $\kappa=a\cdot Ha/\lVert a\rVert^2$ and $q_N$ the second moment of that largest value. All of it can be measured *before* the search: $\lVert a\rVert$ by one gradient, $\kappa$ by one Hessian product, and the trace by Hutchinson's estimator {cite}`hutchinson1990stochastic`, the mean of $z\cdot Hz$ over random signs $z$. Does the step that they name turn out to be the right one on a language model, over all of its weights?
 
 # %%
-print(
-    f"sigma* = {star.sigma:.2e}, a step of {star.sigma * one.space.d**0.5 / lines.length:.3f} |theta|"
-)
-tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
-print(f"cosine of the gradients on the two sets of questions: {tried.alike:.2f}")
-for step in rank.best_of_n(one, star, tried):
+star, found_steps = None, []
+with tables.if_measured("sigma*, and the search at multiples of it"):
+    tables.needs(lines, bent)
+    star = rank.predicted_step(one, bent)
+    share = star.sigma * one.space.d**0.5 / lines.length
+    print(f"sigma* = {star.sigma:.2e}, a step of {share:.3f} |theta|")
+    tried = rank.try_steps(one, star.sigma, (0.1, 1.0))
+    found_steps = rank.best_of_n(one, star, tried)
+    print(f"cosine of the gradients on the two sets of questions: {tried.alike:.2f}")
+for step in found_steps:
     print(f"at {step.multiple:g} sigma*: best of {star.n} gains {step.best:.4f} nats")
     print(f"  law with curvature {step.law:.4f}, Theorem 1 {step.first_order:.4f}")
     print(f"  on other questions {step.held_out:.4f}, one candidate {step.mean:.4f}")
@@ -500,29 +545,29 @@ for step in rank.best_of_n(one, star, tried):
 # Over seeds, in units of the best gain that the law promises for the seed:
 
 # %% tags=["hide-input"]
-gains = rows(observed.frame, model=shown, measure="gain")
-best = rows(gains, questions="selected", multiple=1.0).set_index("seed")["predicted"]
-scale = gains["seed"].map(best)
-for column in ("value", "low", "high", "predicted"):
-    gains[column] = gains[column] / scale
-gains = over_seeds(gains)
-heads = {
-    "multiple": "sigma / sigma*",
-    "questions": "questions",
-    tables.VALUE: "gain [95 %] (n)",
-}
-print(
-    f"{shown}: gain / best gain of the law; null: 0; law: with curvature, or first order"
-)
-tables.show(gains, heads | {"predicted": "law"})
+gains = None
+with tables.if_measured("gain"):
+    gains = rows(observed.frame, model=shown, measure="gain")
+    own = rows(gains, questions="selected", multiple=1.0).set_index("seed")
+    scale = gains["seed"].map(own["predicted"])
+    for column in ("value", "low", "high", "predicted"):
+        gains[column] = gains[column] / scale
+    gains = over_seeds(gains)
+    heads = {"multiple": "sigma / sigma*", "questions": "questions"}
+    heads |= {tables.VALUE: "gain [95 %] (n)", "predicted": "law"}
+    told = "gain / best gain of the law; null: 0; law: with curvature, or first order"
+    print(f"{shown}: {told}")
+    display(tables.show(gains, heads))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
-for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
-    bars = found[["value", "low", "high"]].to_numpy().T
-    look = dict(label=name, color=figures.PALETTE[i])
-    figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
-fine = np.geomspace(gains["multiple"].min(), gains["multiple"].max(), 100)
+with tables.if_measured("gain"):
+    tables.needs(gains)
+    for i, (name, found) in enumerate(gains.groupby("questions", sort=False)):
+        bars = found[["value", "low", "high"]].to_numpy().T
+        look = dict(label=name, color=figures.PALETTE[i])
+        figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
+fine = np.geomspace(0.1, 10, 100)  # the multiples that are tried
 figures.law(axes, fine, 2 * fine - fine**2, "curvature law")
 figures.law(axes, fine, 2 * fine, "Theorem 1", ls="--")
 figures.null_line(axes, 0, "no gain")
@@ -539,22 +584,17 @@ figures.legend_below(axes)
 names = ["effective dimension", "gain at sigma* / largest gain over the steps"]
 names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
 names += ["gain of the best antithetic pair / law"]
-found = rows(over, measure=names)
-found = found.assign(
-    at=found["noise"]
-    .fillna(found["multiple"].astype(str) + " sigma*")
-    .replace("nan sigma*", "")
-)
-heads = {
-    "measure": "measured",
-    "at": "at, or noise",
-    "model": "model",
-    tables.VALUE: "value [95 %] (n)",
-}
-tables.show(found, heads | {"null": "null", "null_means": "which is"})
+heads = {"measure": "measured", "at": "at, or noise", "model": "model"}
+heads |= {tables.VALUE: "value [95 %] (n)", "null": "null", "null_means": "which is"}
+with tables.if_measured("the search"):
+    found = tables.of_measures(over, names)
+    found = found.reindex(columns=[*{**dict.fromkeys(over), "noise": 0, "multiple": 0}])
+    at = found["multiple"].astype(str) + " sigma*"
+    found = found.assign(at=found["noise"].fillna(at).replace("nan sigma*", ""))
+    display(tables.show(found, heads))
 
 # %% [markdown]
-# **What we see.** *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
+# **What we see** on micro-gpt2. *The predicted step is the right one,* to within the factor of three that separates the steps tried. Of five steps over two decades, the one that slope, curvature and trace name before any search gains most. At a tenth of it Theorem 1 holds to some percent; at the step itself the gain is about half of what Theorem 1 says, as the curvature law does (at the best step the curvature takes half of the first order, whatever the model); at ten times it the model is destroyed.
 # So the theorem's "dimension does not enter" is right for short steps, and where it ends is decided by $\mathrm{tr}H/\kappa$: the number of directions that bend as much as the gradient's own. That number is a few to about ten on average over seeds in the three models (table above), of nearly a million directions, and it scatters widely between seeds. (Where negative curvatures take from the trace it can fall below one, and counts nothing any more.)
 #
 # *Selection bias.* The gains are those on the questions that chose the candidate. On other questions of the same kind a part of it is left at short steps, about what the overlap of the two gradients promises or less, and nothing reliable at $\sigma^\ast$: the curvature there is paid in full. Over seeds and models this part scatters widely (table above). Random search on two dozen questions mostly fits these questions.
@@ -571,15 +611,20 @@ tables.show(found, heads | {"null": "null", "null_means": "which is"})
 
 # %%
 live = Observations()
-for task in live_tasks:
+for task in grams:
     rank.file_ranks(live, one, task, "trained", grams[task])
     rank.file_growth(live, task, "trained", grams[task])
-rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
-rank.file_decades(live, lines)
-rank.file_steps(live, one, star, rank.best_of_n(one, star, tried))
+if pool is not None:
+    rank.file_answers(live, one, pool, parameters.answer_counts[0], "trained")
+if lines is not None:
+    rank.file_decades(live, lines)
+if star is not None:
+    rank.file_steps(live, one, star, found_steps)
 
 # %%
-print(live.beside(observed.frame, model=shown, seed=seed))
+with tables.if_measured("the live case"):
+    tables.needs(live if len(live) else None)
+    print(live.beside(observed.frame, model=shown, seed=seed))
 
 # %% [markdown]
 # (across-seeds-llm)=
@@ -588,45 +633,51 @@ print(live.beside(observed.frame, model=shown, seed=seed))
 # The same was measured on the other small models.
 
 # %% tags=["hide-input"]
-found = rows(over, claim="L1", measure="participation ratio", view="unit norm")
-found = found.assign(run=found["model"] + ", " + found["task"])
-print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
-tables.wide(found, "run", "state")
+at_unit_norm = dict(claim="L1", measure="participation ratio", view="unit norm")
+tables.tell_left_out(over, "gradients")
+with tables.if_measured("participation ratio at unit norm"):
+    found = rows(over, **at_unit_norm)
+    found = found.assign(run=found["model"] + ", " + found["task"])
+    print(f"participation ratio at unit norm (null: {found['null'].mean():.0f})")
+    display(tables.wide(found, "run", "state"))
 
 # %% tags=["hide-input"]
-share = rows(over, measure="participation ratio / control", view="raw", state="trained")
-slope = rows(over, measure="growth exponent", state="trained")
-table = pd.concat(
-    [share.assign(what="raw / control"), slope.assign(what="growth, " + slope["rank"])]
-)
-table = table.assign(run=table["model"] + ", " + table["task"])
-print("trained; raw / control: participation ratio, null 1; growth exponents: null 1")
-tables.wide(table, "run", "what")
+tables.tell_left_out(over, "gradients")
+with tables.if_measured("raw / control, and growth"):
+    share = rows(over, measure=ratio, view="raw", state="trained")
+    slope = rows(over, measure="growth exponent", state="trained")
+    slope = slope.assign(what="growth, " + slope["rank"])
+    table = pd.concat([share.assign(what="raw / control"), slope])
+    table = table.assign(run=table["model"] + ", " + table["task"])
+    told = "raw / control: participation ratio, null 1; growth exponents: null 1"
+    print(f"trained; {told}")
+    display(tables.wide(table, "run", "what"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-models", "caption": "Participation ratio at unit norm over seeds, trained (filled) and untrained (open), for three models and four tasks; grey: random directions. Trained, the order of the tasks is the same in every model; untrained it is not: in OLMo2 yes-no questions then lie above counting and sorting."}, "image": {"alt": "Dot plot with the tasks as rungs, one colour a model, filled and open symbols."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-rungs = np.arange(len(parameters.tasks))[::-1]
-for i, name in enumerate(models):
-    for state, fill in (("trained", None), ("untrained", "none")):
-        spans = rows(found, model=name, state=state).set_index("task")
-        spans = spans.loc[list(parameters.tasks), ["value", "low", "high"]].clip(
-            lower=1
-        )
+tables.tell_left_out(over, "gradients")
+rungs = np.arange(len(tasks))[::-1]
+states = {"trained": None, "untrained": "none"}
+for i, (name, state) in enumerate((name, state) for name in models for state in states):
+    with tables.if_measured(f"participation ratio at unit norm, {name}, {state}"):
+        found = rows(over, **at_unit_norm, model=name, state=state).set_index("task")
+        spans = found.reindex(tasks)[["value", "low", "high"]].clip(lower=1)
         value, low, high = spans.to_numpy().T
-        look = dict(color=figures.PALETTE[i], mfc=fill, label=f"{name}, {state}")
-        bars = np.abs([value - low, high - value])
-        axes.errorbar(
-            value, rungs + 0.2 - 0.2 * i, xerr=bars, **{**figures.DOTS, **look}
-        )
-axes.axvline(found["null"].mean(), color=figures.NULL, label="random", zorder=0)
-axes.set_yticks(rungs, parameters.tasks)
+        look = dict(color=figures.PALETTE[i // 2], mfc=states[state])
+        look |= dict(xerr=np.abs([value - low, high - value]))
+        at, label = rungs + 0.2 - 0.2 * (i // 2), f"{name}, {state}"
+        axes.errorbar(value, at, label=label, **{**figures.DOTS, **look})
+with tables.if_measured("the control of equal lengths"):
+    null = rows(over, **at_unit_norm)["null"].mean()
+    axes.axvline(null, color=figures.NULL, label="random", zorder=0)
+axes.set_yticks(rungs, tasks)
 axes.set(
     xscale="log", xlabel="participation ratio, unit norm", ylim=(-0.6, len(rungs) - 0.4)
 )
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see.** *Rank.* After training the three models agree: participation ratios of two to three for yes-no questions, six to eleven for counting, about twenty to twenty-five for sorting, some forty to sixty for open questions, and growth with $n$ in the same order. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
+# **What we see** on the three shipped models. *Rank.* After training the three models agree: participation ratios of two to three for yes-no questions, six to eleven for counting, about twenty to twenty-five for sorting, some forty to sixty for open questions, and growth with $n$ in the same order. *Before* training they do not. Yes-no questions span about 5 directions in the untrained GPT-2, 15 in Qwen2 and 37 in OLMo2, whose norms stand behind its layers. So how much of a low rank is learned depends on what the architecture brings along:
 # in OLMo2 training lowers it more than tenfold, in GPT-2 twofold. An untrained twin must be shown for each model.
 #
 # *Regime.* It has the same shape in all three: four to five decades along random directions, about three along the gradient and the steering direction. The prediction from $u\cdot Hu$ beats that of another direction; in Qwen2 not with its whole interval: in one seed most directions were missed by more than a decade. There the trace is small, $u\cdot Hu$ nearly zero or negative, and higher orders decide.
@@ -636,7 +687,7 @@ figures.legend_below(axes)
 # (claims-llm)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest scale tried, $10^{-6}\lVert\theta\rVert$. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest length tried, $10^{-6}$ of the weights' size. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
 
 # %%
 judged = claims.judge("rank", over, shown)
@@ -762,11 +813,11 @@ for n in (2, 16, 256, 4096):
 # Setting the derivative of $\varepsilon|L|/s+cs^2$ to zero gives $s=(\varepsilon|L|/2c)^{1/3}$, and the least error goes with $\varepsilon^{2/3}$: double precision ($\varepsilon\approx10^{-16}$) has a best step about a thousand times shorter than single precision ($10^{-7}$), and an error about a million times smaller.
 
 # %%
-for kind in ("float64", "float32"):
+for kind in [kind for kind in ("float64", "float32") if kind in curves]:
     error = curves[kind]["random 0"].error
     best = int(np.argmin(error))
     print(
-        f"{kind}: least error {error[best]:.0e} at a step of {rank.SCALES[best]:.0e} |theta|"
+        f"{kind}: least error {error[best]:.0e} at a step of {rank.SCALES[best]:.0e} of the weights' size"
     )
 
 # %% [markdown]

@@ -105,18 +105,17 @@ asked = [
     (t, name, own) for t, parts in setup.parts.items() for name, own in parts.items()
 ]
 table = []
-for template, name, own in asked:
-    example, plain = (
-        max(own[:6], key=lambda item: -len(item.prompt)),
-        effects.ask(setup.model, own),
-    )
-    shown = f"{example.prompt[-160:]}{example.answer}"
-    table.append([template, name, len(own), shown, plain.accuracy, plain.p_yes])
 columns = ["template", "part", "n", "an example", "accuracy", "mean P(yes)"]
-tables.show(pd.DataFrame(table, columns=columns), columns, digits=2)
+with tables.if_measured("how the model answers"):
+    for template, name, own in asked:
+        example = max(own[:6], key=lambda item: -len(item.prompt))
+        plain = effects.ask(setup.model, own)
+        shown = f"{example.prompt[-160:]}{example.answer}"
+        table.append([template, name, len(own), shown, plain.accuracy, plain.p_yes])
+    display(tables.show(pd.DataFrame(table, columns=columns), columns, digits=2))
 
 # %% [markdown]
-# By $\theta$ we mean the parameters of the blocks. (The embeddings stay. Here they are tied: they would act on both ends of the model at once.)
+# By $\theta$ we mean the parameters of the blocks. (The embeddings stay. In the shipped models they are tied: they would act on both ends of the model at once.)
 
 # %%
 d, width = setup.space.d, setup.model.width
@@ -151,63 +150,70 @@ print(
 # **What we do.** Take the gradient of each loss, and a random direction, as the step. (The losses are named in the {ref}`next section <bridge-caa>`.) Compare the exact $J_h\delta$, by forward-mode differentiation (jvp), with actual steps of several lengths: the error of the two-sided difference, and the *remainder* $\lVert r\rVert/\lVert J_h\delta\rVert$ of the one-sided step, of the mean activation over prompts, which must grow in proportion to the length while that is small. In float64 where the model allows it. (The norms of Qwen2 and OLMo2 compute in float32 whatever the model is in. That sets the floor on the left.)
 
 # %%
-exact = bridge.in_float64(setup, parameters)
-seen = setup.steered["select"][: min(16, parameters.questions)]
-h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
-for step in (kind, "random"):
-    u = bridge.as_long_as_theta(exact, steps[step])
-    left = bridge.remainders(h, u, parameters.scales).mean(1)  # (scales,)
-    power = bridge.order(left, parameters.scales)
-    live.add("T4", "order of the remainder", power, step=step, **no_null)
-    print(f"{step}: order {power:.3f}; remainder", ", ".join(f"{r:.1e}" for r in left))
+steps = None
+with tables.if_measured("remainders"):
+    exact = bridge.in_float64(setup, parameters)
+    seen = setup.steered["select"][: min(16, parameters.questions)]
+    h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
+    for step in (kind, "random"):
+        u, share = bridge.in_tensor_units(exact, steps[step])
+        left = bridge.remainders(h, u, parameters.scales).mean(1)  # (scales,)
+        power = bridge.order(left, parameters.scales)
+        live.add("T4", "order of the remainder", power, step=step, **no_null)
+        told = ", ".join(f"{r:.1e}" for r in left)
+        print(f"{step}: order {power:.3f}; remainder", told)
+        print(f"  one unit of its length is {share:.2f} |theta|")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-remainder", "caption": "How far the pushforward carries. Remainder of a one-sided weight step, in units of the shift that the pushforward predicts, against the length of the step, at the last block (top) and averaged over all layers that are read (bottom); means over seeds. Dashed black, on the line of the random step: slope 1, as for short steps of any smooth network. Grey: a remainder as large as the predicted shift itself; the longest gradient steps come near it, the random ones do not."}, "image": {"alt": "Two log-log plots of remainder against step length. Four lines rise with slope one; that of the random step lies on the dashed line, those of the gradients lie far above it and level off near one."}}
 figure, axes = figures.panels(2, height=3.0)
 for panel, read in zip(axes, ("last block", "mean over layers"), strict=True):
-    remainder = rows(mine, claim="T4", measure="remainder", read=read).sort_values(
-        "length"
-    )
-    for step in steps:  # the random one last
-        own = rows(remainder, step=step)
-        figures.points(panel, own["length"], own["value"], fmt="o-", lw=1.2, label=step)
     panel.set(xscale="log", yscale="log", ylabel="remainder / shift", title=read)
-    anchor = own["value"].iloc[-2] / own["length"].iloc[-2]
-    panel.plot(own["length"], anchor * own["length"], "--k", lw=1)
+    with tables.if_measured(f"remainder, {read}"):
+        remainder = rows(mine, claim="T4", measure="remainder", read=read)
+        for step, own in remainder.groupby("step", sort=False):  # the random one last
+            own = own.sort_values("length")
+            x, y = own["length"], own["value"]
+            figures.points(panel, x, y, fmt="o-", lw=1.2, label=step)
+        anchor = y.iloc[-2] / x.iloc[-2]
+        panel.plot(x, anchor * x, "--k", lw=1)
     figures.null_line(panel, 1, "no prediction")
-axes[1].set_xlabel(r"length of the step, in $|\theta|$")
+axes[1].set_xlabel("length of the step, each tensor in its own size")
 figures.legend_below(axes[1])
 
 # %% tags=["hide-input"]
-gap = rows(mine, measure=["order of the remainder", "gap between jvp and a small step"])
-display(tables.wide(gap, "step", "measure"))
-remainder = rows(mine, claim="T4", measure="remainder", read="mean over layers")
-print(
-    "remainder by length of the step, in |theta|; means over layers; null: 1, predicting no shift"
-)
-tables.wide(remainder[remainder["length"] >= 1e-4], "step", "length")
+with tables.if_measured("remainders"):
+    names = ["order of the remainder", "gap between jvp and a small step"]
+    display(tables.wide(tables.of_measures(mine, names), "step", "measure"))
+    remainder = rows(mine, claim="T4", measure="remainder", read="mean over layers")
+    told = "each tensor in its own size; means over layers; null: 1, no shift"
+    print(f"remainder by length of the step, {told}")
+    display(tables.wide(remainder[remainder["length"] >= 1e-4], "step", "length"))
 
 # %% [markdown]
 # Now the kernel, at the last block: the pushforward of the gradient against $J_h$ times $J_h^\top$ times the activation gradient $\nabla_h\ell$. And then what the kernel *does*: how far is the shift from plain $-\nabla_h\ell$, on the same prompts, and on prompts that the loss never saw?
 
 # %%
 new = setup.held_out(first)[:16]
-kernel = bridge.kernel(exact, kind, -steps[kind], seen, new)
-live.add("T4", "kernel form against jvp", kernel.gap, step=kind, **no_null)
-print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
-print(
-    f"cosine of the shift with -gradient by h: {kernel.seen:.2f}, new prompts {kernel.new:.2f}"
-)
-print(f"cosine of the shifts of seen and of new prompts: {kernel.between:.2f}")
+with tables.if_measured("the kernel between prompts"):
+    tables.needs(steps)
+    kernel = bridge.kernel(exact, kind, -steps[kind], seen, new)
+    live.add("T4", "kernel form against jvp", kernel.gap, step=kind, **no_null)
+    print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
+    told = "cosine of the shift with -gradient by h"
+    print(f"{told}: {kernel.seen:.2f}, new prompts {kernel.new:.2f}")
+    print(f"cosine of the shifts of seen and of new prompts: {kernel.between:.2f}")
 
 # %% tags=["hide-input"]
-display(tables.wide(rows(mine, measure="kernel form against jvp"), "step", "measure"))
-against = rows(mine, measure="cosine of shift and activation gradient")
-display(tables.wide(against, "step", "prompts", nulls=True))
-between = rows(mine, measure="cosine of the shifts of seen and new prompts")
-tables.wide(between, "step", "measure", nulls=True)
+with tables.if_measured("the kernel between prompts"):
+    form = rows(mine, measure="kernel form against jvp")
+    display(tables.wide(form, "step", "measure"))
+    against = rows(mine, measure="cosine of shift and activation gradient")
+    display(tables.wide(against, "step", "prompts", nulls=True))
+    between = rows(mine, measure="cosine of the shifts of seen and new prompts")
+    display(tables.wide(between, "step", "measure", nulls=True))
 
 # %% [markdown]
-# **What we see.** The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the length of $\theta$, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is about a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
+# **What we see** on micro-gpt2. The remainder has order two for every step, as the law says. But its *size* differs. A random step may have a hundredth of the size of the weights, and the pushforward is good to some percent. For a gradient step of that length the remainder is about half of the shift or more, and already at a thousandth it is about a tenth. The gradient's direction is the one in which most happens, to first order and to second. So "one gradient step" is in the linear regime only if it is short; a large learning rate leaves it at once.
 #
 # The kernel form agrees to rounding. What does the kernel do? The shift is *not* the activation gradient, but it is related: the cosine is around $0.8$ for the logit difference and less for the cross-entropies, far above random directions. And it hardly matters on whom the step was taken: prompts that the loss never saw are moved in nearly the same direction as those that it saw. So at the last block the *mean* shift of a gradient step on yes and no is close to one common vector, whoever the prompts are. That is why it can be compared with a steering vector at all. (All cosines here are of means over prompts; how far single prompts scatter about theirs is not shown.)
 #
@@ -240,10 +246,12 @@ tables.wide(between, "step", "measure", nulls=True)
 # And a question before all of them: does the CAA vector *reproduce itself*? We compare the vectors of two random halves of its pairs. Where their cosine is below one half, the layer is greyed out: nothing can be said about it.
 
 # %%
-shifts = bridge.gradient_shifts(setup, first)
-caa = bridge.caa_vectors(setup, first)
-random = bridge.random_shifts(setup, first, parameters.random_steps)
-for how in caa:
+shifts = caa = random = None
+with tables.if_measured("shifts and CAA"):
+    random = bridge.random_shifts(setup, first, parameters.random_steps)
+    shifts = bridge.gradient_shifts(setup, first)
+    caa = bridge.caa_vectors(setup, first)
+for how in caa or {}:
     a = bridge.agreement(
         shifts[kind][:, -1], caa[how].differences[:, -1], random[:, -1], seed
     )
@@ -259,51 +267,57 @@ for how in caa:
 # The same for all definitions and depths, over seeds. Each cosine is followed by the bound of permuted labels.
 
 # %% tags=["hide-input"]
-cosine = rows(mine, claim="B1", measure="cosine")
-for template in setup.templates:
-    for how in bridge.CONTRASTS:
-        print(f"template {template}, CAA by {how}; random directions {bound:.2f}")
-        own = rows(cosine, caa=how, template=template)
-        display(tables.wide(own, "depth", "shift", nulls=True))
-print(
-    "projection of the CAA vector on the shift, by its bound of permuted labels; last block"
-)
-last = rows(mine, measure="projection / permuted bound", template=first, depth=1.0)
-tables.wide(last, "caa", "shift")
+with tables.if_measured("shifts and CAA"):
+    cosine = rows(mine, claim="B1", measure="cosine")
+    for template in setup.templates:
+        for how in bridge.CONTRASTS:
+            own = rows(cosine, caa=how, template=template)
+            print(f"template {template}, CAA by {how}; random directions {bound:.2f}")
+            display(tables.wide(own, "depth", "shift", nulls=True))
+    last = rows(mine, measure="projection / permuted bound", template=first, depth=1.0)
+    told = "by its bound of permuted labels; last block"
+    print(f"projection of the CAA vector on the shift, {told}")
+    display(tables.wide(last, "caa", "shift"))
 
 # %% tags=["hide-input"]
-halves = rows(mine, measure="cosine of split halves", template=first)
-weights = rows(
-    mine, measure="cosine minus random-weight bound", template=first, depth=1.0
-)
-print("cosine of the CAA vectors of two random halves of the pairs")
-display(tables.wide(halves, "caa", "depth"))
-print("cosine less the largest of the random weight steps; last block")
-tables.wide(weights, "caa", "shift")
+at = dict(template=first)
+with tables.if_measured("cosine of split halves"):
+    halves = rows(mine, measure="cosine of split halves", **at)
+    print("cosine of the CAA vectors of two random halves of the pairs")
+    display(tables.wide(halves, "caa", "depth"))
+with tables.if_measured("cosine minus random-weight bound"):
+    less = rows(mine, measure="cosine minus random-weight bound", depth=1.0, **at)
+    print("cosine less the largest of the random weight steps; last block")
+    display(tables.wide(less, "caa", "shift"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-caa", "caption": "Cosine between the shift of one gradient step (four definitions, colours) and the CAA vector (three definitions, panels), by depth; the first template, means and 95% intervals over seeds. The grey tick of each dot is its own bound of permuted labels; the grey band, random directions. Shaded depths: the CAA vector does not reproduce itself. Dashed: the paper's 0.58. Ticks bound absolute cosines. Only true - false vectors meet the shift, from half of the depth on, and the permuted bound is not far below."}, "image": {"alt": "Three stacked panels of cosines against depth. In the first, the dots of the logit difference and the class difference lie above their grey ticks from depth one half on, the others about or below theirs; in the other two all dots lie below their ticks."}}
 figure, axes = figures.panels(3, height=3.0)
+at_depths = [setup.depth(layer) for layer in setup.layers]
+ends = [min(at_depths) - 0.1, 1.1]
 for panel, how in zip(axes, bridge.CONTRASTS, strict=True):
     for i, shift in enumerate(bridge.SHIFTS):
-        own = rows(cosine, caa=how, shift=shift, template=first)
-        x = own["depth"] + 0.03 * (i - 1.5)
-        at = dict(color=figures.PALETTE[i], label=shift)
-        figures.points(panel, x, own["value"], own["low"], own["high"], **at)
-        label = None if i else "permuted labels"
-        panel.plot(x, own["null"], "_", color=figures.NULL, ms=9, mew=1.6, label=label)
-    for depth in rows(halves, caa=how).query("value < 0.5")["depth"]:
-        panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
-    ends = [own["depth"].min() - 0.1, 1.1]
+        with tables.if_measured(f"cosine, {shift}, {how}"):
+            one = dict(caa=how, shift=shift, template=first)
+            own = rows(mine, claim="B1", measure="cosine", **one)
+            x, look = own["depth"] + 0.03 * (i - 1.5), dict(color=figures.PALETTE[i])
+            bars = own[["value", "low", "high"]].to_numpy().T
+            figures.points(panel, x, *bars, label=shift, **look)
+            look = dict(color=figures.NULL, ms=9, mew=1.6)
+            label = None if i else "permuted labels"
+            panel.plot(x, own["null"], "_", label=label, **look)
+    with tables.if_measured(f"cosine of split halves, {how}"):
+        split = rows(mine, measure="cosine of split halves", template=first, caa=how)
+        for depth in split.query("value < 0.5")["depth"]:
+            panel.axvspan(depth - 0.08, depth + 0.08, color="0.92", zorder=-1)
     figures.null_band(panel, ends, [-bound] * 2, [bound] * 2, "random direction")
     figures.paper_line(panel, 0.58, "paper")
-    panel.set(
-        title=how, ylabel="cosine", ylim=(-0.6, 1.05), xlim=ends, xticks=own["depth"]
-    )
+    panel.set(title=how, ylabel="cosine", ylim=(-0.6, 1.05), xlim=ends)
+    panel.set_xticks(at_depths)
 axes[-1].set_xlabel("depth")
 figures.legend_below(axes[-1])
 
 # %% [markdown]
-# **What we see.** *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block, in the second template also one depth before; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it changes its sign from one depth or definition to the next. All cosines of both stay below their own bounds of permuted labels. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
+# **What we see** on micro-gpt2. *It depends on the definitions.* With the **true − false** vector, and the logit difference or the class difference as the shift, the cosine at the later depths is as high as the paper's or higher. *Say yes* comes near $0.58$ at the last block, in the second template also one depth before; *correct answer*, perhaps the most natural reading of "a gradient step on the task", never does. With the vector **as published**, from answer tokens, the cosine is near zero at late depths, and with **text after** the answer it changes its sign from one depth or definition to the next. All cosines of both stay below their own bounds of permuted labels. Both of these vectors reproduce themselves nearly perfectly, so it is not noise: they are clear directions, and other ones. The
 # answer-token vector holds which word was just read. That is not the direction in which the model decides what to write.
 #
 # *It depends on the null.* A cosine of $0.58$ is far beyond random directions ($0.17$) and beyond random weight steps. But the bound of **permuted labels** is itself between $0.5$ and $0.8$ for the definitions that agree. The reason is simple. We read it so: at late blocks the prompts differ from each other mainly in what the model is about to answer, so *any* two groups of true and false prompts, however labelled, differ along that direction, and the shift has it too. Those of the logit difference and the class difference lie above this bound, but by no more than a sixth, and those of *say yes* by less than that or not at all. A cosine of $0.58$ without this null says less than it seems to.
@@ -322,72 +336,66 @@ figures.legend_below(axes[-1])
 # **What we do.** Add a vector to $h_l$ at every position while the model reads, and ask the questions of *evaluate*. The *target* is the probability of yes. Multipliers are in units of the *centred residual norm*, the mean distance of $h_l$ from its mean over prompts, so that all vectors are added with equal length. (The raw norm is mostly an offset that all prompts share.) At the same time we look at the **side costs**: exact match of other skills, cross-entropy of plain stories, and *damaged generations*: the model, steered, goes on from the opening of a story; the continuation is damaged if the model *without* steering finds it less likely than $95\,\%$ of plain stories.
 
 # %%
-judge = bridge.judge(setup, parameters)
-directions = bridge.random_directions(setup, parameters.random_steps)
-vectors = bridge.vectors(shifts, caa, random, directions)
-for name in (bridge.CAA, bridge.SOUGHT, "random direction"):
-    effect = judge.effect(judge.vector(vectors[name], top, name), 1.0)
-    at = {"vector": name, "depth": 1.0}
-    live.add("B2", "effect at one unit", effect, **no_null, **at)
-    print(f"{name}, last block, one unit ({judge.unit[top]:.1f}): effect {effect:.2f}")
+judge, told = None, "last block, one unit"
+with tables.if_measured("effects"):
+    tables.needs(shifts, caa, random)
+    directions = bridge.random_directions(setup, parameters.random_steps)
+    vectors = bridge.vectors(shifts, caa, random, directions)
+    judge = bridge.judge(setup, parameters)
+    for name in (bridge.CAA, bridge.SOUGHT, "random direction"):
+        effect = judge.effect(judge.vector(vectors[name], top, name), 1.0)
+        at = {"vector": name, "depth": 1.0}
+        live.add("B2", "effect at one unit", effect, **no_null, **at)
+        print(f"{name}, {told} ({judge.unit[top]:.1f}): effect {effect:.2f}")
 
 # %% [markdown]
 # The *effect* of a vector is $P(\text{yes})$ at $+1$ minus that at $-1$. At all depths, over seeds, each followed by the largest of some random directions:
 
 # %% tags=["hide-input"]
-tables.wide(rows(mine, measure="effect at one unit"), "vector", "depth", nulls=True)
+with tables.if_measured("effect at one unit"):
+    effect = rows(mine, measure="effect at one unit")
+    display(tables.wide(effect, "vector", "depth", nulls=True))
 
 # %% [markdown]
 # And the side costs. Live, of the vector that was followed so far, with one unit at the last block:
 
 # %%
-response = judge.respond(judge.vector(vectors[bridge.SOUGHT], top, bridge.SOUGHT), 1.0)
-print(
-    f"without steering: P(yes) {judge.plain.p_yes:.2f}, accuracy {judge.plain.accuracy:.2f}, damaged {judge.damaged:.2f}"
-)
-print(", ".join(f"{name} {value:.2f}" for name, value in response.items()))
+with tables.if_measured("side costs"):
+    tables.needs(judge)
+    v = judge.vector(vectors[bridge.SOUGHT], top, bridge.SOUGHT)
+    response, plain = judge.respond(v, 1.0), judge.plain
+    told = f"P(yes) {plain.p_yes:.2f}, accuracy {plain.accuracy:.2f}"
+    print(f"without steering: {told}, damaged {judge.damaged:.2f}")
+    print(", ".join(f"{name} {value:.2f}" for name, value in response.items()))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-dose", "caption": "Dose and response on the evaluation part: probability of yes against the multiplier, at the last but one depth that is read (top) and at the last (bottom); means over seeds; the black dot is the model without steering. At the last depth the shift and the true - false CAA vector steer alike, and the published answer-token vector does little. One depth before, the shift steers more. Grey: a random direction (solid) and the shift of a random weight step (dashed)."}, "image": {"alt": "Two panels of S-shaped dose-response curves; in both, three curves run from near zero to near one, steeper in the lower one; the grey ones stay near one half."}}
-figure, axes = figures.panels(2, height=3.2)
+late = sorted(setup.depth(layer) for layer in setup.late)
+figure, axes = figures.panels(len(late), height=3.2)
 grey = {"random direction": "-", "random weights": "--"}
-answers = rows(mine, claim="B2", measure="P(yes)")
-late = sorted(answers["depth"].unique())
 for panel, depth in zip(axes, late, strict=True):
-    for i, name in enumerate(bridge.DOSED):
-        own = rows(answers, depth=depth, vector=name).sort_values("multiplier")
-        look = (
-            dict(color=figures.NULL, ls=grey[name])
-            if name in grey
-            else dict(color=figures.PALETTE[i])
-        )
-        panel.plot(
-            own["multiplier"],
-            own["value"],
-            marker="o",
-            ms=4,
-            lw=1.4,
-            label=name,
-            **look,
-        )
-    panel.plot(0, own["null"].iloc[0], "k.")
     panel.set(ylabel="P(yes)", ylim=(-0.03, 1.03), title=f"depth {depth:g}")
-axes[1].set_xlabel("multiplier, in centred residual norms")
-figures.legend_below(axes[1])
+    for i, name in enumerate(bridge.DOSED):
+        look = dict(color=figures.PALETTE[i], marker="o", ms=4, lw=1.4, label=name)
+        look |= dict(color=figures.NULL, ls=grey[name]) if name in grey else {}
+        with tables.if_measured(f"P(yes), {name}, depth {depth:g}"):
+            own = rows(mine, claim="B2", measure="P(yes)", depth=depth, vector=name)
+            own = own.sort_values("multiplier")
+            panel.plot(own["multiplier"], own["value"], **look)
+            panel.plot(0, own["null"].iloc[0], "k.")
+axes[-1].set_xlabel("multiplier, in centred residual norms")
+figures.legend_below(axes[-1])
 
 # %% tags=["hide-input"]
-costs = rows(mine, claim="B5")
-costs = costs[costs["measure"].isin(bridge.COSTS)]
-costs = costs.assign(
-    added=[f"{r.vector}, {r.multiplier:+g}" for r in costs.itertuples()]
-)
+told = "gain and costs in points (plain text: nats more), by vector and multiplier"
 for depth in late:
-    print(
-        f"depth {depth:g}: gain and costs in points (plain text: nats more), by vector and multiplier"
-    )
-    display(tables.wide(rows(costs, depth=depth), "added", "measure"))
+    with tables.if_measured(f"gain and costs, depth {depth:g}"):
+        costs = rows(mine, claim="B5", measure=list(bridge.COSTS), depth=depth)
+        added = [f"{r.vector}, {r.multiplier:+g}" for r in costs.itertuples()]
+        print(f"depth {depth:g}: {told}")
+        display(tables.wide(costs.assign(added=added), "added", "measure"))
 
 # %% [markdown]
-# **What we see.** At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does no more there than a random direction may. So a vector that reproduces itself perfectly need not steer. At every earlier depth the shift of the logit difference has a larger effect than the CAA vector.
+# **What we see** on micro-gpt2. At the last block the shifts (*logit difference*, *say yes*, *class difference*) move the answers as much as the true − false CAA vector, somewhat more if anything, and all of them far more than random directions: a multiplier of one takes $P(\text{yes})$ from one half nearly to its end. The answer-token vector, as published, does no more there than a random direction may. So a vector that reproduces itself perfectly need not steer. At every earlier depth the shift of the logit difference has a larger effect than the CAA vector.
 #
 # *The costs.* Up to a multiplier of one the other skills and plain stories hardly notice. At two they do, and which vector costs more depends on sign and depth. Much of that is the price of *any* vector so long: one depth before the last, that of a random weight step, which does little for the target, costs the skills and the stories more than all others. One cost is in plain sight: a model that is made to say yes is wrong on half of the questions. Accuracy falls to one half as $P(\text{yes})$ goes to an end, since the model had every answer right. Here steering cannot raise accuracy; it can only trade it.
 #
@@ -401,39 +409,34 @@ for depth in late:
 # **What we do.** Five constructions that share no passage: the pushforward of the gradient of the logit difference, for each of two templates; the true − false CAA vector, for each; and an actual descent of some steps, trained and read on the *evaluate* part of the second template. Each is made twice, from two halves of its data. What the two halves share is the *noise floor*: no construction can agree with another better than it agrees with itself. If the halves agree with a cosine $c$, the whole agrees with the truth about as $\sqrt{2c/(1+c)}$ ({ref}`ex-halves`); the product of these two numbers for two constructions is the *ceiling* of their cosine: what it would be if both were noisy views of one vector.
 
 # %%
-halves_of = {
-    "gradient": bridge.by_gradient(setup, first),
-    "CAA": bridge.by_contrast(caa["true - false"]),
-}
-for name, (one, other) in halves_of.items():
-    print(
-        f"{name}, two halves, last block: cosine {steering.cosines(one, other)[-1]:.2f}"
-    )
-alike = steering.cosines(*map(bridge.whole, halves_of.values()))[-1].item()
-most = bridge.ceiling(*halves_of.values())[-1].item()
-at = {"construction": f"CAA, {first}", "other": f"gradient, {first}", "depth": 1.0}
-live.add("B3", "agreement", alike, **no_null, **at)
-print(
-    f"gradient and CAA: cosine {alike:.2f}, ceiling {most:.2f}, random directions below {bound:.2f}"
-)
+with tables.if_measured("constructions"):
+    tables.needs(caa)
+    gradient = bridge.by_gradient(setup, first)
+    halves_of = {"gradient": gradient, "CAA": bridge.by_contrast(caa["true - false"])}
+    for name, (one, other) in halves_of.items():
+        alike = steering.cosines(one, other)[-1]
+        print(f"{name}, two halves, last block: cosine {alike:.2f}")
+    alike = steering.cosines(*map(bridge.whole, halves_of.values()))[-1].item()
+    most = bridge.ceiling(*halves_of.values())[-1].item()
+    at = {"construction": f"CAA, {first}", "other": f"gradient, {first}", "depth": 1.0}
+    live.add("B3", "agreement", alike, **no_null, **at)
+    told = f"ceiling {most:.2f}, random directions below {bound:.2f}"
+    print(f"gradient and CAA: cosine {alike:.2f}, {told}")
 
 # %% tags=["hide-input"]
-print(f"halves of one construction, by depth; random directions {bound:.2f}")
-display(
-    tables.wide(
-        rows(mine, measure="halves of one construction"), "construction", "depth"
-    )
-)
+tables.tell_left_out(mine, "descent")
+with tables.if_measured("halves of one construction"):
+    own = rows(mine, measure="halves of one construction")
+    print(f"halves of one construction, by depth; random directions {bound:.2f}")
+    display(tables.wide(own, "construction", "depth"))
 for measure in ("agreement", "ceiling"):
-    print(f"{measure}, last block")
-    display(
-        tables.wide(
-            rows(mine, claim="B3", measure=measure, depth=1.0), "construction", "other"
-        )
-    )
+    with tables.if_measured(measure):
+        own = rows(mine, claim="B3", measure=measure, depth=1.0)
+        print(f"{measure}, last block")
+        display(tables.wide(own, "construction", "other"))
 
 # %% [markdown]
-# **What we see.** Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than what the noise of both would allow (the ceilings are in {ref}`across-seeds-bridge`): these are not two noisy views of the same vector, but two related vectors. The *descent* reproduces itself nearly perfectly and has turned away from the first step: ten steps at this rate are most likely beyond the linear regime of this model (their length was not measured), and the shift that is left of them is another one, related to all the others.
+# **What we see** on micro-gpt2. Two gradients from two templates agree almost as well as two halves of one. So do the two CAA vectors, within their larger noise. Across kinds, gradient against CAA, the cosine is lower than what the noise of both would allow (the ceilings are in {ref}`across-seeds-bridge`): these are not two noisy views of the same vector, but two related vectors. The *descent* reproduces itself nearly perfectly and has turned away from the first step: ten steps at this rate are most likely beyond the linear regime of this model (their length was not measured), and the shift that is left of them is another one, related to all the others.
 #
 # So B3 holds in the sense that constructions agree far beyond random directions. In the stronger sense, that they agree as well as their noise allows, it holds within a kind and not between kinds.
 #
@@ -467,86 +470,69 @@ for measure in ("agreement", "ceiling"):
 # In weight space itself, $J_h=I$, $D=d-1$: with $N$ in the hundreds the search knows nothing of the gradient. In activation space $D$ is the number of directions that *matter*, in units of the one that is sought, and that may be small. $D$ is measured with random steps, independently of the search.
 
 # %%
-scored = bridge.scores(setup, parameters, pairs=min(pairs, parameters.pairs))
-sought = bridge.sought(setup, scored.gradient)
-matter = bridge.effective_directions(setup, sought, random)
-print(
-    f"{len(scored.score)} pairs: standard deviation of the scores {scored.score.std():.2f} (law 1)"
-)
-print(f"correlation of score and slope {scored.slope_correlation:.4f}")
-print(f"mean even part / spread of the odd part {scored.even.mean():.3f}")
-print(
-    "directions that matter, by depth:",
-    ", ".join(f"{x:.0f}" for x in matter),
-    f"(of d = {d:,})",
-)
+matter = None
+with tables.if_measured("random search"):
+    tables.needs(random)
+    scored = bridge.scores(setup, parameters, pairs=min(pairs, parameters.pairs))
+    sought = bridge.sought(setup, scored.gradient)
+    matter = bridge.effective_directions(setup, sought, random)
+    told = f"standard deviation of the scores {scored.score.std():.2f} (law 1)"
+    print(f"{len(scored.score)} pairs: {told}")
+    print(f"correlation of score and slope {scored.slope_correlation:.4f}")
+    print(f"mean even part / spread of the odd part {scored.even.mean():.3f}")
+    told = ", ".join(f"{x:.0f}" for x in matter)
+    print("directions that matter, by depth:", told, f"(of d = {d:,})")
 
 # %%
-found = bridge.find(setup, scored, parameters)
-for (way, n), image in found.images.items():
-    value = steering.cosines(image[-1], sought[-1]).item()
-    law = bridge.expected_aim(found.weights[way, n], scored.score, matter[-1])
-    at = {"weighting": way, "N": 2 * n, "depth": 1.0}
-    live.add("B4", "cosine with the gradient's shift", value, **no_null, **at)
-    print(
-        f"{way}, N = {2 * n}: cosine {value:.2f} (law {law:.2f}), in weight space {found.aims[way, n]:.3f}"
-    )
+with tables.if_measured("what random search finds"):
+    tables.needs(matter)
+    found = bridge.find(setup, scored, parameters)
+    for (way, n), image in found.images.items():
+        value = steering.cosines(image[-1], sought[-1]).item()
+        law = bridge.expected_aim(found.weights[way, n], scored.score, matter[-1])
+        at = {"weighting": way, "N": 2 * n, "depth": 1.0}
+        live.add("B4", "cosine with the gradient's shift", value, **no_null, **at)
+        told = f"(law {law:.2f}), in weight space {found.aims[way, n]:.3f}"
+        print(f"{way}, N = {2 * n}: cosine {value:.2f} {told}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-search", "caption": "How random search finds the gradient's shift as N grows: cosine of its image with the exact pushforward of the gradient, at the last two depths that are read, and with the gradient itself in weight space (black); means and 95% intervals over seeds. Lines: the law of signal and effective directions, with D measured by random steps, no fitted number. Grey band: the mean absolute cosine of as many pairs by lot. In weight space the search stays blind; in activation space it leaves the band once N is large."}, "image": {"alt": "Two log-x panels of cosine against N. Two coloured series rise with N about their lines, for the largest N far above a grey band around zero; black dots stay near zero."}}
-figure, axes = figures.panels(2, height=3.2)
-aim = rows(mine, measure="cosine with the gradient's shift")
-blind = rows(
-    mine, measure="cosine with the gradient in weight space", weighting="score-weighted"
-)
+figure, axes = figures.panels(len(late), height=3.2)
+names = "cosine with the gradient's shift", "cosine with the gradient in weight space"
 for panel, depth in zip(axes, late, strict=True):
-    for i, (way, own) in enumerate(
-        rows(aim, depth=depth).groupby("weighting", sort=False)
-    ):
-        own = own.sort_values("N")
-        figures.points(
-            panel,
-            own["N"],
-            own["value"],
-            own["low"],
-            own["high"],
-            color=figures.PALETTE[i],
-            label=way,
-        )
-        panel.plot(own["N"], own["predicted"], color=figures.PALETTE[i], lw=1)
-    panel.plot(blind["N"], blind["value"], "k.", label="in weight space")
-    figures.null_band(
-        panel, own["N"], -own["null"], own["null"], "random K, mean of |cosine|"
-    )
-    count = rows(mine, measure="directions that matter", depth=depth)["value"].iloc[0]
-    panel.set(
-        xscale="log",
-        ylabel="cosine",
-        title=f"depth {depth:g}, D = {count:.0f}",
-        ylim=(-0.5, 1),
-    )
-axes[1].set_xlabel("N, candidates")
-figures.legend_below(axes[1])
+    panel.set(xscale="log", ylabel="cosine", title=f"depth {depth:g}", ylim=(-0.5, 1))
+    with tables.if_measured(f"random search, depth {depth:g}"):
+        aim = rows(mine, measure=names[0], depth=depth)
+        blind = rows(mine, measure=names[1], weighting="score-weighted")
+        for i, (way, own) in enumerate(aim.groupby("weighting", sort=False)):
+            own = own.sort_values("N")
+            n, look = own["N"], dict(color=figures.PALETTE[i])
+            bars = own[["value", "low", "high"]].to_numpy().T
+            figures.points(panel, n, *bars, label=way, **look)
+            panel.plot(n, own["predicted"], lw=1, **look)
+        panel.plot(blind["N"], blind["value"], "k.", label="in weight space")
+        null = own["null"]
+        figures.null_band(panel, n, -null, null, "random K, mean of |cosine|")
+        matters = rows(mine, measure="directions that matter", depth=depth)
+        panel.set_title(f"depth {depth:g}, D = {matters['value'].iloc[0]:.0f}")
+axes[-1].set_xlabel("N, candidates")
+figures.legend_below(axes[-1])
 
 # %% [markdown]
 # Does it steer? On *evaluate*, with the same lengths as before, at the smallest multiplier and with all candidates, each followed by the largest of as many pairs by lot. The last table is the share of the effect of the exact shift.
 
 # %% tags=["hide-input"]
-effect = rows(mine, claim="B4", measure="effect")
-print(
-    f"N = {effect['N'].iloc[0]}; effect: P(yes) at +{effect['multiplier'].iloc[0]:g} less that at minus as much"
-)
-display(tables.wide(effect, "weighting", "depth", nulls=True))
-display(
-    tables.wide(
-        rows(mine, measure="effect of the exact shift"), "measure", "depth", nulls=True
-    )
-)
-tables.wide(
-    rows(mine, measure="effect / that of the exact shift"), "weighting", "depth"
-)
+with tables.if_measured("effect of what random search finds"):
+    effect = rows(mine, claim="B4", measure="effect")
+    at_least = f"P(yes) at +{effect['multiplier'].iloc[0]:g} less that at minus as much"
+    print(f"N = {effect['N'].iloc[0]}; effect: {at_least}")
+    display(tables.wide(effect, "weighting", "depth", nulls=True))
+    whole = rows(mine, measure="effect of the exact shift")
+    display(tables.wide(whole, "measure", "depth", nulls=True))
+    share = rows(mine, measure="effect / that of the exact shift")
+    display(tables.wide(share, "weighting", "depth"))
 
 # %% [markdown]
-# **What we see.** *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of about two thirds with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, between one and two hundred, where $d$ is about eight hundred thousand. ($D$ is itself an estimate, from a dozen random steps.) (Single runs scatter about it; those of top-$K$ lie mostly below, in this model.) Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
+# **What we see** on micro-gpt2. *In weight space* the search is blind: with hundreds of candidates its direction has a cosine of about $0.01$ with the gradient, as the law says. *In activation space* the same direction, pushed forward, has a cosine of about two thirds with the gradient's shift at the last block. The law predicts this with no fitted number, from the count $D$ of directions that matter, between one and two hundred, where $d$ is about eight hundred thousand. ($D$ is itself an estimate, from a dozen random steps.) (Single runs scatter about it; those of top-$K$ lie mostly below, in this model.) Score-weighting does better than top-$K$, as it must ({ref}`ex-keep`).
 #
 # *It steers*: at the last block the score-weighted vector has about two thirds of the effect of the exact shift, the top-$K$ vector about half, both beyond all random-$K$ draws. This is not because random search is clever. It is because the map from weights to activations has few directions that matter, and averaging over pairs brings out the one that scores. The price is $N$ forward passes for what one backward pass gives exactly.
 #
@@ -575,44 +561,48 @@ tables.wide(
 
 # %%
 weak = parameters.strengths[0]
-edit = bridge.imitate(
-    judge, vectors[bridge.SOUGHT], top, weak, parameters, edit="LoRA", places=1
-)
-explained, by_chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
-at = {"edit": "LoRA", "places": 1, "depth": 1.0, "multiplier": weak}
-live.add("T4", "divergence explained", explained, **no_null, **at)
-print(
-    f"d = {len(edit.delta):,}, length {edit.delta.norm():.2f}; vector left",
-    ", ".join(f"{x:.2f}" for x in edit.left),
-)
-print(f"divergence explained {explained:.2f}, by a random step as long {by_chance:.2f}")
-for name, out in edit.answers.items():
-    print(
-        f"{name}: P(yes) {out.p_yes:.2f}",
-        ", ".join(f"{k} {v:.3f}" for k, v in edit.costs[name].items()),
-    )
+with tables.if_measured("imitation by LoRA"):
+    tables.needs(judge)
+    at = dict(edit="LoRA", places=1)
+    edit = bridge.imitate(judge, vectors[bridge.SOUGHT], top, weak, parameters, **at)
+    explained, chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
+    at |= {"depth": 1.0, "multiplier": weak}
+    live.add("T4", "divergence explained", explained, **no_null, **at)
+    told = ", ".join(f"{x:.2f}" for x in edit.left)
+    print(f"d = {len(edit.delta):,}, length {edit.delta.norm():.2f}; vector left", told)
+    told = f"by a random step as long {chance:.2f}"
+    print(f"divergence explained {explained:.2f}, {told}")
+    for name, out in edit.answers.items():
+        told = ", ".join(f"{k} {v:.3f}" for k, v in edit.costs[name].items())
+        print(f"{name}: P(yes) {out.p_yes:.2f}", told)
 
 # %% [markdown]
 # All edits, over seeds. `places` is 1 where the edit was asked to move the read position of each prompt, and 3 where it was asked for two other positions too. Numbers after a semicolon are those of a random step of equal length.
 
 # %% tags=["hide-input"]
-back = rows(mine, claim="T4")[lambda t: t["edit"].notna()]
-back = back.assign(
-    kind=[f"{r.edit}, places {r.places}, depth {r.depth:g}" for r in back.itertuples()]
-)
-beside = [
-    "divergence explained",
-    "P(yes), edited minus steered",
-    "correlation of the changes of P(yes)",
-]
-display(tables.wide(rows(back, measure=beside), "kind", "measure", nulls=True))
-print("share of the vector that is left after each round")
-display(tables.wide(rows(back, measure="vector left"), "kind", "rounds"))
+beside = ["divergence explained", "P(yes), edited minus steered"]
+likeness = [*beside, "correlation of the changes of P(yes)"]
 costs = ["skills lost, edited minus steered", "plain text, edited minus steered"]
-tables.wide(rows(back, measure=costs), "kind", "measure")
+
+
+def of_edits(frame, named):
+    """Rows of imitating edits, each with a name of its own; what is missing is told."""
+    found = tables.of_measures(frame, [*likeness, "vector left", *costs])
+    return found.assign(
+        kind=[named.format(**row._asdict()) for row in found.itertuples()]
+    )
+
+
+tables.tell_left_out(mine, "imitation")
+with tables.if_measured("imitations"):
+    back = of_edits(mine, "{edit}, places {places}, depth {depth:g}")
+    display(tables.wide(rows(back, measure=likeness), "kind", "measure", nulls=True))
+    print("share of the vector that is left after each round")
+    display(tables.wide(rows(back, measure="vector left"), "kind", "rounds"))
+    display(tables.wide(rows(back, measure=costs), "kind", "measure"))
 
 # %% [markdown]
-# **What we see.** *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far, and little of the divergence is explained. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and the last block looks at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
+# **What we see** on micro-gpt2. *At the last block* a small LoRA step that was asked to move only the read positions does what steering does: it explains nearly all of the divergence, and a random step of the same length explains nothing. *One depth before*, for this model, it overshoots: the activations at the read position are moved as asked, yet the answers move too far, and little of the divergence is explained. The reason is what was not asked. The step also moves the *other* positions, in ways of its own, and the last block looks at them. Asked to move the read position **and two others** of each prompt, the step is longer and does what steering does there too.
 #
 # So a steering vector has small weight edits that imitate it, and the least-squares problem finds them, if it is posed for the positions that later blocks read. What is left over (the table of what is left) is a tenth or two of the vector, and it hardly matters. *Biases* alone, without the trivial one, do it too in this model, which has them in every layer.
 #
@@ -626,7 +616,9 @@ tables.wide(rows(back, measure=costs), "kind", "measure")
 # How far are the numbers of the live case from those that were filed for this model and this seed? On the same machine they are the same, to the six digits that are filed. On another processor the last digits differ.
 
 # %%
-print(live.beside(observed.frame, model=run, seed=seed))
+with tables.if_measured("the live case"):
+    tables.needs(live if len(live) else None)
+    print(live.beside(observed.frame, model=run, seed=seed))
 
 # %% [markdown]
 # (across-seeds-bridge)=
@@ -636,14 +628,15 @@ print(live.beside(observed.frame, model=run, seed=seed))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1 over seeds and models: cosine of the gradient shift (four definitions) with the true - false CAA vector at the last block, mean of the two templates. Grey ticks: the bound of permuted labels for each. Dashed: the paper's 0.58. Intervals over seeds."}, "image": {"alt": "Dot plot with the models as rungs and four definitions of the shift as colours, around the dashed line."}}
 figure, (axes,) = figures.panels(1, height=4.2)
-shown = rows(
-    over, claim="B1", measure="cosine", template="both", caa="true - false", depth=1.0
-)
+at_last = dict(claim="B1", measure="cosine", caa="true - false", depth=1.0)
+tables.tell_left_out(over, "shifts and CAA")
 series, rungs = {}, np.arange(len(models))[::-1]
 for place, shift in zip(np.linspace(0.2, -0.2, 4), bridge.SHIFTS, strict=True):
-    own = rows(shown, shift=shift).set_index("model").loc[models]
-    series[shift] = own[["value", "low", "high"]].values.tolist()
-    axes.plot(own["null"], rungs + place, "|", color=figures.NULL, ms=9, mew=1.6)
+    with tables.if_measured(f"cosine, {shift}, mean of the templates"):
+        own = rows(over, **at_last, template="both", shift=shift).set_index("model")
+        own = own.reindex(models)
+        series[shift] = own[["value", "low", "high"]].to_numpy()
+        axes.plot(own["null"], rungs + place, "|", color=figures.NULL, ms=9, mew=1.6)
 figures.ladder(axes, models, series)
 axes.axvline(0.58, color=figures.PAPER, lw=1.2, ls="--", label="paper", zorder=0)
 axes.axvline(0, color=figures.NULL, lw=0.8, zorder=0)
@@ -652,61 +645,62 @@ figures.legend_below(axes)
 
 # %% tags=["hide-input"]
 for name in models:
-    own = rows(over, model=name, claim="B1", measure="cosine", template=first)
-    own = own.assign(where=[f"{r.caa}, depth {r.depth:g}" for r in own.itertuples()])
-    split = rows(over, model=name, measure="cosine of split halves", template=first)
-    print(
-        f"{name}, template {first}: cosine, and its bound of permuted labels; split halves"
-    )
-    display(tables.wide(own, "where", "shift", nulls=True))
-    display(tables.wide(split, "caa", "depth"))
+    of_first = dict(model=name, template=first)
+    told = f"{name}, template {first}"
+    with tables.if_measured(f"cosine, {told}"):
+        own = rows(over, claim="B1", measure="cosine", **of_first)
+        where = [f"{r.caa}, depth {r.depth:g}" for r in own.itertuples()]
+        print(f"{told}: cosine, and its bound of permuted labels; split halves")
+        display(tables.wide(own.assign(where=where), "where", "shift", nulls=True))
+    with tables.if_measured(f"cosine of split halves, {told}"):
+        split = rows(over, measure="cosine of split halves", **of_first)
+        display(tables.wide(split, "caa", "depth"))
 
 # %% tags=["hide-input"]
 for name in models:
-    own = rows(over, model=name, claim="B2", measure="effect")
-    own = own.assign(
-        where=[f"depth {r.depth:g}, at {r.multiplier:g}" for r in own.itertuples()]
-    )
-    print(f"{name}, effect: P(yes) at plus the multiplier less that at minus")
-    display(tables.wide(own, "vector", "where"))
+    with tables.if_measured(f"effect, {name}"):
+        own = rows(over, model=name, claim="B2", measure="effect")
+        where = [f"depth {r.depth:g}, at {r.multiplier:g}" for r in own.itertuples()]
+        print(f"{name}, effect: P(yes) at plus the multiplier less that at minus")
+        display(tables.wide(own.assign(where=where), "vector", "where"))
 
 # %% tags=["hide-input"]
+tables.tell_left_out(over, "descent")
+told = "agreement of constructions, and the ceiling that their noise allows"
 for name in models:
-    own = rows(over, model=name, claim="B3", measure=["agreement", "ceiling"])
-    own = own.assign(made=[f"{r.construction} and {r.other}" for r in own.itertuples()])
-    own = own.assign(what=[f"{r.measure}, depth {r.depth:g}" for r in own.itertuples()])
-    print(
-        f"{name}: agreement of constructions, and the ceiling that their noise allows"
-    )
-    display(tables.wide(own, "made", "what"))
+    with tables.if_measured(f"agreement, {name}"):
+        own = rows(over, model=name, claim="B3", measure=["agreement", "ceiling"])
+        made = [f"{r.construction} and {r.other}" for r in own.itertuples()]
+        what = [f"{r.measure}, depth {r.depth:g}" for r in own.itertuples()]
+        print(f"{name}: {told}")
+        display(tables.wide(own.assign(made=made, what=what), "made", "what"))
 
 # %% tags=["hide-input"]
-whole = rows(over, claim="B4", N="max")
-whole = whole[whole["weighting"].notna()]
-whole = whole.assign(search=[f"{r.model}, {r.weighting}" for r in whole.itertuples()])
-space = rows(whole, measure="cosine with the gradient in weight space")
-display(tables.wide(space, "search", "measure"))
-beside = ["cosine with the gradient's shift", "cosine with CAA", "effect"]
-display(
-    tables.wide(rows(whole, measure=beside, depth=1.0), "search", "measure", nulls=True)
-)
-laws = rows(whole, measure="cosine with the gradient's shift", depth=1.0)
-tables.show(
-    laws, {"search": "the law", "value": "cosine with the shift", "predicted": "law"}
-)
+names = ["cosine with the gradient's shift", "cosine with CAA", "effect"]
+heads = {"search": "the law", "value": "cosine with the shift", "predicted": "law"}
+with tables.if_measured("random search"):
+    whole = rows(over, claim="B4", N="max")
+    whole = whole[whole["weighting"].notna()]
+    search = [f"{r.model}, {r.weighting}" for r in whole.itertuples()]
+    whole = whole.assign(search=search)
+    space = rows(whole, measure="cosine with the gradient in weight space")
+    display(tables.wide(space, "search", "measure"))
+    last = rows(whole, measure=names, depth=1.0)
+    display(tables.wide(last, "search", "measure", nulls=True))
+    display(tables.show(rows(last, measure=names[0]), heads))
 
 # %% tags=["hide-input"]
-back = rows(over, claim="T4", edit="LoRA")
-back = back.assign(
-    kind=[f"{r.model}, places {r.places}, depth {r.depth:g}" for r in back.itertuples()]
+told = (
+    "small LoRA steps that imitate the shift; after a semicolon a random step as long"
 )
-beside = ["divergence explained", "P(yes), edited minus steered"]
-print(
-    "back again: small LoRA steps that imitate the shift; after a semicolon a random step as long"
-)
-display(tables.wide(rows(back, measure=beside), "kind", "measure", nulls=True))
-display(tables.wide(rows(back, measure=costs), "kind", "measure"))
-tables.wide(rows(back, measure="vector left"), "kind", "rounds")
+tables.tell_left_out(over, "imitation")
+with tables.if_measured("imitations by LoRA"):
+    back = rows(over, claim="T4", edit="LoRA")
+    back = of_edits(back, "{model}, places {places}, depth {depth:g}")
+    print(f"back again: {told}")
+    display(tables.wide(rows(back, measure=beside), "kind", "measure", nulls=True))
+    display(tables.wide(rows(back, measure=costs), "kind", "measure"))
+    display(tables.wide(rows(back, measure="vector left"), "kind", "rounds"))
 
 # %% [markdown]
 # (bridge-models)=
@@ -718,22 +712,22 @@ tables.wide(rows(back, measure="vector left"), "kind", "rounds")
 
 # %% tags=["hide-input"]
 compared = (bridge.CAA, bridge.SOUGHT, "random direction")
-gain = rows(
-    over, claim="B5", measure=list(bridge.COSTS), vector=list(compared), depth=1.0
-)
-gain = gain.assign(steered=[f"{r.model}, {r.vector}" for r in gain.itertuples()])
+at_last = dict(claim="B5", depth=1.0)
 for multiplier in parameters.strengths:
-    print(f"last block, multiplier {multiplier:g}; points, plain text in nats")
-    display(tables.wide(rows(gain, multiplier=multiplier), "steered", "measure"))
+    with tables.if_measured(f"gain and costs at {multiplier:g}"):
+        at = dict(**at_last, vector=list(compared), multiplier=multiplier)
+        gain = rows(over, measure=list(bridge.COSTS), **at)
+        print(f"last block, multiplier {multiplier:g}; points, plain text in nats")
+        steered = [f"{r.model}, {r.vector}" for r in gain.itertuples()]
+        display(tables.wide(gain.assign(steered=steered), "steered", "measure"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-price", "caption": "Gain and cost across models, multipliers 0.5, 1 and 2 at the last block: points of P(yes) gained against points of exact match lost on other skills. Means and 95 % intervals over seeds. Colours: models; dots CAA, squares shift of the logit difference, grey triangles random directions. The same multiplier is another dose in another model."}, "image": {"alt": "Scatter of side cost against target gain with error bars in two directions, three colours for three models."}}
 figure, (axes,) = figures.panels(1, height=3.8)
 marks = dict(zip(compared, "os^", strict=True))
-for i, name in enumerate(models):
-    for vector in compared:
-        own = rows(gain, model=name, vector=vector)[
-            lambda t: t["multiplier"] > 0
-        ].sort_values("multiplier")
+for i, name, vector in ((i, m, v) for i, m in enumerate(models) for v in compared):
+    with tables.if_measured(f"gain and costs, {name}, {vector}"):
+        own = rows(over, **at_last, model=name, vector=vector)
+        own = own[own["multiplier"] > 0].sort_values("multiplier")
         x, y = (rows(own, measure=m) for m in ("target gain", "skills lost"))
         bars = [np.abs([t["value"] - t["low"], t["high"] - t["value"]]) for t in (x, y)]
         color = figures.NULL if vector == "random direction" else figures.PALETTE[i]
@@ -748,17 +742,15 @@ figures.legend_below(axes, columns=1)
 # How much do models differ? For each measure, the two models with the largest and the smallest mean, compared seed by seed. (With one model in the observations the difference is 0.)
 
 # %%
-differ = rows(mine, claim="B5", measure="largest difference between models")
-differ = differ.assign(
-    compared=[f"{r.of}, at {r.multiplier:g}" for r in differ.itertuples()]
-)
-print(
-    f"models: {', '.join(models)}; points, plain text in nats; null 0, models that are alike"
-)
-tables.wide(differ, "compared", "vector")
+with tables.if_measured("largest difference between models"):
+    differ = rows(mine, claim="B5", measure="largest difference between models")
+    told = [f"{r.of}, at {r.multiplier:g}" for r in differ.itertuples()]
+    unit = "points, plain text in nats; null 0, models that are alike"
+    print(f"models: {', '.join(models)}; {unit}")
+    display(tables.wide(differ.assign(compared=told), "compared", "vector"))
 
 # %% [markdown]
-# **What we see.** The intervals over seeds are narrow beside the differences between definitions. Between models some of what was seen above stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
+# **What we see** on the three shipped models. The intervals over seeds are narrow beside the differences between definitions. Between models some of what was seen above stands. At the last block the logit difference and the class difference agree with the true − false vector beyond permuted labels in all three, the logit difference in Qwen2 only just: on the first template alone its interval over seeds holds the bound. *Say yes* does so beyond permuted labels in OLMo2, hardly in GPT-2, and not in Qwen2. The answer-token vector never comes near $0.58$; at late depths, in OLMo2 alone it has a cosine above random directions, below its bound of permuted labels, and there it steers too. Text after the answer, with *say yes*, has in Qwen2 a cosine that can hardly be told from the paper's $0.58$, and no seed lifts it clearly above its own bound of permuted labels.
 #
 # One depth before the last, OLMo2 has no true − false vector that reproduces itself; that of Qwen2 reproduces itself and is another direction than the shift of the logit difference. The shift of the logit difference steers there nevertheless, in OLMo2 at a multiplier of one nearly as well as at the end; that of the class difference does not steer there in OLMo2 at all, like the CAA vector. So "the shift steers about as well as CAA" is true where CAA works, and a gradient step on the logit difference also works where CAA does not. And the descent, which had turned away from the first step in GPT-2, keeps its direction in the other two. The *way back*, too, is easier there: in OLMo2 and Qwen2 a LoRA step that was asked for the read position alone imitates the vector one depth before the last nearly as well as one asked for at three places. That it overshoots is seen in GPT-2 only.
 #
@@ -769,7 +761,7 @@ tables.wide(differ, "compared", "vector")
 # (claims-bridge)=
 # ## The claims, measured
 #
-# Each verdict follows from a rule in `config/claims.yml`, which also says why its bar is where it is, for this page's model over seeds; B5 compares the models. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
+# Each verdict follows from a rule in `config/claims.yml`, which also says why its bar is where it is, for this page's model over seeds; B5 compares the models, and needs more than one. "Above" and "below" ask whether the whole interval over seeds lies beyond the bar. A claim is "partly" if some of its lines hold and others do not. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why. Not all that was measured is judged: B1 leaves out *correct answer*, which fails everywhere, and the vector with text after; all verdicts but that of T4 are of the last block only, which is where the claims do best; and B2 stops at a multiplier of one, since at two every effect is at its ceiling.
 
 # %%
 judged = claims.judge("bridge", over, page)
@@ -830,12 +822,13 @@ tables.verdicts(beyond)
 
 # %%
 gpt = load("micro-gpt2")
+asked = bridge.fitted(gpt, setup.steered["evaluate"])  # as far as its context goes
 v = torch.randn(gpt.width, generator=seeding.generator("any vector", seed))
 bias = ParameterSpace(gpt.model, lambda name, _: name.endswith("h.2.mlp.c_proj.bias"))
 with steer(gpt, SteeringVector(3, v, 1, "any"), 2.0):
-    by_steering = effects.ask(gpt, setup.steered["evaluate"]).log_p
+    by_steering = effects.ask(gpt, asked).log_p
 with bias.at(bias.flatten() + 2.0 * v):
-    by_editing = effects.ask(gpt, setup.steered["evaluate"]).log_p
+    by_editing = effects.ask(gpt, asked).log_p
 print(
     f"largest difference of a log-probability: {(by_steering - by_editing).abs().max():.1e}"
 )
@@ -888,7 +881,10 @@ print(f"an eighth, as in the text: {np.interp(0.125, p_kept, signal):.2f} P")
 
 # %%
 c = 0.58
-for where, count in (("activations, last block", matter[-1]), ("weights", d - 1)):
+counts = {"weights": d - 1}
+if matter is not None:
+    counts = {"activations, last block": matter[-1], **counts}
+for where, count in counts.items():
     print(f"{where}: D = {count:,.0f}, N = {2 * count * c**2 / (1 - c**2):,.0f}")
 
 # %% [markdown]

@@ -15,6 +15,9 @@ from workflow import pairs
 
 STUDY = '''"""A fake study."""
 
+from functools import partial
+
+from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.studies.base import Parameters as Base
 from lglib.studies.base import parameter
@@ -28,12 +31,16 @@ class Parameters(Base):
     steps: int = parameter(3, "how many rows", ge=1, le=100)
 
 
-def measure(parameters, seed):
-    """Measure it."""
-    found = Observations()
-    for k in range(parameters.steps):
+def measure(parameters, seed, *, found=None, keep=None):
+    """Measure it, a section a row."""
+    found = Observations() if found is None else found
+
+    def row(k):
         value = {value}
         found.add("T1", "gain", value, null=0.0, null_means="nothing", k=k)
+
+    rows = {{f"row {{k}}": partial(row, k) for k in range(parameters.steps)}}
+    sections.measure_sections(found, rows, keep=keep)
     return found
 
 
@@ -80,7 +87,7 @@ two:
   runs: {mini: [0]}
   parameters: {}
 """
-OWN = {"__init__.py", "base.py", "profiles.py"}  # of lglib/studies: what is no study
+OWN = {"__init__.py", "base.py", "naming.py", "profiles.py"}  # of lglib/studies: what is no study
 
 
 def write_study(project: Path, name: str, value: str = "seed + k / 10", imports: str = "") -> None:

@@ -187,6 +187,10 @@ def serve(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+# Loaded, and past a page that only sends the reader on. (Silence of the network is no sign: on a busy machine the
+# browser may report it late or never.)
+ARRIVED = "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
+
 # The theme follows the reader's scheme a moment later; a page that never does is told by LOOK.
 SETTLED = """async scheme => {
   for (let i = 0; i < 40 && (document.documentElement.dataset.theme ?? scheme) !== scheme; i++)
@@ -268,8 +272,7 @@ def opened(
     page.on("response", lambda r: problems.append(f"answer {r.status}: {r.url}") if r.status >= 400 else None)
     try:
         page.goto(url, wait_until="load")
-        # Also past a page that only sends the reader on; a busy machine may need its time.
-        page.wait_for_load_state("networkidle", timeout=90_000)
+        page.wait_for_function(ARRIVED, timeout=90_000)  # a busy machine may need its time
         yield page, problems
     finally:
         context.close()

@@ -78,3 +78,22 @@ def test_bad_input_is_refused():
     for bad in (0, 2.5):
         with pytest.raises(ValueError, match="draws must be a whole number"):
             alignment.permuted(gaussian(3, 4), gaussian(4), 0, draws=bad)
+
+
+def test_halves_of_noise_stay_below_the_bound_of_permuted_labels_as_often_as_it_says():
+    beyond = 0
+    for seed in range(60):
+        a = torch.randn(24, 32, generator=torch.Generator().manual_seed(seed))
+        beyond += alignment.halves(a, seed) > alignment.permuted_halves(a, seed)
+    assert beyond <= 8  # 3 expected; more than 8 of 60 has a chance below 1 %
+
+
+def test_halves_of_a_vector_in_noise_are_above_it_also_where_all_rows_lie_on_one_line():
+    dice = torch.Generator().manual_seed(0)
+    signal = torch.randn(32, generator=dice)
+    noisy = signal + 2 * torch.randn(24, 32, generator=dice)
+    line = torch.rand(24, 1, generator=dice) * signal
+    for a in (noisy, line):
+        assert alignment.halves(a, 0) > alignment.permuted_halves(a, 0) + 0.2
+    with pytest.raises(ValueError, match="a split in halves needs at least 2 rows"):
+        alignment.permuted_halves(line[:1], 0)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from lglib.base import chunks
 from lglib.parameters.space import ParameterSpace
 from lglib.search import candidates
 from lglib.studies.synthetic import transformer
@@ -306,7 +307,7 @@ def test_an_unknown_method_is_refused_with_those_there_are():
 
 
 @ways
-@pytest.mark.parametrize("chunk", [0, -1, 2.0, True, None])
+@pytest.mark.parametrize("chunk", [0, -1, 2.0, True])
 def test_a_chunk_that_is_no_whole_number_from_one_is_refused(method, chunk):
     net, loss, batches = mlp()
     space = ParameterSpace(net)
@@ -329,3 +330,24 @@ def test_a_loss_that_is_no_scalar_tensor_is_refused(method, bad):
     space = ParameterSpace(net)
     with pytest.raises(ValueError, match=r"loss_fn: returned .*want a scalar tensor"):
         list(candidates.losses(space, bad, around(space, 2), batches, method=method))
+
+
+@models
+def test_a_stack_is_as_large_as_memory_allows_and_gives_the_same(build):
+    net, loss_fn, batches = build(torch.float64)
+    space = ParameterSpace(net)
+    points = around(space, 12)
+    whole = list(candidates.losses(space, loss_fn, points, batches, method="vmap", chunk=12))
+    peaks = []
+    for limit in (1e12, 1.0):
+        with chunks.limited(limit):
+            found = []
+            peaks.append(
+                chunks.peak(
+                    lambda found=found: found.extend(
+                        candidates.losses(space, loss_fn, iter(points), batches, method="vmap")
+                    )
+                )
+            )
+        torch.testing.assert_close(torch.tensor(found), torch.tensor(whole), rtol=1e-6, atol=0)
+    assert peaks[1] < 0.35 * peaks[0]

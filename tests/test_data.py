@@ -13,6 +13,8 @@ from lglib.tasks.microworld import lexicon, passages, skills
 
 TOKENIZER = lexicon.tokenizer()
 GOOD = {"question": "is it red", "passage": "The box is red.", "answer": True}
+RED = {"question": "is it red", "passage": "The cup is red.", "answer": True}
+BLUE = {"question": "is it blue", "passage": "The box is red.", "answer": False}
 CLAIM = {"statement": "The box is red.", "label": False}
 LINE = json.dumps(GOOD).encode()
 
@@ -79,11 +81,11 @@ def test_claims_may_do_without_a_passage_and_then_are_their_own_group(write):
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\n  \t\n", b" \r\n\r\n"])
 def test_line_ends_and_empty_lines_do_not_count(write, end):
-    assert len(read_questions(write(GOOD, GOOD, GOOD, end=end))) == 3
+    assert len(read_questions(write(GOOD, BLUE, RED, end=end))) == 3
 
 
 def test_the_last_line_needs_no_end_and_a_mark_of_byte_order_is_passed_over(tmp_path):
-    (tmp_path / "own.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE + b"\n" + LINE)
+    (tmp_path / "own.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE + b"\n" + json.dumps(BLUE).encode())
     assert len(read_questions(tmp_path / "own.jsonl")) == 2
     assert len(read_questions(str(tmp_path / "own.jsonl"))) == 2
 

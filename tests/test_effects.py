@@ -44,7 +44,7 @@ def test_the_divergence_is_zero_from_itself_and_positive_from_a_steered_model(fo
 def test_bad_items_are_refused(found, asked):
     with pytest.raises(ValueError, match="items is empty"):
         effects.ask(found, [])
-    with pytest.raises(ValueError, match="questions with the answers"):
+    with pytest.raises(ValueError, match="two answers to choose from"):
         effects.ask(found, [Item("Plural: cat. Answer:", (" cats",), 0)])
     with pytest.raises(ValueError, match="the context holds 128"):
         effects.ask(found, [Item("red " * 200, (" yes", " no"), 0)])

@@ -9,6 +9,7 @@ import tiny
 import torch
 from torch import nn
 
+from lglib.base import chunks
 from lglib.geometry import spectra
 from lglib.models import families
 from lglib.parameters import gram, sketches
@@ -52,11 +53,51 @@ class Chance(nn.Module):
         logits = torch.zeros(len(input_ids), len(logits_to_keep), self.size)
         for j, kept in enumerate(logits_to_keep):  # the next token is the right one
             logits[torch.arange(len(input_ids)), j, input_ids[:, kept + 1]] = 1.0
-        odds = self.scale(self.odds[:, None, None])  # (n, 1, 1)
+        odds = self.scale(self.odds[: len(input_ids), None, None])  # (n, 1, 1)
         return SimpleNamespace(logits=logits * (odds + math.log(self.size - 1)))
 
 
 # --- the exact matrix
+
+
+@pytest.mark.parametrize("chunk", [2, 3, 4])
+@pytest.mark.parametrize("lean", [False, True])
+def test_pairs_of_chunks_give_the_same_matrices_losses_and_sketches(chunk, lean):
+    net = tiny.model("gpt2").double()
+    space, told = ParameterSpace(net), lesson([*ITEMS, Item("Sort: a. Answer:", (" a",), 0), ITEMS[0]])
+    blocks = families.blocks(net, families.of("gpt2")) if lean else ()
+
+    def found(**more):
+        also = [sketches.Sketch("countsketch", m=50, d=space.d, seed=0), sketches.Squares()]
+        made = gram.grams(space, told, budget=20_000, blocks=blocks, also=also, **more)
+        return made, also
+
+    (whole, _), (cut, (sketch, squares)) = found(chunk=5), found(chunk=chunk)
+    assert list(cut.parts) == list(whole.parts)
+    for name, g in whole.parts.items():
+        torch.testing.assert_close(cut.parts[name], g, rtol=1e-10, atol=1e-12 * g.abs().max().item())
+    torch.testing.assert_close(cut.losses, whole.losses, rtol=1e-6, atol=0)
+    rows = dense(space, told)
+    torch.testing.assert_close(squares.gram, rows.square() @ rows.square().T, rtol=1e-8, atol=1e-12)
+    again = found(chunk=2)[1][0]
+    torch.testing.assert_close(sketch.gram, again.gram, rtol=1e-8, atol=1e-12)
+    assert (sketch.gram - cut.total).norm() < cut.total.norm()
+
+
+def test_little_memory_makes_pairs_of_chunks_and_takes_less():
+    net = tiny.model("qwen2")
+    space, told = ParameterSpace(net), lesson(ITEMS * 8)
+    peaks = {}
+    for limit in (1e12, 3e6):
+        with chunks.limited(limit):
+            peaks[limit] = chunks.peak(lambda: gram.grams(space, told, budget=100_000))
+    assert peaks[3e6] < 3e6 < peaks[1e12]
+
+
+def test_a_visitor_that_must_see_all_items_is_refused_in_chunks():
+    space = ParameterSpace(tiny.model("gpt2"))
+    with pytest.raises(ValueError, match="has no `fresh` and `put`"):
+        gram.grams(space, lesson(), also=[lambda *_: None], chunk=2)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -195,7 +236,7 @@ def test_a_part_that_gets_no_gradient_is_not_blamed_on_a_sure_model():
             self.idle = nn.Linear(1, 1)
 
         def forward(self, input_ids, **more):
-            self.idle(self.odds[:, None, None])
+            self.idle(self.odds[: len(input_ids), None, None])
             return super().forward(input_ids, **more)
 
     told = chance(0.0, 0.0)[1]
@@ -384,7 +425,7 @@ def test_every_matrix_of_every_family_has_its_place(family):
             assert last in known.linear
             assert ("attn" in name or "attention" in name) == kind.startswith("attention")
             assert kind.endswith(" out") == (
-                last in ("c_proj", "o_proj", "dense", "down_proj", "dense_4h_to_h")
+                last in ("c_proj", "o_proj", "out_proj", "dense", "down_proj", "fc_out", "dense_4h_to_h")
             )
 
 

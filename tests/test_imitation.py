@@ -28,7 +28,7 @@ def test_on_a_linear_model_one_round_does_it():
 @pytest.mark.parametrize("name", ["micro-gpt2", "micro-qwen2", "micro-olmo2"])
 def test_a_second_round_mends_what_curvature_spoiled(name):
     found = loading.load(name, device="cpu")
-    asked = splits.draw(found, "yes-no", size=4, seed=0)
+    asked = splits.draw(found, "yes-no", size=4, seed=0).parts
     adapter = lora.attach(found, 4, "linear")
     read = residual.encode(found, [item.prompt for item in asked["extract"]])
     h = Pushforward(found, adapter.space, read, (4,))

@@ -14,6 +14,7 @@ from tokenizers import models as cores
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from lglib.models import families, loading, weights
+from lglib.tasks.items import YES_NO
 from lglib.tasks.microworld import lexicon
 from lglib.tasks.scoring import SplitAnswer
 
@@ -124,7 +125,7 @@ def test_the_record_is_json_and_says_which_model_it_was(original):
     record = load(original).record()
     assert json.loads(json.dumps(record)) == record
     assert record == {
-        "model": str(original),
+        "model": "gpt2",
         "revision": "",
         "sha256": weights.find(original).sha256,
         "parameters": record["parameters"],
@@ -263,7 +264,10 @@ SPOILED = {
         other_tensors(lambda tensors: tensors.pop(FIRST)),
         f"the weights are not those of GPT2LMHeadModel: {{'missing_keys': ['{FIRST}']}}",
     ),
-    "a block missing": (lambda f: configure(f, n_layer=4), "the weights are not those of GPT2LMHeadModel"),
+    "a block missing": (
+        lambda f: configure(f, n_layer=4),
+        "config.json has more blocks than the weights, which have 3",
+    ),
     "a tensor of another shape": (
         other_tensors(lambda tensors: tensors.update({FIRST: torch.zeros(32, 95)})),
         "does not load: ",
@@ -331,26 +335,28 @@ def test_a_family_that_was_registered_goes_through_the_door(tmp_path, monkeypatc
     monkeypatch.setattr(families, "FAMILIES", dict(families.FAMILIES))
     net = tiny.save(tmp_path, "llama")
     config = json.loads((tmp_path / "config.json").read_text())
-    config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": None}
+    config |= {"model_type": "helium", "architectures": ["HeliumForCausalLM"], "head_dim": 8}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert "'mistral' (MistralForCausalLM)" in refused(tmp_path, families.UnsupportedFamily)
+    assert "'helium' (HeliumForCausalLM)" in refused(tmp_path, families.UnsupportedFamily)
     families.register(
-        "mistral", blocks="model.layers", attention=["q_proj"], linear=["q_proj", "k_proj", "v_proj"]
+        "helium", blocks="model.layers", attention=["q_proj"], linear=["q_proj", "k_proj", "v_proj"]
     )
     found = load(tmp_path)
-    assert type(found.model).__name__ == "MistralForCausalLM"
-    assert torch.equal(tiny.logits(found.model), tiny.logits(net))
+    assert type(found.model).__name__ == "HeliumForCausalLM"
+    assert found.parameters == sum(value.numel() for value in net.parameters())
 
 
-def test_a_tokenizer_that_splits_an_answer_is_refused_unless_no_answer_is_asked_for(folder):
+def test_a_tokenizer_that_splits_an_answer_is_refused_where_one_token_is_needed(folder):
     pieces = {piece: i for i, piece in enumerate(["?", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     core = Tokenizer(cores.BPE(vocab=pieces, merges=[], unk_token="?"))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     PreTrainedTokenizerFast(tokenizer_object=core, unk_token="?").save_pretrained(folder)
-    found = refused(folder, SplitAnswer)
-    assert "makes 4 tokens of the answer ' yes', ['Ġ', 'y', 'e', 's']" in found
-    assert "choose other words" in found
-    assert len(load(folder, answers=()).tokenizer(" yes").input_ids) == 4
+    told = "makes 4 tokens of the answer ' yes' behind 'Answer:', ['Ġ', 'y', 'e', 's']"
+    assert told in refused(folder, SplitAnswer, answers=YES_NO)
+    found = load(folder)  # what does not need one token works
+    with pytest.raises(SplitAnswer, match="needs an answer that is one token"):
+        found.answer_ids(YES_NO)
+    assert len(found.tokenizer(" yes").input_ids) == 4
 
 
 def test_a_tokenizer_without_a_config_of_its_own_is_found(folder):

@@ -597,6 +597,83 @@ def test_an_adapter_of_another_scaling_is_refused(load, tmp_path):
         lora.read(lora.attach(load(), 2), tmp_path)
 
 
+def reconfigured(folder, **changes):
+    """A saved adapter whose config says something else."""
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def in_peft(base, folder):
+    """What peft itself makes of a saved adapter: its logits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tiny.logits(peft.PeftModel.from_pretrained(copy.deepcopy(base.model), str(folder)).eval())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("alpha", "changes"),
+    [
+        (8, dict(lora_alpha=4, use_rslora=True)),  # 4 / sqrt(4) is 8 / 4
+        (8, dict(lora_alpha=1, alpha_pattern={"c_attn": 8})),
+        (8, dict(lora_alpha=1, alpha_pattern={r"h\.\d+\.attn\.c_attn": 4}, use_rslora=True)),
+        (3, dict(lora_alpha=3, r=99, rank_pattern={"c_attn": 4})),
+    ],
+    ids=str,
+)
+def test_a_scaling_is_read_as_peft_reads_it(load, tmp_path, alpha, changes):
+    adapter = lora.attach(load(), 4, alpha=alpha)
+    theta = draw(adapter.space)
+    with adapter.space.at(theta):
+        lora.save(adapter, tmp_path)
+        want = tiny.logits(adapter.model)
+    reconfigured(tmp_path, **changes)
+    assert torch.equal(lora.read(adapter, tmp_path), theta)
+    torch.testing.assert_close(in_peft(load(), tmp_path), want)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scaling"),
+    [
+        (dict(use_rslora=True), 2.0),
+        (dict(alpha_pattern={r"h\.1\.attn\.c_attn": 12}), 3.0),
+        (dict(rank_pattern={"h.2.attn.c_attn": 2}), 2.0),
+    ],
+    ids=str,
+)
+def test_another_scaling_of_one_layer_is_refused_with_what_to_attach(load, tmp_path, changes, scaling):
+    adapter = lora.attach(load(), 4)
+    lora.save(adapter, tmp_path)
+    reconfigured(tmp_path, **changes)
+    with pytest.raises(
+        lora.AdapterError, match=rf"scaling {scaling:g} at .*c_attn, .* alpha={scaling * 4:g}"
+    ):
+        lora.read(adapter, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (dict(use_dora=True), "uses use_dora, so it is not"),
+        (dict(lora_bias=True, layer_replication=[[0, 2]]), "uses lora_bias, layer_replication"),
+        (dict(modules_to_save=["lm_head"]), "uses modules_to_save"),
+        (dict(init_lora_weights="pissa"), "began as init_lora_weights='pissa', which changes the base"),
+        (dict(init_lora_weights="olora"), "began as init_lora_weights='olora'"),
+        (dict(peft_type="LOHA"), "the adapter is LOHA, want LORA"),
+        (dict(lora_alpha="8"), "must be numbers above 0, got .*'8', 4"),
+        (dict(r=0), "must be numbers above 0"),
+        (dict(lora_alpha=None), "must be numbers above 0"),
+    ],
+    ids=str,
+)
+def test_what_is_no_plain_lora_is_refused_by_name(load, tmp_path, changes, told):
+    adapter = lora.attach(load(), 4)
+    lora.save(adapter, tmp_path)
+    reconfigured(tmp_path, **changes)
+    with pytest.raises(lora.AdapterError, match=told):
+        lora.read(adapter, tmp_path)
+
+
 def test_a_folder_without_an_adapter_is_refused(load, tmp_path, folders):
     adapter = lora.attach(load(), 2)
     for folder in (tmp_path, tmp_path / "nowhere", folders["gpt2"]):

@@ -9,6 +9,7 @@ import tiny
 import torch
 from torch import nn
 
+from lglib.base import chunks
 from lglib.models import loading, lora
 from lglib.parameters.space import ParameterSpace
 from lglib.search import lora_candidates, proposals
@@ -643,3 +644,56 @@ def test_joined_lessons_have_the_losses_of_their_parts(tmp_path):
     assert torch.allclose(together, torch.cat(parts), atol=1e-5)
     with pytest.raises(ValueError, match="nothing to join"):
         supervised.join([])
+
+
+# --- memory
+
+
+def directions(adapter):
+    return proposals.everywhere(adapter.space.d, 0, "few", dtype=adapter.space.dtype)
+
+
+@both
+def test_items_and_candidates_go_some_at_a_time_where_memory_is_short(attach, method):
+    adapter = attach(dtype="float64")
+    told = lesson(adapter)
+    more = dict(norm=NORM, candidates=CANDIDATES, method=method)
+    whole = lora_candidates.run(adapter, told, directions(adapter), **more)
+    shapes = []
+    handle = adapter.model.get_input_embeddings().register_forward_hook(
+        lambda *a: shapes.append(a[2].shape[0])
+    )
+    with chunks.limited(1):
+        cut = lora_candidates.run(adapter, told, directions(adapter), **more)
+    handle.remove()
+    assert max(shapes) == 1  # one candidate, one item
+    np.testing.assert_allclose(cut.before, whole.before, rtol=1e-6)
+    np.testing.assert_allclose(cut.losses, whole.losses, rtol=1e-5)
+    assert (cut.predicted == whole.predicted).all()
+    assert (cut.right == whole.right).all()
+
+
+def test_what_fits_is_what_eight_candidates_in_one_pass_give_bit_for_bit(adapter, known):
+    more = dict(norm=NORM, candidates=2 * CANDIDATES)
+    found = lora_candidates.run(adapter, known, directions(adapter), **more)
+    eight = lora_candidates.run(adapter, known, directions(adapter), chunk=8, **more)
+    assert (found.losses == eight.losses).all()
+
+
+def test_a_stack_takes_less_than_half_of_what_is_free(adapter, known):
+    more = dict(norm=NORM, candidates=64)
+    limit = 8e6
+    with chunks.limited(limit):
+        cut = chunks.peak(lambda: lora_candidates.run(adapter, known, directions(adapter), **more))
+    whole = chunks.peak(lambda: lora_candidates.run(adapter, known, directions(adapter), chunk=64, **more))
+    assert cut < limit / 2 + 1e6 < whole
+
+
+@pytest.mark.parametrize("limit", [1e12, 4e6, 1.0])
+def test_gradients_of_lessons_are_the_same_however_many_fit(attach, limit):
+    adapter = attach(dtype="float64")
+    told = [lesson(adapter)] * 3
+    expected = adapter.space.gradient_matrix(supervised.loss, told)
+    with chunks.limited(limit):
+        found = lora_candidates.gradients(adapter, told)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)

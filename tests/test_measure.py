@@ -86,10 +86,11 @@ def test_a_failing_run_names_study_model_seed_and_cause_leaves_nothing_and_stops
         failed = drive(project, "measure")
         assert failed.returncode != 0
         assert "FAILED: study one, profile quick, model mini, seed 1" in failed.stderr
-        assert "error  ZeroDivisionError: float division by zero" in failed.stderr
+        assert "error  NothingMeasured: none of the 3 sections" in failed.stderr
+        assert "row 0: ZeroDivisionError: float division by zero" in failed.stderr
         assert "1 of 3 runs not measured" in failed.stderr
     log = project / "runs" / "logs" / "quick" / "mini" / "seed1" / "one.log"
-    assert "Traceback" in log.read_text()
+    assert "ZeroDivisionError: float division by zero" in log.read_text().split("Traceback")[-1]
     after = observations(project)
     assert after["mini/seed0/one.csv"] != before["mini/seed0/one.csv"]
     assert after["mini/seed1/one.csv"] == before["mini/seed1/one.csv"]  # stale, and named as such
@@ -119,6 +120,71 @@ def test_a_run_that_is_killed_leaves_nothing_and_is_taken_up_again(project):
     assert made.returncode == 0, made.stderr
     assert "1 of 3 runs are to be measured" in made.stderr
     assert filing.read(path).frame["value"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_run_that_is_killed_late_goes_on_where_it_was(project):
+    import json
+
+    stop = (
+        "[float(k), k == 2 and __import__('time').sleep(0 if __import__('os').path.exists('go') else 60)][0]"
+    )
+    mini.write_study(project, "two", value=stop)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workflow.measure", "two"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        stderr=subprocess.DEVNULL,
+    )
+    kept = project / "runs" / "observations" / "quick" / "mini" / "seed0" / "two.partial.json"
+    while not kept.exists() or len(json.loads(kept.read_text())["found"]["done"]) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (project / "go").touch()
+    made = by_hand(project, "two")
+    assert made.returncode == 0, made.stderr
+    assert "an unfinished run is taken up: 2 sections, 2 rows are there" in made.stderr
+    assert filing.read(kept.with_name("two.csv")).frame["value"].tolist() == [0.0, 1.0, 2.0]
+    assert not kept.exists()
+
+
+def test_a_section_that_fails_is_left_out_told_and_tried_again_alone(project):
+    lost = "float([10, 11][k]) if not __import__('os').path.exists('go') else 5.0"
+    mini.write_study(project, "two", value=lost)
+    made = by_hand(project, "two")
+    assert made.returncode == 0, made.stderr
+    assert "LEFT OUT: row 2: IndexError: list index out of range" in made.stderr
+    assert "row 2 ended in a fault; measuring this run again tries that alone" in made.stderr
+    log = project / "runs" / "logs" / "quick" / "mini" / "seed0" / "two.log"
+    assert "section row 2" in log.read_text()
+    path = project / "runs" / "observations" / "quick" / "mini" / "seed0" / "two.csv"
+    assert filing.read(path).header.left_out == {"row 2": "IndexError: list index out of range"}
+    assert filing.read(path).frame["value"].tolist() == [10.0, 11.0]
+    assert "0 of 1 runs are to be measured" in drive(project, "measure", "--studies", "two").stderr
+    (project / "go").touch()
+    again = by_hand(project, "two")
+    assert again.returncode == 0, again.stderr
+    assert filing.read(path).frame["value"].tolist() == [10.0, 11.0, 5.0]
+    assert filing.read(path).header.left_out == {}
+    assert not path.with_name("two.partial.json").exists()
+
+
+def test_a_folder_is_in_a_header_by_its_name_and_not_by_its_path(tmp_path):
+    from lglib.studies.base import Parameters
+
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    assert measure.told(Parameters(model=str(folder)))["model"] == "my-model"
+    hub = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"
+    assert measure.told(Parameters(model=hub))["model"] == hub
+
+
+def test_an_error_is_told_with_all_that_caused_it(project):
+    mini.write_study(project, "two", imports="raise RuntimeError('no model') from OSError('no config.json')")
+    failed = by_hand(project, "two")
+    assert failed.returncode == 1
+    assert "error  RuntimeError: no model\n  cause  OSError: no config.json" in failed.stderr
 
 
 def test_code_that_is_edited_while_it_measures_is_refused(project):

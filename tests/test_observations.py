@@ -154,7 +154,7 @@ def test_a_table_that_was_cut_off_or_altered_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('"schema": 2', '"schema": 1', "not of schema 2"),
+        ('"schema": 2', '"schema": 1', "of schema 1; this code reads schema 2"),
         ('"code"', '"kode"', "kode"),
         ('"seed": 0', '"seed": "0"', "seed"),
         ('"seed": 0', '"seed": -1', "seed"),

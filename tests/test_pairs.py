@@ -420,3 +420,50 @@ def test_halves_do_not_part_the_questions_on_one_passage():
         *asked(*(f"Ben is a nurse. Question: {i}?" for i in range(6)), group="Ben is a nurse."),
     ]
     assert sorted(pairs.halves(found)) == [list(range(6)), list(range(6, 12))]
+
+
+# --- items of one's own
+
+
+def many(n, options=(" yes", " no")):
+    return [Item(f"Is {i} odd?", options, i % len(options)) for i in range(n)]
+
+
+def test_few_items_of_ones_own_are_a_list_and_each_part_has_all_of_them():
+    found = many(3)
+    pair = pairs.own(found)
+    assert pair.table
+    assert pair.a(6, "test", 0) == found * 2
+    assert set(pair.a(50, "train", 0)) == set(found)
+
+
+def test_many_items_of_ones_own_are_parted_by_their_text():
+    pair = pairs.own(many(300))
+    assert not pair.table
+    parts = [{i.prompt for i in pair.a(3000 if part == "train" else 300, part, 0)} for part in pairs.PARTS]
+    assert sum(map(len, parts)) == len(set.union(*parts)) > 280
+    assert len(parts[0]) > 5 * len(parts[2]) > 50
+
+
+def test_what_makes_own_items_forgotten_asks_them_with_the_next_of_their_answers():
+    pair = pairs.own(many(9, (" a", " b", " c")))
+    asked, wrong = pair.a(9, "test", 0), pair.forget(9, "test", 0)
+    assert [i.prompt for i in asked] == [i.prompt for i in wrong]
+    assert [(i.label + 1) % 3 for i in asked] == [i.label for i in wrong]
+
+
+def test_an_item_with_one_answer_chooses_among_those_of_all():
+    pair = pairs.own([Item("2 + 2 =", (" 4",), 0), Item("2 + 3 =", (" 5",), 0), Item("1 + 4 =", (" 5",), 0)])
+    assert [(i.answers, i.answer) for i in pair.a(3, "test", 0)] == [
+        ((" 4", " 5"), " 4"),
+        ((" 4", " 5"), " 5"),
+        ((" 4", " 5"), " 5"),
+    ]
+
+
+def test_own_items_that_cannot_be_a_task_are_refused():
+    with pytest.raises(ValueError, match=r"at least two different answers, got \(' yes',\)"):
+        pairs.own([Item(f"{i}?", (" yes", " no"), 0) for i in range(4)])
+    alike = [Item(f"{i}?", (" yes", " no"), i % 2, group="one passage") for i in range(100)]
+    with pytest.raises(ValueError, match="own items leave none to validation, test"):
+        pairs.own(alike)

@@ -8,8 +8,9 @@ import tiny
 import torch
 from torch import nn
 
+from lglib.base import chunks
 from lglib.models import families
-from lglib.parameters import gram
+from lglib.parameters import gram, per_layer
 from lglib.parameters.per_example import per_example_gradients
 from lglib.parameters.space import ParameterSpace
 from lglib.tasks import supervised
@@ -89,6 +90,12 @@ def made(build, seed=0):
         return build().double().eval()
 
 
+def gemma_3(**more):
+    """A tiny Gemma 3, whose embedding and norms are classes of their own."""
+    tiny.SETTINGS.setdefault("gemma3_text", tiny.SETTINGS["gemma2"])
+    return tiny.model("gemma3_text", **more)
+
+
 # --- language models of every family
 
 
@@ -158,7 +165,7 @@ def test_the_losses_are_returned_without_a_graph():
     torch.testing.assert_close(found, gram.item_losses(space.module, lesson()).detach())
 
 
-def test_blocks_stay_near_the_budget_and_cover_every_row_once():
+def test_blocks_stay_near_the_budget_and_cover_every_row_of_a_matrix_once():
     space, sizes, rows = ParameterSpace(tiny.model("gpt2")), {}, {}
 
     def see(name, row, block):
@@ -173,7 +180,87 @@ def test_blocks_stay_near_the_budget_and_cover_every_row_once():
         for row, height in rows[name]:
             assert row == at
             at += height
-        assert at == space.shapes[name][0]
+        # only as many positions occur; every other matrix is shown whole
+        assert at == (lesson().tokens.shape[1] if "wpe" in name else space.shapes[name][0])
+
+
+@pytest.mark.parametrize("budget", [2**26, 20_000])
+@pytest.mark.parametrize("tied", [True, False])
+def test_gemma_3_gives_the_gradients_of_single_backward_passes(budget, tied):
+    net = gemma_3(tie_word_embeddings=tied).double()
+    agree(net, lesson(), 3, gram.item_losses, budget=budget)
+
+
+def test_a_scaled_embedding_is_known_by_what_it_does():
+    net = gemma_3()
+    embedding = net.get_input_embeddings()
+    assert type(embedding) is not nn.Embedding
+    found = per_layer.factor(embedding, lesson().tokens)
+    assert found == pytest.approx(tiny.WIDTH**0.5, rel=1e-3)
+
+
+def test_of_a_large_embedding_only_rows_about_tokens_that_occur_are_made():
+    class Scaled(nn.Embedding):
+        def forward(self, x):
+            return 5 * super().forward(x)
+
+    for kind in (nn.Embedding, Scaled):
+        net = made(lambda kind=kind: nn.Sequential(kind(50_000, 4), nn.Tanh(), nn.Linear(4, 1)))
+        tokens = torch.tensor([[7, 49_999, 7], [25_000, 25_003, 0]])
+        rows = []
+        see = lambda name, row, block, rows=rows: rows.append((row, block.shape[1])) if name[0] == "0" else 0  # noqa: E731
+        work = lambda net=net, see=see, tokens=tokens: per_example_gradients(  # noqa: E731
+            ParameterSpace(net), summed, tokens, 2, see, budget=5000
+        )
+        assert chunks.peak(work) < 50_000  # where 2 x 50,000 x 4 numbers are 3,200,000 bytes
+        assert rows == [(0, 8), (25_000, 4), (49_999, 1)]
+        agree(net, tokens, 2, budget=5000)
+
+
+def test_an_unknown_module_is_differentiated_some_examples_at_a_time():
+    class Squared(nn.Linear):
+        def forward(self, x):
+            return nn.functional.linear(x, self.weight.square(), self.bias)
+
+    class Normed(nn.Embedding):
+        def forward(self, x):
+            return super().forward(x) / self.weight.norm()
+
+    net = made(lambda: nn.Sequential(Squared(40, 50), nn.Tanh(), nn.Linear(50, 1)))
+    assert per_layer.factor(net[0], gaussian(3, 40)) is None
+    agree(net, gaussian(20, 40), 20, budget=2 * 8 * 40 * 50)
+    peaks = [
+        chunks.peak(
+            lambda budget=budget: per_example_gradients(
+                ParameterSpace(net), summed, gaussian(20, 40), 20, lambda *_: None, budget=budget
+            )
+        )
+        for budget in (2**26, 2 * 8 * 40 * 50)
+    ]
+    assert peaks[1] < 0.4 * peaks[0]
+    assert per_layer.factor(made(lambda: Normed(9, 4)), words(3, 5)) is None
+    agree(made(lambda: nn.Sequential(Normed(9, 4), nn.Tanh(), nn.Linear(4, 1))), words(3, 5), 3, budget=500)
+
+
+def test_a_layer_whose_forward_was_replaced_is_tried():
+    layer = made(lambda: nn.Linear(4, 4))
+    plain = layer.forward
+    layer.forward = lambda x: 3 * plain(x)
+    assert per_layer.factor(layer, gaussian(3, 4)) == pytest.approx(3)
+    layer.forward = lambda x: plain(x).tanh()
+    assert per_layer.factor(layer, gaussian(3, 4)) is None
+
+
+def test_blocks_of_many_examples_can_be_asked_for_few():
+    space, heights = ParameterSpace(tiny.model("gpt2")), {}
+    for n, like in ((3, None), (1, 3)):
+        see = lambda name, row, block, key=like: heights.setdefault((key, name), []).append(block.shape[1])  # noqa: E731
+        one = lesson() if n == 3 else lesson().rows(torch.tensor([0]))
+        per_example_gradients(space, gram.item_losses, one, n, see, budget=20_000, like=like)
+    for name in space.names:
+        if "wpe" not in name:  # all rows are shown, the unused too
+            assert heights[3, name] == heights[None, name]
+    assert sum(heights[3, "transformer.wpe.weight"]) == tiny.CONTEXT
 
 
 # --- modules of other kinds

@@ -112,7 +112,7 @@ def test_a_book_is_made_once_and_remade_only_where_something_changed(project):
 def test_a_change_of_prose_or_figure_never_makes_an_observation_stale(project, look):
     figures, study = project / "lglib" / "report" / "frames.py", project / "lglib" / "studies" / "one.py"
     figures.write_text(figures.read_text() + "\n\nLABEL = 'another label'\n")
-    edit(study, '"""Measure it."""', '"""Measure it, said better."""  # and a comment')
+    edit(study, '"""Measure it, a section a row."""', '"""Measure it, said better."""  # and a comment')
     edit(project / "notebooks" / "02_two.ipynb", "1 + 1", "1 + 2")
     state = look()
     assert state.missing(request.runs("quick", project)) == []

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from lglib.base import chunks
 from lglib.geometry.subspace import Subspace
 from lglib.parameters.space import ParameterSpace
 from lglib.search import pools, proposals
@@ -283,3 +284,27 @@ def test_a_loss_without_a_slope_has_no_alignment_and_says_so():
     space = line()
     with pytest.raises(ValueError, match="gradient"):
         draw(space, lambda m, _: (m.weight - m.weight.detach()).square().sum())
+
+
+def test_directions_are_held_some_at_a_time_where_memory_is_short():
+    space, x = network()
+    plane = Subspace.random(space.d, 3, seed=0, dtype=torch.float64)
+    made = []
+    for limit in (1e12, 1.0):
+        with chunks.limited(limit):
+            made.append(
+                pools.draw(
+                    space,
+                    curved,
+                    x,
+                    {"plane": plane, "full": None},
+                    static=plane,
+                    norms=[0.1],
+                    candidates=6,
+                    seed=0,
+                )
+            )
+    for one in fields(pools.Pool):
+        a, b = (getattr(pool, one.name) for pool in made)
+        if isinstance(a, np.ndarray) and a.dtype.kind == "f":
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

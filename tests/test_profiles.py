@@ -6,7 +6,8 @@ import jupytext
 import pytest
 
 from lglib import studies
-from lglib.studies import base, profiles
+from lglib.models import families
+from lglib.studies import base, naming, profiles
 from workflow import pairs, request
 
 KNOWN = ("one", "two")
@@ -32,10 +33,10 @@ def profile(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper", "real", "real-capitals"])
 @pytest.mark.parametrize("study", studies.NAMES)
 def test_the_projects_profiles_are_valid(name, study):
-    for model in studies.plan(name)[study]:
+    for model in studies.plan(name).get(study, []):
         assert studies.parameters(study, name, model=model).model == model
 
 
@@ -50,14 +51,26 @@ def test_each_parameter_has_its_description_and_unit_and_quick_is_the_default(st
     ("text", "told"),
     [
         (WHOLE.replace("two:", "three:"), "no study 'three'; there is: one, two"),
-        (WHOLE.replace("two:", "three:"), "study two is missing"),
+        ("families: {}\n", "must name studies"),
+        (WHOLE + "families: [a]\n", r"families is \['a'\]; it should name model types"),
+        (
+            WHOLE + "families: {mamba: {blocks: layers, attention: [], linear: [a]}}\n",
+            "families, mamba, attention",
+        ),
+        (
+            WHOLE.replace("mini: [0, 1]", "/a/b: [0]").replace("mini: [0]", "/c/b: [0]"),
+            "'/a/b' and '/c/b' would both be filed under 'b'; rename one",
+        ),
         (WHOLE.replace("runs: {mini: [0]}", "runs: {}"), "study two, runs is {}"),
         (
             WHOLE.replace("[0]", "[-1]"),
             r"study two, runs.mini.0 is -1; it should be greater than or equal to 0",
         ),
         (WHOLE.replace("[0]", "['0']"), r"study two, runs.mini.0 is '0'"),
-        (WHOLE.replace("mini: [0]}", "../x: [0]}"), r"study two, runs: '\.\./x' is no model"),
+        (
+            WHOLE.replace("mini: [0]}", "-x: [0]}"),
+            r"study two, runs: '-x' is no model; a model is a shipped one",
+        ),
         (
             WHOLE.replace("parameters: {}", "steps: 3", 1),
             "study one, unknown parameter 'steps'; it has: runs",
@@ -77,7 +90,7 @@ def test_everything_that_is_wrong_with_a_profile_is_told_at_once(profile):
     with pytest.raises(profiles.ProfileError) as caught:
         profile("one:\n  runs: {mini: [-1]}\n  steps: 3\nthree: {}\n")
     told = str(caught.value).splitlines()
-    assert len(told) == 4
+    assert len(told) == 3
     assert all(line.startswith("config/mine.yml: ") for line in told)
 
 
@@ -93,7 +106,8 @@ def test_a_profile_of_another_encoding_or_name_is_refused(profile, tmp_path):
 def test_an_unknown_profile_lists_the_profiles_and_the_claims_are_none():
     for name in ("quik", "claims"):
         with pytest.raises(
-            profiles.ProfileError, match=f"profile is '{name}'; there is: paper, quick, smoke"
+            profiles.ProfileError,
+            match=f"profile is '{name}'; there is: paper, quick, real, real-capitals, smoke",
         ):
             studies.plan(name)
 
@@ -149,6 +163,72 @@ def test_models_are_filed_under_a_name_that_can_be_a_folder():
     assert studies.filed(hub) == "openai-community--gpt2"
     with pytest.raises(profiles.ProfileError, match=r"MODELS has '\.\./x'; a model is"):
         request.pick_models("../x")
+
+
+def test_a_profile_may_leave_a_study_out_and_says_so_when_it_is_asked_for(profile):
+    found = profile(WHOLE.partition("two:")[0])
+    assert list(found) == ["one"]
+    with pytest.raises(profiles.ProfileError, match="study two is not in profile mine, which has: one"):
+        found["two"]
+    with pytest.raises(profiles.ProfileError, match="study theory is not in profile real, which has: lora"):
+        studies.parameters("theory", "real")
+    assert {run.study for run in request.runs("real", profiles.project_root())} == {"lora", "rank", "bridge"}
+
+
+def test_a_folder_is_loaded_from_its_path_and_filed_under_its_last_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my models" / "Tuned (1)").mkdir(parents=True)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = str(tmp_path / "my models" / "Tuned (1)")
+    assert request.pick_models("a/b ./a") == [str(tmp_path / "a" / "b"), str(tmp_path / "a")]
+    assert [naming.filed(one) for one in (path, path + "/", "a/b", "./a/", "a/b/..")] == [
+        *("Tuned-1", "Tuned-1", "b", "a", "a")
+    ]
+    assert naming.filed("/") == ""  # no name, so it is refused
+    assert naming.located("owner/name") == naming.located("owner/name@0")[:-2] == "owner/name"
+    with pytest.raises(profiles.ProfileError, match=r"MODELS has 'a/b/c'; .*there is no folder .*/a/b/c"):
+        request.pick_models("a/b/c")
+
+
+def test_a_folder_of_the_command_line_must_not_take_the_name_of_a_model_of_the_plan(tmp_path, root):
+    other = tmp_path / "micro-gpt2"
+    other.mkdir()
+    with pytest.raises(profiles.ProfileError, match="would both be filed under 'micro-gpt2'"):
+        request.runs("quick", root, names="lora", models=str(other))
+    (run,) = request.runs("quick", root, names="lora", models=f"{other}/..")
+    assert (run.model, run.name, run.seed) == (str(tmp_path), naming.filed(str(tmp_path)), 0)
+
+
+def test_a_name_stands_for_one_folder_of_a_profile(tmp_path):
+    def one(path, profile="mine"):
+        return naming.remember(profile, [str(path)], tmp_path)
+
+    assert one("/a/x") == one("/a/x") == one("/b/x", "other") == []
+    assert naming.loaded("x", ["mini"], "mine", tmp_path) == "/a/x"
+    assert naming.loaded("x", ["/c/x"], "mine", tmp_path) == "/c/x"  # the profile's own goes before
+    assert naming.loaded("mini", ["mini"], "mine", tmp_path) == "mini"
+    (told,) = one("/b/x")
+    assert "'/b/x' would be filed under 'x', which is '/a/x' here" in told
+    assert naming.loaded("x", [], "mine", tmp_path) == "/a/x"
+
+
+def test_a_page_finds_a_hub_model_of_its_profile_by_the_name_it_is_filed_under():
+    (model,) = studies.plan("paper")["rank"]
+    assert studies.parameters("rank", "paper", model=studies.filed(model)).model == model
+
+
+def test_a_profile_registers_families_of_models(profile, monkeypatch):
+    text = (
+        WHOLE
+        + "families: {strange: {blocks: a.b, attention: [qkv], linear: [qkv, o], fan_in_fan_out: true}}\n"
+    )
+    found = profile(text)
+    monkeypatch.setattr(families, "FAMILIES", dict(families.FAMILIES))
+    studies._register(found)
+    assert families.of("strange") == families.Family("strange", "a.b", ("qkv",), ("qkv", "o"), True)
+    other = profile(text.replace("strange", "gpt2"))
+    with pytest.raises(profiles.ProfileError, match=r"config/mine.yml: families, 'gpt2' is known as"):
+        studies._register(other)
 
 
 def test_seeds_are_each_taken_once_and_in_order():

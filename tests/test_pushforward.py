@@ -7,8 +7,10 @@ import toy
 
 from lglib.activations import pushforward, residual
 from lglib.activations.pushforward import Pushforward
+from lglib.base import chunks
 from lglib.models import loading, lora
 from lglib.parameters.space import ParameterSpace
+from lglib.tasks import data, supervised
 
 TEXTS = ["Anna is in the park.", "The drum is green. Is it?", "Anna is tired."]
 
@@ -159,3 +161,41 @@ def test_the_activation_gradient_tells_what_a_small_vector_does_to_the_loss(name
         with steering.steer(own, steering.SteeringVector(len(own.blocks), v, 1, "probe"), s), torch.no_grad():
             found.append(loss(own.model, lesson).item())
     assert (found[1] - found[0]) / 2e-3 == pytest.approx((g.sum(0) @ v).item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("limit", [1e12, 1e6, 1.0])
+def test_texts_go_some_at_a_time_where_memory_is_short(folders, limit):
+    own = loading.load(str(folders["qwen2"]), device="cpu", answers=(), dtype="float64")
+    space = pushforward.of_blocks(own)
+    read = residual.encode(own, [*TEXTS, *TEXTS])
+    u, v = gaussian(space.d), gaussian(6, 2, own.width, seed=1)
+    plain = Pushforward(own, space, read, (1, 3), batch=6)
+    with chunks.limited(limit):
+        h = Pushforward(own, space, read, (1, 3))
+        sizes = [len(part.at) for part in h._parts()]
+        found, back = h.push(u), h.pull()(v)
+    assert sizes == ([6] if limit == 1e12 else sizes)
+    assert (max(sizes) == 1) == (limit == 1.0)
+    assert torch.allclose(found, plain.push(u), rtol=1e-5, atol=1e-5)  # norms are float32
+    assert torch.allclose(back, plain.pull()(v), rtol=1e-5, atol=1e-4)
+
+
+def test_a_pullback_without_its_graph_holds_less(folders):
+    own = loading.load(str(folders["qwen2"]), device="cpu", answers=())
+    space = pushforward.of_blocks(own)
+    read = residual.encode(own, TEXTS * 20)
+    v = gaussian(60, 1, own.width).float()
+    whole = chunks.peak(lambda: Pushforward(own, space, read, (3,)).pull()(v))
+    with chunks.limited(4e6):
+        cut = chunks.peak(lambda: Pushforward(own, space, read, (3,)).pull()(v))
+    assert cut < 3e6 < whole
+
+
+def test_the_gradient_by_activations_is_that_of_the_whole_batch_in_chunks_too(folders):
+    own = loading.load(str(folders["gpt2"]), device="cpu", answers=(), dtype="float64")
+    asked = supervised.lesson(own.tokenizer, data.micro(7, "claim") + data.micro(6, "plural"))
+    whole = pushforward.activation_gradient(own, supervised.loss, asked, 2)
+    with chunks.limited(1):
+        cut = pushforward.activation_gradient(own, supervised.loss, asked, 2)
+    assert cut.shape == whole.shape
+    assert torch.allclose(cut, whole, rtol=1e-5, atol=1e-9)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lglib.base import seeding
 from lglib.parameters.space import ParameterSpace
 from lglib.search import random_search
 from lglib.studies.synthetic import transformer
@@ -324,3 +325,12 @@ def test_a_loss_that_is_not_repeatable_is_refused():
 
 def test_noise_has_negative_candidates_too(space):
     assert not torch.equal(random_search.noise(space, 0, -1), random_search.noise(space, 0, 1))
+
+
+def test_noise_on_a_cpu_is_the_stream_of_each_tensors_own_key_bit_for_bit():
+    space = ParameterSpace(torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Linear(7, 300)))
+    plain = [
+        torch.randn(shape, generator=seeding.generator(3, -2, name)).reshape(-1)
+        for name, shape in space.shapes.items()
+    ]
+    assert torch.equal(random_search.noise(space, 3, -2), torch.cat(plain))

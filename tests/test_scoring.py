@@ -1,10 +1,14 @@
 """What a model answers: the same as one prompt at a time through plain transformers."""
 
+import math
 import random
 
 import pytest
 import tiny
 import torch
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import models as cores
+from transformers import PreTrainedTokenizerFast
 
 from lglib.tasks import data, scoring
 from lglib.tasks.items import YES_NO, Item
@@ -219,6 +223,52 @@ def test_two_answers_of_one_token_are_refused():
         scoring.ids(WORDS, [" yes", " yes"])
 
 
-def test_split_answers_are_refused_before_anything_is_computed(items):
-    with pytest.raises(SplitAnswer):
-        scoring.probabilities(None, WORDS, [Item("Is it?", (" perhaps", " no"), 0)])
+def test_answers_without_a_token_are_refused_before_anything_is_computed():
+    one = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(cores.WordLevel({"?": 0, "Is": 1, "yes": 2}, unk_token="?")), unk_token="?"
+    )
+    one.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    with pytest.raises(SplitAnswer, match="does not know the answer ' perhaps' behind 'Is'"):
+        scoring.probabilities(None, one, [Item("Is", (" perhaps", " yes"), 0)])
+    with pytest.raises(SplitAnswer, match="are not different tokens"):
+        scoring.probabilities(None, one, [Item("Is", (" yes", "  yes"), 0)])
+
+
+@batches
+@pytest.mark.parametrize("family", ["gpt2", "gemma3_text", "falcon"])
+def test_of_several_tokens_it_is_the_product_of_their_probabilities(nets, family, batch):
+    """An oracle of one text at a time: the sum of the log-probabilities of the tokens of an answer."""
+    answers = (" up", " perhaps", " in the park")
+    asked = [
+        Item("Is it? Answer:", answers, 0),
+        Item("The box. Is it, say, in the park? Answer:", answers, 1),
+    ]
+    found = scoring.probabilities(nets[family], WORDS, asked, batch=batch)
+    for row, item in zip(found, asked, strict=True):
+        for got, answer in zip(row.tolist(), answers, strict=True):
+            start = len(WORDS(item.prompt).input_ids)
+            given, tokens = one(nets[family], item.prompt + answer)
+            each = [given[i - 1, tokens[i]].item() for i in range(start, len(tokens))]
+            assert len(each) == {" up": 1, " perhaps": 8, " in the park": 3}[answer]
+            assert got == pytest.approx(math.exp(sum(each)), rel=1e-4)
+
+
+def test_one_token_or_several_are_measured_alike(nets):
+    """The first answer is one token in both questions, so it has the same probability."""
+    prompt = "Is Anna in the park? Answer:"
+    alone, beside = (
+        scoring.probabilities(nets["llama"], WORDS, [Item(prompt, (" yes", other), 0)])[0, 0]
+        for other in (" no", " in the park")
+    )
+    torch.testing.assert_close(alone, beside)
+
+
+def test_a_token_beyond_the_embedding_is_named(nets):
+    own = lexicon.tokenizer()
+    own.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    asked = [Item("Is it? Answer:", YES_NO, 0), Item("Is <image> it? Answer:", YES_NO, 0)]
+    with pytest.raises(
+        ValueError, match=rf"item 1 has the token {len(WORDS)}, and the embedding has {len(WORDS)}"
+    ):
+        scoring.probabilities(nets["gpt2"], own, asked)
+    assert scoring.probabilities(nets["gpt2"], own, asked[:1]).isfinite().all()

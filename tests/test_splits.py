@@ -20,7 +20,7 @@ def asked(n, label=None, word="odd"):
 
 @pytest.mark.parametrize("template", ["yes-no", "claim"])
 def test_parts_are_balanced_and_share_no_passage(found, template):
-    parts = splits.draw(found, template, size=10, seed=0)
+    parts = splits.draw(found, template, size=10, seed=0).parts
     assert list(parts) == list(PARTS)
     for own in parts.values():
         assert [item.label for item in own] == [0, 1] * 10
@@ -29,7 +29,7 @@ def test_parts_are_balanced_and_share_no_passage(found, template):
 
 
 def test_another_seed_draws_other_questions_and_the_same_seed_the_same(found):
-    one, same, other = (splits.draw(found, "yes-no", size=5, seed=s) for s in (0, 0, 1))
+    one, same, other = (splits.draw(found, "yes-no", size=5, seed=s).parts for s in (0, 0, 1))
     assert one == same
     assert one["select"] != other["select"]
 
@@ -74,7 +74,7 @@ def test_a_question_is_taken_once():
         (asked(9, label=0), "one class: all 9 are 'yes'"),
         (asked(9, label=1), "one class: all 9 are 'no'"),
         (asked(5), "must have 3 questions of each answer, got 2"),
-        ([Item("Plural: cat", (" cats",), 0)], "must be questions with the answers"),
+        ([Item("Plural: cat", (" cats",), 0)], "must be questions with two answers"),
     ],
 )
 def test_items_of_which_no_balanced_part_can_be_made_are_refused(given, told):
@@ -108,7 +108,7 @@ def test_halves_of_too_little_are_refused(n):
 
 
 def test_passages_that_were_drawn_before_are_not_drawn_again(found):
-    first = splits.draw(found, "yes-no", size=20, seed=0)
+    first = splits.draw(found, "yes-no", size=20, seed=0).parts
     before = [item for own in first.values() for item in own]
-    again = splits.draw(found, "yes-no", size=5, seed=0, apart_from=before)
+    again = splits.draw(found, "yes-no", size=5, seed=0, apart_from=before).parts
     assert {item.group for item in before}.isdisjoint(i.group for own in again.values() for i in own)

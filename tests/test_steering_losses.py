@@ -6,6 +6,7 @@ import torch
 from lglib.activations import steering_losses
 from lglib.models import loading
 from lglib.tasks import data, scoring, supervised
+from lglib.tasks.items import Item
 
 
 @pytest.fixture(scope="module", params=["micro-gpt2", "micro-qwen2", "micro-olmo2"])
@@ -34,7 +35,27 @@ def test_another_kind_is_refused(found):
         steering_losses.loss(found, "no")
 
 
-def test_answers_of_several_tokens_are_refused(found, monkeypatch):
-    monkeypatch.setattr(steering_losses, "YES_NO", (" yes indeed", " no"))
-    with pytest.raises(scoring.SplitAnswer, match="an answer must be one token"):
-        steering_losses.loss(found, "say yes")
+def test_answers_of_several_tokens_are_refused_where_one_is_compared_and_learned_from_else(found):
+    asked = [
+        Item("Is it red? Answer:", (" yes it is", " no"), 0),
+        Item("Is it so? Answer:", (" yes", " no"), 1),
+    ]
+    lesson = supervised.lesson(found.tokenizer, asked)
+    for kind in ("logit difference", "say yes"):
+        with pytest.raises(
+            scoring.SplitAnswer, match="item 0 has no two different answers of one token each"
+        ):
+            steering_losses.loss(found, kind)(found.model, lesson)
+    assert steering_losses.loss(found, "correct answer")(found.model, lesson).isfinite()
+
+
+def test_each_item_is_compared_by_its_own_answer_words(found):
+    prompt = "Colour: box. Answer:"
+    words = [(" red", " blue"), (" park", " attic")]
+    asked = [Item(prompt, own, 0) for own in words]
+    lesson = supervised.lesson(found.tokenizer, asked)
+    with torch.no_grad():
+        z = found.model(**found.tokenizer([prompt], return_tensors="pt")).logits[0, -1]
+        own = steering_losses.loss(found, "logit difference")(found.model, lesson).item()
+    ids = [found.answer_ids(pair) for pair in words]
+    assert own == pytest.approx(sum((z[no] - z[yes]).item() for yes, no in ids) / 2, abs=1e-4)

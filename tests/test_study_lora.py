@@ -1,5 +1,9 @@
 """The study of LoRA adapters: its rows are those that claims are judged by, and verify measures them anew."""
 
+import hashlib
+import json
+import re
+
 import pandas as pd
 import pytest
 import torch
@@ -9,8 +13,10 @@ from lglib import studies
 from lglib.geometry.subspace import Subspace
 from lglib.models import loading
 from lglib.report import claims, frames
+from lglib.report.observations import Observations
 from lglib.studies import gates, lora
 from lglib.studies.lora import captures, drifting, refresh
+from lglib.studies.lora import cases as lora_cases
 from lglib.studies.lora import function as function_of
 
 
@@ -109,16 +115,99 @@ def test_questions_to_select_on_are_not_those_to_report_on(smoke, case):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "told", "gate"),
     [
-        (dict(bar=0.9), r"cipher, B never reached the bar of 0\.9: cipher, A 0\.\d"),
-        (dict(lost=0.0), r"A was not forgotten, the bar is 0: \w+, A 0\.\d"),
-        (dict(back=0.9), r"cipher, A back, AdamW.* never reached the bar of 0\.9"),
+        (dict(bar=0.9), r"GateError: cipher, .*B never reached the bar of 0\.9: cipher, A 0\.\d", "B"),
+        (dict(back=0.9), r"GateError: cipher, A back, AdamW.* never reached the bar of 0\.9", "A back, SGD"),
     ],
 )
-def test_a_pair_that_fails_stops_the_study_with_the_figures(smoke, change, told):
-    with pytest.raises(gates.GateError, match=told):
-        lora.measure(smoke.changed(**change), 0)
+def test_where_no_pair_works_the_scores_are_filed_and_no_claim_is_judged(smoke, change, told, gate):
+    parameters = smoke.changed(**change, shapes=("4-attention",))
+    found = lora.measure(parameters, 0)
+    assert found.done[2] == "gates"
+    assert found.crashed == {}
+    assert set(found.left_out) == set(found.done) - {"gates"}
+    assert re.search(told, found.left_out["pair cipher"])
+    none = "NotMeasurable: none of the pairs cipher, first was learned, lost and recovered"
+    assert found.left_out["captures"] == none
+    rows = frames.rows(found.frame(), measure="score at the gate", gate=gate)
+    assert set(rows["null"]) == set(change.values())
+    assert set(claims_of(found, beyond=False)["verdict"]) == {claims.CANNOT}
+    again = lora.measure(
+        parameters, 0, found=Observations.from_json({**found.as_json(), "rows": [], "done": found.done[:2]})
+    )
+    assert again.frame().equals(found.frame())
+    with pytest.raises(gates.GateError, match="no pair works: cipher, "):
+        lora.verify(parameters, 0)
+
+
+def test_a_pair_that_was_not_forgotten_is_stopped_with_the_figures(smoke):
+    adapter = lora.attach(loading.load(smoke.model), "2-attention", 0)
+    with pytest.raises(
+        gates.GateError, match=r"first, A was not forgotten, the bar is 0: first, A 0\.\d"
+    ) as told:
+        lora.prepare(smoke.changed(lost=0.0), adapter, "first", 0)
+    assert told.value.bar == 0
+    assert list(told.value.scores) == ["first, A"]
+
+
+@pytest.fixture
+def one_pair_fails(monkeypatch):
+    prepare = lora_cases.prepare
+
+    def fails(parameters, adapter, name, *rest):
+        if name == "cipher":
+            gates.require_learned({"cipher, A": 0.41667}, 0.9)
+        return prepare(parameters, adapter, name, *rest)
+
+    monkeypatch.setattr(lora_cases, "prepare", fails)
+
+
+def test_a_pair_that_fails_is_left_out_and_the_others_are_filed(smoke, measured, one_pair_fails):
+    found = lora.measure(smoke.changed(shapes=("4-attention",)), 0)
+    assert found.left_out["pair cipher"].startswith("GateError: cipher, A never reached the bar of 0.9: ")
+    assert found.crashed == {}
+    means = {"captures over runs", "gauges", "ranking", "cost"}  # over several pairs, and one is left
+    assert set(found.left_out) == {"pair cipher", "refresh, cipher", *means}
+    assert found.left_out["ranking"] == "NotMeasurable: a mean over pairs wants 2, and only first works"
+    own = found.frame()
+    gate = frames.rows(own, pair="cipher").drop(columns=["n"]).iloc[0]
+    assert gate[["measure", "value", "null", "gate"]].tolist() == ["score at the gate", 0.41667, 0.9, "A"]
+    own = own[own["pair"] != "cipher"].drop(columns="gate")
+    keys = ["claim", "measure", *frames.varied(own)]
+    both = own.merge(measured, on=keys, suffixes=("", " of both"))
+    same = both["measure"] != "change at a third of the rate, mean over pairs"
+    assert same.sum() > 100
+    assert both["value"][same].tolist() == both["value of both"][same].tolist()
+    judged = [one for beyond in (False, True) for one in (claims_of(found, beyond),)]
+    assert judged[0].set_index("claim")["verdict"]["S7"].tolist() == [claims.CANNOT] * 2
+    assert (
+        "pair cipher is left out: GateError: cipher, A"
+        in judged[0].set_index("claim")["because"]["S7"].iloc[0]
+    )
+
+
+def claims_of(found, beyond):
+    frame = frames.with_left_out(found.frame(), found.left_out)
+    return claims.judge("lora", frames.over_seeds(frame.assign(model="m", seed=0)), "m", beyond=beyond)
+
+
+def test_a_pair_can_be_made_of_a_file_of_ones_own(smoke, tmp_path):
+    path = tmp_path / "colours.jsonl"
+    words = ("red", "green", "blue")
+    lines = [
+        json.dumps({"prompt": f"Sort: {w}. Answer:", "answer": f" {words[i - 1]}"})
+        for i, w in enumerate(words)
+    ]
+    path.write_text("\n".join(lines))
+    parameters = smoke.changed(
+        task_pairs=("own", "first"), data=str(path), refresh_pairs=("own",), shape_pairs=("first",)
+    )
+    found = lora.measure(parameters.changed(shapes=("4-attention",)), 0)
+    assert found.files == {"colours.jsonl": hashlib.sha256(path.read_bytes()).hexdigest()}
+    exact = frames.rows(found.frame(), measure="exact match", pair="own", task="A")
+    assert exact["null"].tolist() == pytest.approx([1 / 3] * len(exact))
+    assert found.left_out == {}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +219,9 @@ def test_a_pair_that_fails_stops_the_study_with_the_figures(smoke, change, told)
         (dict(norms=(0.0, 1.0)), "norms must lie above 0 and up to 100"),
         (dict(norms=(0.5, 101.0)), "norms must lie above 0 and up to 100"),
         (dict(refresh_pairs=("format",)), "refresh_pairs must be among task_pairs, format is not"),
+        (dict(task_pairs=("own", "cipher")), "the pair own needs data"),
+        (dict(shape_pairs=("own",)), "the pair own needs data"),
+        (dict(template="{prompt}"), "template and answers are of data, which is not given"),
         (dict(task_pairs=("cipher", "cipher")), "each value may stand once"),
         (dict(ks=(5, 2)), "the values must rise"),
         (dict(shapes=("4-everything",)), "String should match pattern"),
@@ -143,6 +235,17 @@ def test_a_pair_that_fails_stops_the_study_with_the_figures(smoke, change, told)
 def test_parameters_refuse_what_does_not_fit(change, told):
     with pytest.raises(ValidationError, match=told):
         lora.Parameters().changed(**change)
+
+
+def test_own_data_take_the_place_of_the_first_pair_unless_they_are_named():
+    given = lora.Parameters(data="x.jsonl")
+    assert given.task_pairs == ("own", "edit", "order", "last", "first")
+    assert (given.shape_pairs, given.refresh_pairs) == (("edit",), ("own", "order"))
+    assert (
+        lora.Parameters(data="x.jsonl", task_pairs=("edit", "own"), refresh_pairs=("own",)).task_pairs[0]
+        == "edit"
+    )
+    assert given.changed(rate=0.01).task_pairs == given.task_pairs
 
 
 def test_each_parameter_is_described_and_the_quick_profile_is_the_default():

@@ -100,12 +100,13 @@ def quadratic(slope, bend):
 def test_curvature_predicts_the_crossing_of_a_quadratic_and_another_direction_does_not():
     slopes, bends = {"random 0": 1.0, "random 1": 1.0}, {"random 0": 4.0, "random 1": 400.0}
     found = {name: quadratic(slopes[name], bends[name]) for name in slopes}
-    lines = regime.Lines(1.0, {}, found, bends)
+    lines = regime.Lines(1.0, 10, dict.fromkeys(found, 2.0), found, bends)
     own, others = rank.crossing_errors(lines)
     np.testing.assert_allclose(own, 0, atol=1e-9)
     np.testing.assert_allclose(others, 2, atol=1e-9)  # the other's bend is 100 times its own
     assert lines.decades("random 0") == pytest.approx(6 + np.log10(0.5))
     assert lines.good_up_to("random 0") == pytest.approx(1)
+    assert lines.in_tensor_units("random 0") == pytest.approx(0.25)
 
 
 def test_the_share_at_sigma_star_counts_losses_of_a_choice_by_lot_as_no_gain():

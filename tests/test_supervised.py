@@ -73,10 +73,11 @@ def greedy(net, prompt, count):
 
 
 def numbers(items, start, **more):
-    """A lesson by a tokenizer that encodes each text as the number of tokens it names."""
+    """A lesson by a tokenizer that makes of each digit as many tokens as it says."""
 
     def tokenizer(texts, add_special_tokens=True):
-        return SimpleNamespace(input_ids=[list(range(start, start + int(text))) for text in texts])
+        found = [[start + i for digit in text for i in range(int(digit))] for text in texts]
+        return SimpleNamespace(input_ids=found)
 
     return supervised.lesson(tokenizer, items, **more)
 

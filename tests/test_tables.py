@@ -53,6 +53,7 @@ def test_the_lines_of_verdicts_show_bar_and_reason():
         "bar": 0.5,
         "why": "most",
     }
+    rule["seeds"] = {"least": 1, "why": "its interval is over draws"}
     claim = claims.Claim(statement="s", paper=None, reading="r", judged={"lora": [rule]})
     shown = tables.verdicts(claims.judge("lora", over, "m", claims={"S3": claim}))
     assert isinstance(shown, pd.DataFrame)

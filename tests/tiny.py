@@ -19,6 +19,16 @@ _SHAPE = dict(
     max_position_embeddings=CONTEXT,
 )
 _GROUPED = _SHAPE | dict(num_key_value_heads=2)
+_GROUPED_FALCON = dict(
+    hidden_size=WIDTH,
+    ffn_hidden_size=48,
+    num_hidden_layers=BLOCKS,
+    num_attention_heads=4,
+    num_kv_heads=2,
+    new_decoder_architecture=True,
+    max_position_embeddings=CONTEXT,
+)
+_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "gpt2": dict(n_layer=BLOCKS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT),
     "gpt_neox": _SHAPE | dict(rotary_pct=0.5),
@@ -27,8 +37,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "llama": _GROUPED,
     "olmo2": _GROUPED,
     "gemma2": _GROUPED | dict(head_dim=8, query_pre_attn_scalar=8, sliding_window=8),
+    "gemma3_text": _GROUPED
+    | dict(head_dim=8, query_pre_attn_scalar=8, sliding_window=8, layer_types=_LAYERS),
+    "mistral": _GROUPED | dict(sliding_window=8),
+    "olmo": _GROUPED,
+    "olmo3": _GROUPED | dict(sliding_window=8, layer_types=_LAYERS),
+    "phi3": _GROUPED | dict(sliding_window=8),
+    "smollm3": _GROUPED,
+    "gptj": dict(n_layer=BLOCKS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT, n_inner=48, rotary_dim=4),
+    "falcon": _GROUPED_FALCON,
 }
 FAMILIES = tuple(SETTINGS)
+OTHERS: dict[str, dict[str, Any]] = {  # of families that are not known, or not fit
+    "opt": _SHAPE | dict(ffn_dim=48, word_embed_proj_dim=WIDTH),
+    "mixtral": _GROUPED | dict(num_local_experts=4),
+    "mamba": dict(hidden_size=16, num_hidden_layers=2),
+    "bloom": dict(hidden_size=16, n_layer=2, n_head=2),
+}
 
 
 def model(family: str = "gpt2", seed: int = 0, **more: Any) -> Any:
@@ -36,7 +61,7 @@ def model(family: str = "gpt2", seed: int = 0, **more: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     words = dict(vocab_size=len(lexicon.tokenizer()), bos_token_id=0, eos_token_id=0, pad_token_id=1)
-    own = words | dict(initializer_range=0.2) | SETTINGS[family] | more
+    own = words | dict(initializer_range=0.2) | (SETTINGS | OTHERS)[family] | more
     config = AutoConfig.for_model(family, **own)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

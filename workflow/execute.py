@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from lglib.report.provenance import project_root
 from lglib.studies.profiles import ProfileError
-from workflow import plan, request, terminal
+from workflow import plan, terminal
 
 
 class Telling(NBClientEngine):
@@ -64,13 +64,13 @@ def execute(chapter: str, profile: str, root: Path) -> None:
     log, progress = target.with_suffix(".log"), target.with_name(f".{chapter}.progress")
     failed.unlink(missing_ok=True)
     os.environ.update(terminal.ENVIRONMENT, LG_PROGRESS=str(progress))
-    stamp = state.chapter_stamp(chapter)
+    stamp, shown = state.chapter_stamp(chapter), state.shown_model(chapter)
     with log.open("w", encoding="utf-8") as stream, terminal.following(progress, label):
         try:
             papermill.execute_notebook(
                 notebook,
                 live,
-                parameters={"profile": profile},
+                parameters={"profile": profile, **({"model": shown} if shown else {})},
                 engine_name="telling",
                 kernel_name="python3",
                 progress_bar=False,
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     root = project_root()
     try:
-        (chapter,) = request.pick_chapters(asked.chapter or "?", plan.State(asked.profile, root).chapters)
+        (chapter,) = plan.State(asked.profile, root).pick(asked.chapter or "?")
     except (ProfileError, OSError, SyntaxError, ValueError) as error:
         print(f"execute: {error}", file=sys.stderr)
         return 2

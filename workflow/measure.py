@@ -1,19 +1,24 @@
-"""Measure one run of a study: checked before it starts, filed whole or not at all, told where it failed."""
+"""Measure one run of a study: checked before it starts, kept section by section, told where it failed."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lglib import studies
+from lglib.base import progress
 from lglib.report import provenance
-from lglib.studies import profiles
-from workflow import request, terminal
+from lglib.studies import naming, profiles
+from workflow import inputs, request, terminal
+
+if TYPE_CHECKING:
+    from lglib.report.observations import Observations
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,10 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--model", default="", help="default: the first that the profile names")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--data", default="", help="a JSON-lines file of your own, for studies that take one")
     asked = parser.parse_args(argv)
     root = provenance.project_root()
     try:
         model, seed = _checked(asked, root)
+        data = inputs.link(inputs.checked(asked.data), root) if asked.data else ""
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
@@ -35,51 +42,118 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.update(terminal.ENVIRONMENT)
         os.execv(sys.executable, [sys.executable, "-m", "workflow.measure", *(argv or sys.argv[1:])])
     with terminal.at_work(root):
-        return measure(asked.study, asked.profile, model, seed, root)
+        return measure(asked.study, asked.profile, model, seed, root, data)
 
 
-def measure(study: str, profile: str, model: str, seed: int, root: Path) -> int:
-    """Measure one run into runs/observations, whole or not at all; returns the exit status."""
+def measure(study: str, profile: str, model: str, seed: int, root: Path, data: str = "") -> int:
+    """Measure one run into runs/observations; returns the exit status, which is 0 when it is filed.
+
+    What was measured before an interruption is kept beside it, and taken up by the next try.
+    """
     name = profiles.filed(model)
     label = f"[{study} {name} seed {seed}]"
     log = root / "runs" / "logs" / profile / name / f"seed{seed}" / f"{study}.log"
-    progress = log.with_suffix(".progress")
-    os.environ["LG_PROGRESS"] = str(progress)
+    lines = log.with_suffix(".progress")
+    os.environ["LG_PROGRESS"] = str(lines)
     log.unlink(missing_ok=True)
     started = time.monotonic()
-    with terminal.following(progress, label):
+    with terminal.following(lines, label):
         print(f"{label}  measuring (profile {profile})", file=sys.stderr, flush=True)
         try:
-            path = _file(study, profile, model, seed, root)
+            path, found = _file(study, profile, model, seed, root, data)
         except Exception as error:  # of any kind: it is told in one place, with what was asked
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(traceback.format_exc(), encoding="utf-8")
+            _write(log, traceback.format_exc())
             told = f"{label}  FAILED: study {study}, profile {profile}, model {model}, seed {seed}"
-            told += f"\n  error  {type(error).__name__}: {error}\n  log    {terminal.from_here(log)}"
+            told += f"\n{causes(error)}\n  log    {terminal.from_here(log)}"
             print(told, file=sys.stderr, flush=True)
             return 1
     seconds = time.monotonic() - started
     print(f"{label}  {seconds:.0f} s, {terminal.from_here(path)}", file=sys.stderr, flush=True)
+    _tell_left_out(found, label, log)
     return 0
 
 
-def _file(study: str, profile: str, model: str, seed: int, root: Path) -> Path:
-    """Measure and write; the stamp is of the code that is in memory, not of what the files say by then."""
-    from lglib.report import observations
+def causes(error: BaseException) -> str:
+    """An error in lines for the terminal, and below it what caused it, and what caused that.
 
-    module = studies.study(study)
-    parameters = studies.parameters(study, profile, model=model)
-    with provenance.unchanged(study):
-        found = module.measure(parameters, seed)
+    >>> try:
+    ...     raise RuntimeError("no model") from OSError("no file config.json")
+    ... except RuntimeError as error:
+    ...     print(causes(error))
+      error  RuntimeError: no model
+      cause  OSError: no file config.json
+    """
+    lines, word, one = [], "error", error
+    seen: set[int] = set()
+    while one is not None and id(one) not in seen:
+        lines.append(f"  {word}  {type(one).__name__}: {one or 'no words; the log has the place'}")
+        seen.add(id(one))
+        word = "cause"
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)  # type: ignore[assignment]
+    return "\n".join(lines)
+
+
+def _file(
+    study: str, profile: str, model: str, seed: int, root: Path, data: str
+) -> tuple[Path, Observations]:
+    """Measure and write; the stamp is of the code that is in memory, not of what the files say by then."""
+    from lglib.report import observations, partial
+
+    module, place = studies.study(study), root / observations.FRESH
+    parameters = studies.parameters(study, profile, model=model, **({"data": data} if data else {}))
     header = observations.Header.made_now(
         study,
         profile=profile,
         model=profiles.filed(model),
         seed=seed,
-        parameters=parameters,
+        parameters=told(parameters),
         device=device(parameters),
+        noise=f"{parameters.device} stream",
     )
-    return observations.write(found, header, root / observations.FRESH)
+
+    def keep(found: Observations) -> None:
+        partial.keep(found, header, place)
+
+    def begun(found: Observations) -> Observations:
+        for name, sha256 in inputs.weights(model, root).items():
+            found.used(name, sha256)
+        return found
+
+    with provenance.unchanged(study):
+        try:
+            found = begun(partial.take_up(header, place))
+            found = module.measure(parameters, seed, found=found, keep=keep)
+        except observations.FileChanged as error:
+            progress.note(f"started anew: {error}")
+            partial.discard(header, place)
+            found = module.measure(parameters, seed, found=begun(observations.Observations()), keep=keep)
+    whole = dataclasses.replace(header, left_out=found.left_out, files=found.files)
+    path = observations.write(found, whole, place)
+    if not found.crashed:  # what ended in a fault is tried again by the next run, and by it alone
+        partial.discard(header, place)
+    return path, found
+
+
+def _tell_left_out(found: Observations, label: str, log: Path) -> None:
+    """Say what was not measured and why; the log has where each fault was."""
+    for section, why in found.left_out.items():
+        print(f"{label}  LEFT OUT: {section}: {why}", file=sys.stderr, flush=True)
+    if found.crashed:
+        _write(log, "\n".join(f"section {name}\n{told}" for name, told in found.crashed.items()))
+        told = f"{', '.join(found.crashed)} ended in a fault; measuring this run again tries that alone"
+        print(f"{label}  {told}\n  log    {terminal.from_here(log)}", file=sys.stderr, flush=True)
+
+
+def _write(log: Path, text: str) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text, encoding="utf-8")
+
+
+def told(parameters: Any) -> dict[str, Any]:
+    """Parameters as a header has them: the folder of a model by its filed name, not by its path."""
+    values: dict[str, Any] = parameters.model_dump(mode="json")
+    model = values["model"]
+    return {**values, "model": naming.filed(model) if naming.is_folder(model) else model}
 
 
 def device(parameters: Any) -> str:
@@ -99,6 +173,8 @@ def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
     seeds, models = request.pick_seeds(asked.seed), request.pick_models(asked.model or next(iter(entry.runs)))
     if len(seeds) != 1 or len(models) != 1:
         raise profiles.ProfileError(f"name one model and one seed, got {asked.model!r} and {asked.seed!r}")
+    if wrong := naming.remember(asked.profile, models, root):
+        raise profiles.ProfileError("; ".join(wrong))
     return models[0], seeds[0]
 
 

@@ -64,7 +64,7 @@ def _outputs(cell: Any, name: str, count: int) -> list[Any]:
         if "data" in shown:
             shown["data"] = {k: v for k, v in output.data.items() if k not in ("image/png", "image/jpeg")}
         text = str(shown)
-        if _private(text) or ADDRESS.search(text):
+        if private(text) or ADDRESS.search(text):
             raise MergeError(f"{where}: its output holds a path or address of this machine")
         if len(text) > MOST_TEXT:
             raise MergeError(f"{where}: its output is {len(text):,} characters long, at most {MOST_TEXT:,}")
@@ -79,8 +79,8 @@ def _outputs(cell: Any, name: str, count: int) -> list[Any]:
     return kept
 
 
-def _private(text: str) -> bool:
-    """Does the text hold a path that only this machine has?"""
+def private(text: str) -> bool:
+    """Whether a text holds a path that only this machine has."""
     folders = {str(Path.cwd()), os.path.expanduser("~"), sys.prefix, sys.base_prefix} - {"/"}
     held = [p for p in folders if p + "/" in text or (len(p) > 5 and p in text)]
     return bool(held) or "/tmp/ipykernel_" in text

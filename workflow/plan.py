@@ -21,12 +21,14 @@ from typing import Any
 from lglib import studies
 from lglib.base.files import write_atomically
 from lglib.report import filing, provenance
-from lglib.studies import profiles
-from workflow import notebooks
+from lglib.studies import naming, profiles
+from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
 STAMP = ".stamp.json"  # in the folder of the built book
+LANGUAGE = ("lora", "rank", "bridge")  # studies of one language model
+USUAL = "micro-gpt2"  # the model of their chapters' live cases
 FLAGS = "runs/.flags"  # what the jobs of the run that is going on have done; cleared before each
 
 
@@ -39,13 +41,30 @@ class Standing:
 
 
 class State:
-    """One look at a project and a profile. Make a new one after something was made."""
+    """One look at a project and a profile. Make a new one after something was made.
 
-    def __init__(self, profile: str, root: Path) -> None:
-        self.profile, self.root = profile, root
+    `data` is a file from the command line, for the studies that take one.
+    """
+
+    def __init__(self, profile: str, root: Path, data: str = "") -> None:
+        self.profile, self.root, self.data = profile, root, data
         self.chapters = provenance.chapters(root)
         self.plan = profiles.read(profile, studies.NAMES, root)
         self.standing = functools.cache(self._standing)
+
+    @functools.cached_property
+    def own(self) -> list[str]:
+        """Chapters whose studies the profile has; of the others the published page is shown."""
+        return [chapter for chapter in self.chapters if set(self.studies_of(chapter)) <= set(self.plan)]
+
+    def pick(self, wanted: str) -> list[str]:
+        """Chapters by number or name, of those that the profile has. Raises ProfileError."""
+        found = request.pick_chapters(wanted, self.chapters if wanted.split() else self.own)
+        for chapter in found:
+            if other := [study for study in self.studies_of(chapter) if study not in self.plan]:
+                told = f"chapter {chapter} reads {', '.join(other)}, which profile {self.profile} leaves out"
+                raise request.ProfileError(f"{told}; it has: {', '.join(self.own)}")
+        return found
 
     # Observations
 
@@ -57,12 +76,17 @@ class State:
         if not memory.is_file():
             write_atomically(memory, studies.parameters(study, self.profile).model_dump_json())
         found: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
-        return found
+        return {**found, "data": self.data} if self.data and "data" in found else found
+
+    def takes_data(self, study: str) -> bool:
+        """Whether a study can read its items from a file."""
+        return "data" in self.parameters(study)
 
     def _standing(self, study: str) -> Standing:
         code, wanted = provenance.code_hash(study, self.root), self.parameters(study)
         counted: dict[tuple[str, int], tuple[Path, str]] = {}
         left_out: dict[str, str] = {}
+        planned = self.plan[study].runs
         for folder in (filing.FRESH, filing.PUBLISHED):  # a fresh one goes before the published one
             for path in sorted((self.root / folder / self.profile).glob(f"*/seed*/{study}.csv")):
                 try:
@@ -73,7 +97,9 @@ class State:
                 key = (header.model, header.seed)
                 if key in counted:
                     continue
-                if reason := filing.stale(header, code, wanted):
+                model = naming.loaded(header.model, planned, self.profile, self.root)
+                reason = filing.stale(header, code, wanted)
+                if reason := reason or inputs.other_weights(model, header.files, self.root):
                     left_out[str(path.relative_to(self.root))] = reason
                 else:
                     counted[key] = (path, _digest([path.read_bytes()]))
@@ -90,10 +116,28 @@ class State:
         """
         first = {study: next(iter(self.plan[study].runs.items())) for study in self.studies_of(chapter)}
         return [
-            Run(study, self.profile, model, seeds[0])
+            Run(study, self.profile, request.located(model, self.root), seeds[0])
             for study, (model, seeds) in first.items()
             if studies.filed(model) not in {name for name, _ in self.standing(study).counted}
         ]
+
+    def live(self, chapter: str) -> list[Run]:
+        """What the live case of a chapter needs: the first model of each of its studies."""
+        return [
+            Run(study, self.profile, request.located(next(iter(self.plan[study].runs)), self.root), 0)
+            for study in self.studies_of(chapter)
+        ]
+
+    def shown_model(self, chapter: str) -> str:
+        """Name of the model of a chapter's live case, where the profile does not have the usual one.
+
+        The first of the chapter's first study; empty for chapters whose notebook names the right one.
+        """
+        for study in self.studies_of(chapter):
+            names = [studies.filed(model) for model in self.plan[study].runs]
+            if study in LANGUAGE and USUAL not in names:
+                return names[0]
+        return ""
 
     # Chapters
 
@@ -111,7 +155,11 @@ class State:
 
     def chapter_stamp(self, chapter: str) -> str:
         """Stamp of all that the outputs of a chapter depend on."""
-        parts = [self.profile, notebooks.notebook_hash(self.source(chapter), self.root)]
+        parts = [
+            self.profile,
+            self.shown_model(chapter),
+            notebooks.notebook_hash(self.source(chapter), self.root),
+        ]
         for study in self.studies_of(chapter):
             parts += [study, json.dumps(self.parameters(study), sort_keys=True)]
             standing = self.standing(study)

@@ -33,6 +33,9 @@ def main(profile: str, chapters: list[str], confirmed: bool, root: Path) -> int:
         print(f"make publish: {error}")
         return 1
     observations = fresh(state)
+    if private := [told for path in observations for told in paths_told(path)]:
+        print("\n".join(["make publish: paths of this machine; nothing was written", *private]))
+        return 1
     beyond = sum(observation_told(path, root) for path in observations)
     for chapter in chapters:
         chapter_told(staged / f"{chapter}.ipynb", root / "book" / "chapters" / f"{chapter}.ipynb")
@@ -61,6 +64,20 @@ def fresh(state: plan.State) -> list[Path]:
                 if any(not b.exists() or a.read_bytes() != b.read_bytes() for a, b in pairs):
                     found.append(path)
     return sorted(found)
+
+
+def paths_told(path: Path) -> list[str]:
+    """One line for each path of this machine among the parameters or reasons of a file's header."""
+    header = filing.read(path).header
+    texts = [("left_out", why) for why in header.left_out.values()]
+    for name, value in header.parameters.items():
+        texts += [(name, one) for one in (value if isinstance(value, list) else [value])]
+    advice = "name it from the project's folder (DATA= does), or copy the file there"
+    return [
+        f"{path.name} of {header.model} seed {header.seed}: {name} is {one!r}; {advice}"
+        for name, one in texts
+        if isinstance(one, str) and (one.startswith(("/", "~")) or merge.private(one))
+    ]
 
 
 def observation_told(path: Path, root: Path) -> int:

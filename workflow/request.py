@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from lglib import studies
-from lglib.studies import profiles
-from lglib.studies.profiles import LARGEST_SEED, MODEL, ProfileError, filed
+from lglib.studies import naming, profiles
+from lglib.studies.naming import MODEL, filed, located
+from lglib.studies.profiles import LARGEST_SEED, ProfileError
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a study; `model` is what is loaded, `name` what it is filed under."""
+    """One run of a study; `model` is what is loaded (a folder: its path), `name` what it is filed under."""
 
     study: str
     profile: str
@@ -32,19 +34,22 @@ def runs(profile: str, root: Path, *, names: str = "", models: str = "", seeds: 
     A seed that is named is run whether or not it is in the plan. A model outside the plan takes naming the
     studies too. Raises ProfileError naming what cannot be.
     """
-    chosen, wanted, numbers = pick_studies(names), pick_models(models), pick_seeds(seeds)
     plan = profiles.read(profile, studies.NAMES, root)
-    planned = {model for study in chosen for model in plan[study].runs}
+    wanted, numbers = pick_models(models), pick_seeds(seeds)
+    chosen = [study for study in pick_studies(names) if study in plan or study in names.split()]
+    own = {study: {located(m, root): found for m, found in plan[study].runs.items()} for study in chosen}
+    planned = {model for runs in own.values() for model in runs}
     if not names.split() and (unknown := [model for model in wanted if model not in planned]):
         raise ProfileError(
             f"MODELS has {unknown[0]!r}, which is not in the plan of {profile}; name STUDIES too"
         )
+    if wrong := naming.clashes([*plan.models, *wanted], root):
+        raise ProfileError("; ".join(wrong))
     found = []
     for study in chosen:
-        own = plan[study].runs
-        for model in wanted or own:
-            if model in own or model not in planned:
-                found += [Run(study, profile, model, s) for s in numbers or own.get(model, [0])]
+        for model in wanted or own[study]:
+            if model in own[study] or model not in planned:
+                found += [Run(study, profile, model, s) for s in numbers or own[study].get(model, [0])]
     return found
 
 
@@ -57,11 +62,27 @@ def pick_studies(wanted: str) -> list[str]:
 
 
 def pick_models(wanted: str) -> list[str]:
-    """Models by what is loaded."""
-    for word in wanted.split():
-        if not MODEL.fullmatch(filed(word)):
-            raise ProfileError(f"MODELS has {word!r}; a model is a shipped one or a hub id owner/name@commit")
-    return list(dict.fromkeys(wanted.split()))
+    """Models by what is loaded: of a folder its absolute path.
+
+    A folder with spaces in its path stands in quotes among others; alone it needs none.
+    """
+    words = _words(wanted)
+    for word in words:
+        missing = naming.is_folder(word) and not os.path.isdir(located(word))
+        if missing or not MODEL.fullmatch(filed(word)):
+            where = f" (there is no folder {located(word)})" if missing else ""
+            raise ProfileError(f"MODELS has {word!r}; a model is {naming.KINDS}{where}")
+    return list(dict.fromkeys(map(located, words)))
+
+
+def _words(wanted: str) -> list[str]:
+    """Words of a list of models: a folder that is there as it is, else parted by spaces outside of quotes."""
+    if naming.is_folder(wanted) and os.path.isdir(located(wanted)):
+        return [wanted]
+    try:
+        return shlex.split(wanted)
+    except ValueError as error:
+        raise ProfileError(f"MODELS is {wanted!r}: {error}") from None
 
 
 def pick_seeds(wanted: str) -> list[int]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lglib.report.provenance import project_root
-from workflow import merge, plan, request, terminal
+from workflow import merge, plan, terminal
 
 
 def stage(state: plan.State, chapters: list[str]) -> Path:
@@ -78,5 +78,5 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     here = project_root()
     with terminal.at_work(here):
-        wanted = request.pick_chapters(asked.chapters, plan.State(asked.profile, here).chapters)
+        wanted = plan.State(asked.profile, here).pick(asked.chapters)
         build(asked.profile, wanted, here)

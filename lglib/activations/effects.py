@@ -1,20 +1,23 @@
 """What an edit or a steering vector does to a model: its answers, and what it costs elsewhere.
 
-Answers to yes-no questions: P(yes), accuracy, divergence. Costs: other skills, plain text, own writing.
+Questions have two answers, of which the first counts as yes: P(yes), accuracy, divergence. Costs: other
+skills, plain text, own writing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from lglib.base.checks import count
+from lglib.base.chunks import at_once, peak
 from lglib.models.loading import LanguageModel
 from lglib.tasks import scoring, supervised
-from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.items import Item
 
 OPENING = 8  # tokens of a story that the model goes on from
 LEVEL = 0.95  # share of plain stories below the bar of a damaged one
@@ -50,23 +53,26 @@ class Outcome:
 
 @torch.no_grad()
 def ask(model: LanguageModel, items: Sequence[Item], *, batch: int = 128) -> Outcome:
-    """Answer yes-no questions with the model as it is now; ValueError for no item or other answers.
+    """Answer questions with two answers with the model as it is now; the first answer counts as yes.
+
+    Raises ValueError for no item or one without two answers, SplitAnswer for an answer of several tokens.
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
     >>> ask(loading.load("micro-gpt2"), data.micro(10)).accuracy
     1.0
     """
-    if other := [item.answers for item in items if item.answers != YES_NO]:
-        raise ValueError(f"items must be questions with the answers {YES_NO}, got {other[0]}")
-    yes, no = model.answer_ids(YES_NO)
-    rows = []
-    for start in range(0, max(1, len(items)), batch):
-        own = items[start : start + batch]
-        lesson = supervised.lesson(model.tokenizer, own, context=model.context, device=model.device)
+    if other := [item.answers for item in items if len(item.answers) != 2]:
+        raise ValueError(f"items must have two answers to choose from, got {other[0]}")
+    batch, rows, moved = count("batch", batch), [], []
+    encode = partial(supervised.lesson, context=model.context, device=model.device)
+    size = supervised.at_once(model.model, encode(model.tokenizer, items), batch)
+    for start in range(0, len(items), size):
+        lesson = encode(model.tokenizer, items[start : start + size])
+        yes, no = (x[:, None] for x in scoring.both(lesson))
         rows.append(supervised.logits(model.model, lesson)[:, 0].float().log_softmax(-1))
-    log_p = torch.cat(rows)
-    each = (log_p[:, yes] - log_p[:, no]).sigmoid()
+        moved.append((rows[-1].gather(1, yes) - rows[-1].gather(1, no))[:, 0])
+    log_p, each = torch.cat(rows), torch.cat(moved).sigmoid()
     labels = torch.tensor([item.label for item in items], device=each.device)
     return Outcome(log_p, each, (each < 0.5).long() == labels)
 
@@ -123,9 +129,15 @@ def write(model: LanguageModel, stories: Sequence[str], length: int) -> Tensor:
 @torch.no_grad()
 def damaged(model: LanguageModel, tokens: Tensor, bar: float) -> float:
     """Share of written texts whose continuation the model, as it is now, finds less likely than the bar."""
-    z = model.model(input_ids=tokens, use_cache=False).logits[:, OPENING - 1 : -1].float()
-    each = torch.nn.functional.cross_entropy(z.transpose(1, 2), tokens[:, OPENING:], reduction="none")
-    return (each.mean(1) > bar).double().mean().item()
+    kept = torch.arange(OPENING - 1, tokens.shape[1] - 1, device=tokens.device)  # logits there alone
+
+    def losses(own: Tensor) -> Tensor:
+        z = model.model(input_ids=own, use_cache=False, logits_to_keep=kept).logits.float()
+        each = torch.nn.functional.cross_entropy(z.transpose(1, 2), own[:, OPENING:], reduction="none")
+        return each.mean(1)
+
+    size = at_once(peak(lambda: losses(tokens[:1])), len(tokens), model.device)
+    return (torch.cat([losses(own) for own in tokens.split(size)]) > bar).double().mean().item()
 
 
 def skills_and_text(model: LanguageModel, elsewhere: Elsewhere) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,8 +16,12 @@ from torch import Tensor
 from lglib.activations import residual
 from lglib.activations.residual import Reading
 from lglib.base.checks import count, positive
+from lglib.base.chunks import at_once, peak
 from lglib.models.loading import LanguageModel
+from lglib.parameters import micro_batches
 from lglib.parameters.space import LossFn, ParameterSpace
+
+BATCH = 64  # texts in one pass: more are no faster
 
 
 def of_blocks(model: LanguageModel, last: int | None = None) -> ParameterSpace:
@@ -37,7 +42,8 @@ def of_blocks(model: LanguageModel, last: int | None = None) -> ParameterSpace:
 class Pushforward:
     """h (n, layers, width) at the read positions of n texts as a function of theta, and its derivative.
 
-    `space` is any part of the model's parameters (its blocks, its adapters), `batch` the texts of one pass.
+    `space` is any part of the model's parameters (its blocks, its adapters), `batch` the texts of one pass:
+    by default what memory holds, at most 64.
 
     >>> from lglib.models import loading
     >>> model = loading.load("micro-gpt2")
@@ -52,11 +58,21 @@ class Pushforward:
     space: ParameterSpace
     read: Reading
     layers: tuple[int, ...]
-    batch: int = 64
+    batch: int | None = None
+
+    @cached_property
+    def _size(self) -> int:
+        """Texts in one pass: `batch`, or what memory holds by the measured cost of J u on the longest."""
+        if self.batch is not None:
+            return count("batch", self.batch)
+        theta, longest = self.space.flatten(), self.read.rows(self.read.at.argmax()[None])
+        with torch.no_grad():
+            one = peak(lambda: torch.func.jvp(self._function(longest), (theta,), (theta,)))
+        return at_once(one, BATCH, self.space.device)
 
     def _parts(self) -> list[Reading]:
         rows = torch.arange(len(self.read.at), device=self.read.at.device)
-        return [self.read.rows(own) for own in rows.split(count("batch", self.batch))]
+        return [self.read.rows(own) for own in rows.split(self._size)]
 
     def _function(self, part: Reading) -> Callable[[Tensor], Tensor]:
         def h(theta: Tensor) -> Tensor:
@@ -89,16 +105,35 @@ class Pushforward:
         return torch.cat(parts)
 
     def pull(self) -> Callable[[Tensor], Tensor]:
-        """Return v (n, layers, width) -> J_h^T v (d,), by reverse mode; the graph is built once and kept."""
-        theta, rows = self.space.flatten(), self._parts()
-        pulls = [torch.func.vjp(self._function(part), theta)[1] for part in rows]
-        sizes = [len(part.at) for part in rows]
-        shape = (len(self.read.at), len(self.layers), self.model.width)
+        """Return v (n, layers, width) -> J_h^T v (d,), by reverse mode, at the theta of now.
+
+        The graph is built once and kept, where memory holds it; where not, text by text or as many as fit,
+        each time anew.
+        """
+        theta, parts = self.space.flatten(), self._parts()
+        longest = self.read.rows(self.read.at.argmax()[None])
+        one = 1.3 * peak(lambda: torch.func.vjp(self._function(longest), theta))
+        n = len(self.read.at)
+        held = at_once(one, n, self.space.device, beside=2.0 * theta.nbytes)
+        if held < n:
+            rows = torch.arange(n, device=self.read.at.device)
+            parts = [self.read.rows(own) for own in rows.split(min(held, self._size))]
+        pulls = [torch.func.vjp(self._function(part), theta)[1] for part in parts] if held == n else None
+        sizes, shape = [len(part.at) for part in parts], (n, len(self.layers), self.model.width)
 
         def product(v: Tensor) -> Tensor:
             if v.shape != shape:
                 raise ValueError(f"v must be {shape}, got {tuple(v.shape)}")
-            return torch.stack([p(own)[0] for p, own in zip(pulls, v.split(sizes), strict=True)]).sum(0)
+            own = v.split(sizes)
+            if pulls is not None:
+                return torch.stack([p(x)[0] for p, x in zip(pulls, own, strict=True)]).sum(0)
+            total = torch.zeros_like(theta)
+            for part, x in zip(parts, own, strict=True):
+                with torch.enable_grad():
+                    at = theta.detach().requires_grad_(True)
+                    h = self._function(part)(at)
+                total += torch.autograd.grad(h, at, x)[0]
+            return total
 
         return product
 
@@ -133,6 +168,14 @@ def activation_gradient(model: LanguageModel, loss_fn: LossFn, lesson: Any, laye
     >>> activation_gradient(model, steering_losses.loss(model, "say yes"), asked, 4).shape
     torch.Size([3, 128])
     """
+    groups = micro_batches.groups(model.model, loss_fn, lesson, "gradient")
+    if not groups:
+        return _at_read(model, loss_fn, lesson, layer)
+    parts = [_at_read(model, loss_fn, lesson.rows(own), layer) * len(own) for own in groups]
+    return torch.cat(parts)[torch.cat(list(groups)).argsort()] / sum(map(len, groups))
+
+
+def _at_read(model: LanguageModel, loss_fn: LossFn, lesson: Any, layer: int) -> Tensor:
     with residual.watch(model, [layer]) as seen:
         loss = loss_fn(model.model, lesson)
         (g,) = torch.autograd.grad(loss, seen[layer])  # (n, L, width)

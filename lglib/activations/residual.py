@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lglib.base import seeding
 from lglib.base.checks import count
+from lglib.base.chunks import at_once, peak
 from lglib.models.loading import LanguageModel
 from lglib.tasks.supervised import Lesson
 
@@ -180,6 +181,7 @@ def hidden(
 def activations(model: LanguageModel, reading: Reading, layers: Sequence[int], *, batch: int = 64) -> Tensor:
     """h_l at the read position of each text, (n, layers, width), in batches of like length.
 
+    `batch` is the most of one pass, fewer where memory does not hold them.
     Each pass stops at the last layer needed, and of each text only the read position is kept.
 
     >>> from lglib.models import loading
@@ -187,7 +189,9 @@ def activations(model: LanguageModel, reading: Reading, layers: Sequence[int], *
     >>> activations(model, encode(model, ["Anna is in the park.", "So:"]), [2, 4]).shape
     torch.Size([2, 2, 128])
     """
-    batch, order = count("batch", batch), reading.at.argsort()
+    order = reading.at.argsort()
+    longest = reading.rows(order[-1:])
+    batch = at_once(peak(lambda: hidden(model, longest, layers)), count("batch", batch), model.device)
     kept = torch.empty(len(order), len(layers), model.width, device=model.device, dtype=model.dtype)
     for own in order.split(batch):
         kept[own] = hidden(model, reading.rows(own), layers)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lglib.activations import residual
 from lglib.base.checks import count, real
 from lglib.models.loading import LanguageModel
-from lglib.tasks.items import YES_NO, Item
+from lglib.tasks.items import Item, asked
 
 Pairs = tuple[list[str], list[str]]  # positive texts, negative texts
 
@@ -120,11 +120,11 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
 def statements(items: Sequence[Item]) -> Pairs:
     """True against false statements, read at the last token of the prompt, where the answer begins.
 
-    Positive texts are the prompts of the true questions, negative ones those of the false. Raises ValueError
-    where there are none of a kind, or not as many of both.
+    Positive texts are the prompts whose first answer is right, as yes is for a true question; negative ones
+    the others. Raises ValueError where there are none of a kind, or not as many of both.
 
-    >>> asked = [Item("Is 1 odd? Answer:", YES_NO, 0), Item("Is 2 odd? Answer:", YES_NO, 1)]
-    >>> statements(asked)
+    >>> answers = (" yes", " no")
+    >>> statements([Item("Is 1 odd? Answer:", answers, 0), Item("Is 2 odd? Answer:", answers, 1)])
     (['Is 1 odd? Answer:'], ['Is 2 odd? Answer:'])
     """
     true, false = ([item.prompt for item in items if item.label == label] for label in (0, 1))
@@ -136,12 +136,17 @@ def statements(items: Sequence[Item]) -> Pairs:
 
 
 def answer_tokens(items: Sequence[Item]) -> Pairs:
-    """Each prompt answered yes against the same answered no, read at the answer: CAA as it was published.
+    """Each prompt with its first answer (yes) against the same with its second (no), read at the answer.
 
-    >>> answer_tokens([Item("Is 1 odd? Answer:", YES_NO, 0)])
+    That is CAA as it was published. Raises ValueError for an item without two answers.
+
+    >>> answer_tokens([Item("Is 1 odd? Answer:", (" yes", " no"), 0)])
     (['Is 1 odd? Answer: yes'], ['Is 1 odd? Answer: no'])
     """
-    return tuple([item.prompt + answer for item in items] for answer in YES_NO)  # type: ignore[return-value]
+    if other := [item.answers for item in items if len(item.answers) != 2]:
+        raise ValueError(f"items must have two answers to choose from, got {other[0]}")
+    first, second = ([item.prompt + item.answers[i] for item in items] for i in (0, 1))
+    return first, second
 
 
 def text_after(items: Sequence[Item]) -> Pairs:
@@ -149,14 +154,12 @@ def text_after(items: Sequence[Item]) -> Pairs:
 
     h_l at the answer is the same whatever follows; it must be read later for something to depend on it.
 
-    >>> text_after([Item("It is red. Question: Is it red? Answer:", YES_NO, 0)])[1]
+    >>> text_after([Item("It is red. Question: Is it red? Answer:", (" yes", " no"), 0)])[1]
     ['It is red. Question: Is it red? Answer: no Question: Is it red? Answer:']
     """
-    asked = [item.prompt[max(map(item.prompt.rfind, ("Question:", "Claim:"))) :] for item in items]
-    yes, no = answer_tokens(items)
-    return [f"{a} {b}" for a, b in zip(yes, asked, strict=True)], [
-        f"{a} {b}" for a, b in zip(no, asked, strict=True)
-    ]
+    again = [asked(item.prompt) for item in items]
+    yes, no = ([f"{a} {b}" for a, b in zip(own, again, strict=True)] for own in answer_tokens(items))
+    return yes, no
 
 
 CAA_TEXTS: dict[str, Callable[[Sequence[Item]], Pairs]] = {

@@ -1,28 +1,32 @@
-"""Losses whose gradient step makes a model say yes, or say what is right."""
+"""Losses whose gradient step makes a model say yes, or say what is right.
+
+"Yes" is the first of the two answers of an item, "no" the second, whatever words they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 
+from lglib.base.chunks import mean_over_items
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import LossFn
-from lglib.tasks import supervised
-from lglib.tasks.items import YES_NO
+from lglib.tasks import scoring, supervised
+from lglib.tasks.supervised import Lesson
 
 KINDS = ("logit difference", "say yes", "correct answer")
 
 
 def loss(model: LanguageModel, kind: str) -> LossFn:
-    """Return a loss on a `supervised.Lesson` of yes-no questions; a step against its gradient steers.
+    """Return a loss on a `supervised.Lesson` of items with two answers; a step against its gradient steers.
 
-    - `logit difference`: logit of no minus logit of yes, mean over the questions;
+    - `logit difference`: logit of no minus logit of yes, mean over the items;
     - `say yes`: cross-entropy of yes, whatever is right;
     - `correct answer`: cross-entropy of the right answer.
 
-    Raises ValueError for another kind; SplitAnswer when yes or no is several tokens.
+    Raises ValueError for another kind; the loss itself, SplitAnswer when one of the answers is no single
+    token. `model` is the one that will be asked.
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
@@ -34,28 +38,28 @@ def loss(model: LanguageModel, kind: str) -> LossFn:
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; there is: {', '.join(KINDS)}")
-    yes, no = model.answer_ids(YES_NO)
-    return _LOSSES[kind](yes, no)
+    return _LOSSES[kind]
 
 
-def _difference(yes: int, no: int) -> LossFn:
-    def value(model: nn.Module, lesson: Any) -> Tensor:
-        z = supervised.logits(model, lesson)[:, 0].float()  # (n, vocabulary)
-        return (z[:, no] - z[:, yes]).mean()
-
-    return value
-
-
-def _say_yes(yes: int, _: int) -> LossFn:
-    def value(model: nn.Module, lesson: Any) -> Tensor:
-        z = supervised.logits(model, lesson)[:, 0].float()
-        return -z.log_softmax(-1)[:, yes].mean()
-
-    return value
+@mean_over_items
+def _difference(model: nn.Module, lesson: Lesson) -> Tensor:
+    yes, no = scoring.both(lesson)
+    z = supervised.logits(model, lesson)[:, 0].float()  # (n, vocabulary)
+    return (_at(z, no) - _at(z, yes)).mean()
 
 
-_LOSSES: dict[str, Callable[[int, int], LossFn]] = {
+@mean_over_items
+def _say_yes(model: nn.Module, lesson: Lesson) -> Tensor:
+    yes, _ = scoring.both(lesson)
+    return -_at(supervised.logits(model, lesson)[:, 0].float().log_softmax(-1), yes).mean()
+
+
+def _at(z: Tensor, tokens: Tensor) -> Tensor:
+    return z.gather(1, tokens[:, None])[:, 0]  # (n,)
+
+
+_LOSSES: dict[str, Callable[..., Tensor]] = {
     "logit difference": _difference,
     "say yes": _say_yes,
-    "correct answer": lambda *_: supervised.loss,
+    "correct answer": supervised.loss,
 }

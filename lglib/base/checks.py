@@ -12,6 +12,15 @@ Values = Any  # a float when every argument is scalar, else a float64 array
 _LARGEST = 2**53  # above it a float no longer tells neighbouring whole numbers apart
 
 
+class NotMeasurable(ValueError):
+    """A known impossibility: the thing cannot be measured here, and the message says why in a sentence.
+
+    >>> raise NotMeasurable("no finite optimum: the Hessian's trace is -3.1")
+    Traceback (most recent call last):
+    lglib.base.checks.NotMeasurable: no finite optimum: the Hessian's trace is -3.1
+    """
+
+
 def real(name: str, value: ArrayLike, wants: str, low: float = -np.inf, strict: bool = False) -> np.ndarray:
     """Return value as float64 if it is finite and >= low (> low if strict), else raise ValueError."""
     raw = np.asarray(value)

@@ -27,6 +27,9 @@ class Family:
     fan_in_fan_out: bool = False
 
 
+KINKED = (nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid)
+
+
 class UnsupportedFamily(ValueError):
     """A model whose blocks and linear layers nobody has named yet."""
 
@@ -34,13 +37,19 @@ class UnsupportedFamily(ValueError):
 _SPLIT = ("q_proj", "k_proj", "v_proj")
 _GATED = (*_SPLIT, "o_proj", "gate_proj", "up_proj", "down_proj")
 _NEOX = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+_LIKE_LLAMA = (
+    *("qwen2", "qwen3", "llama", "olmo2", "gemma2"),
+    *("gemma3_text", "mistral", "olmo", "olmo3", "smollm3"),
+)
 FAMILIES: dict[str, Family] = {
     "gpt2": Family("gpt2", "transformer.h", ("c_attn",), ("c_attn", "c_proj", "c_fc"), fan_in_fan_out=True),
     "gpt_neox": Family("gpt_neox", "gpt_neox.layers", ("query_key_value",), _NEOX),
-    **{
-        name: Family(name, "model.layers", _SPLIT, _GATED)
-        for name in ("qwen2", "qwen3", "llama", "olmo2", "gemma2")
-    },
+    **{name: Family(name, "model.layers", _SPLIT, _GATED) for name in _LIKE_LLAMA},
+    "phi3": Family(
+        "phi3", "model.layers", ("qkv_proj",), ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+    ),
+    "gptj": Family("gptj", "transformer.h", _SPLIT, (*_SPLIT, "out_proj", "fc_in", "fc_out")),
+    "falcon": Family("falcon", "transformer.h", ("query_key_value",), _NEOX),
 }
 
 
@@ -56,8 +65,8 @@ def register(
 
     Raises ValueError for an empty path or list, or a family that is known with other names.
 
-    >>> register("mistral", blocks="model.layers", attention=["q_proj", "k_proj", "v_proj"],
-    ...          linear=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]).blocks
+    >>> register("phi", blocks="model.layers", attention=["q_proj", "k_proj", "v_proj"],
+    ...          linear=["q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"]).blocks
     'model.layers'
     """
     for what, given in (("model_type", model_type), ("blocks", blocks)):
@@ -117,3 +126,36 @@ def blocks(model: nn.Module, family: Family) -> list[nn.Module]:
             f"{', '.join(sorted(n for n, m in found[0].named_modules() if n and not list(m.children())))}"
         )
     return list(found)
+
+
+def left_out(found: Sequence[nn.Module]) -> list[str]:
+    """Matrices of the blocks that no layer of its own holds, so that LoRA cannot reach them, by name.
+
+    Experts that are fused into one tensor are such (Mixtral, Qwen2-MoE), and the parts of a state space.
+
+    >>> from transformers import MixtralConfig, MixtralForCausalLM
+    >>> shape = dict(hidden_size=8, intermediate_size=8, vocab_size=9, num_hidden_layers=1)
+    >>> net = MixtralForCausalLM(MixtralConfig(**shape, num_attention_heads=2, num_key_value_heads=2))
+    >>> left_out(net.model.layers)
+    ['mlp.experts.down_proj', 'mlp.experts.gate_up_proj', 'mlp.gate.weight']
+    """
+    names = set()
+    for block in found:
+        for name, part in block.named_modules():
+            if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D":
+                continue
+            own = part.named_parameters(recurse=False)
+            names |= {f"{name}.{what}".removeprefix(".") for what, value in own if value.dim() > 1}
+    return sorted(names)
+
+
+def kinks(model: nn.Module) -> list[str]:
+    """Activation functions of a model whose slope jumps, by class: its Hessian does not see the jumps.
+
+    A Hessian product of such a model (OPT, with ReLU) is that of the flat piece around theta. Over a step
+    that crosses a kink the gradient changes by more than it says.
+
+    >>> kinks(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    ['ReLU']
+    """
+    return sorted({type(part).__name__ for part in model.modules() if isinstance(part, KINKED)})

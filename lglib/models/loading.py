@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from os.path import isdir  # false for a name that no folder can have, where Path.is_dir raises
+from os.path import expanduser, isdir  # false for a name that no folder can have, where Path.is_dir raises
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from lglib.base import hub, progress
-from lglib.models import families, shipped, weights
+from lglib.base import hub, made, progress
+from lglib.models import configs, families, shipped, weights
+from lglib.models import tokenizer as words
+from lglib.models.configs import ModelError, short
+from lglib.models.families import Family
+from lglib.models.tokenizer import LOCAL
+from lglib.models.weights import Weights
 from lglib.tasks import scoring as answering
-from lglib.tasks.items import YES_NO
+
+__all__ = ["LanguageModel", "ModelError", "load"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 ATTENTION = ("eager", "sdpa")
-PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # a tokenizer that is all in tokenizer.json
-LOCAL: dict[str, Any] = dict(local_files_only=True, trust_remote_code=False)
 SMALL = 1_000_000_000  # parameters up to which a GPU holds float32
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded, or not safely; the message says what was looked for and what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,16 @@ class LanguageModel:
     sha256: str
     revision: str
 
+    @property
+    def left_out(self) -> list[str]:
+        """Matrices of the blocks that LoRA cannot reach, such as fused experts; "linear" leaves them out."""
+        return families.left_out(self.blocks)
+
+    @property
+    def kinks(self) -> list[str]:
+        """Activation functions with a kink (ReLU), which a Hessian product does not see; mostly none."""
+        return families.kinks(self.model)
+
     def answer_ids(self, answers: Sequence[str]) -> list[int]:
         """Token of each answer word. Raises SplitAnswer when one is several tokens, or two are the same."""
         return answering.ids(self.tokenizer, answers)
@@ -80,13 +89,14 @@ def load(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     attention: str = "eager",
-    answers: Sequence[str] = YES_NO,
+    answers: Sequence[str] = (),
     allow_download: bool = False,
 ) -> LanguageModel:
     """Load a causal language model and its tokenizer.
 
-    `name` is a shipped model (`micro-gpt2`, `micro-qwen2`, `micro-olmo2`), a folder in transformers format,
-    or a hub id with the commit that is meant, as `revision` or behind an @:
+    `name` is a shipped model (`micro-gpt2`, `micro-qwen2`, `micro-olmo2`), one that make puts into the cache
+    (`gemma-3-270m`), a folder in transformers format (the model is called by its last part), or a hub id with
+    the commit that is meant, as `revision` or behind an @:
     "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e". Nothing is downloaded unless
     `allow_download`. With `trained=False` the weights are drawn anew by the model's own initialisation from
     `seed`: the untrained twin, same architecture and tokenizer.
@@ -97,9 +107,11 @@ def load(
     `attention="eager"` has the second derivatives and the forward mode that `parameters.hessian`, `vmap`
     and the pushforward need; "sdpa" is faster and uses less memory where they are not needed.
 
-    Each of `answers` must be one token with its space; give `()` to skip the check. Raises ModelError for a
-    name that means nothing, an argument that is not offered, or files that are not a model; and SplitAnswer,
-    Altered, UnsafeWeights, UnsupportedFamily, Unreachable and MemoryError, as their names say.
+    Each of `answers`, if there are any, must be one token with its space, told before the weights are read.
+    Raises ModelError for a name that means nothing, an argument that is not offered, or files that are not a
+    model (also a tokenizer with words beyond the embedding); UnsafeWeights for weights that are pickled, not
+    whole, not finite, or hold a head that differs from the embedding it is tied to; and SplitAnswer, Altered,
+    UnsupportedFamily, Unreachable and MemoryError, as their names say.
 
     >>> model = load("micro-gpt2")
     >>> model.family, len(model.blocks), model.width, model.attention
@@ -109,24 +121,30 @@ def load(
     if attention not in ATTENTION:
         raise ModelError(f"attention is {attention!r}; there is: {', '.join(ATTENTION)}")
     folder, commit = _folder(name, revision, allow_download)
-    described = _config(folder)
+    described = configs.read(folder)
     family = families.of(described["model_type"], ", ".join(described.get("architectures") or []))
     files = weights.find(folder)
     kind = _dtype(dtype, where, files.numbers)
     weights.require_room(files, kind, where, name)
     with _quiet():
-        tokenizer = _tokenizer(folder)
+        tokenizer = words.read(folder)
         answering.ids(tokenizer, answers)
-        made = _made(folder, kind, attention, None if trained else seed)
-    model = made.to(where).eval()
+        model = _made(folder, files, family, kind, attention, None if trained else seed)
+    words.require_within(tokenizer, model.get_input_embeddings().weight.shape[0], folder)
+    context, width = configs.context(model.config), configs.width(model.config)
+    blocks = families.blocks(model, family)
+    weights.require_finite(model, str(folder))
+    model = model.to(where).eval()
+    if bent := families.kinks(model):
+        progress.note(f"{name}: {', '.join(bent)} has a kink, which a Hessian product does not see")
     return LanguageModel(
-        name=name.partition("@")[0] if commit else name,
+        name=_called(name, folder, commit),
         model=model,
         tokenizer=tokenizer,
         family=family.model_type,
-        blocks=families.blocks(model, family),
-        width=model.config.hidden_size,
-        context=model.config.max_position_embeddings,
+        blocks=blocks,
+        width=width,
+        context=context,
         attention=family.attention,
         linear=family.linear,
         fan_in_fan_out=family.fan_in_fan_out,
@@ -142,10 +160,18 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
     """Where the model's files are, and the commit that they are of."""
     if not isinstance(name, str) or not name.strip():
         raise ModelError(f"name must be a text that is not empty, got {name!r}")
-    if name in shipped.NAMES or isdir(name):
+    if name in made.HOW:
+        if revision is not None:
+            raise ModelError(f"{name} is made here and has no revision, got {revision!r}")
+        try:
+            return made.folder(name), ""
+        except made.NotMade as error:
+            raise ModelError(str(error)) from None
+    at_home = expanduser(name)  # ~ is a habit of the shell, which a profile does not go through
+    if name in shipped.NAMES or isdir(at_home):
         if revision is not None:
             raise ModelError(f"{name} is a folder and has no revision, got {revision!r}")
-        return (shipped.folder(name) if name in shipped.NAMES else Path(name)), ""
+        return (shipped.folder(name) if name in shipped.NAMES else Path(at_home)), ""
     own, _, commit = name.partition("@")
     if commit and revision not in (None, commit):
         raise ModelError(f"name says revision {commit!r} and revision says {revision!r}")
@@ -157,61 +183,51 @@ def _folder(name: str, revision: str | None, allow_download: bool) -> tuple[Path
     )
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} is no model: its config.json cannot be read ({_short(error)})") from None
-    if not isinstance(found, dict) or not isinstance(found.get("model_type"), str):
-        raise ModelError(f"{path} names no model_type")
-    if "auto_map" in found:
-        raise ModelError(
-            f"{path} runs code of its own (auto_map), which is refused: use a class of transformers"
-        )
-    return found
+def _called(name: str, folder: Path, commit: str) -> str:
+    """What a model is called in results: a hub id, or the last part of its folder, of plain letters only."""
+    if commit or name in shipped.NAMES or name in made.HOW:
+        return name.partition("@")[0]
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name, flags=re.ASCII).strip("-.") or "model"
 
 
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    own: Any = AutoTokenizer
-    path, held = folder / "tokenizer_config.json", sorted(p.name for p in folder.iterdir())
-    try:
-        if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(held):
-            raise FileNotFoundError("none of its files is there")  # some classes are content with no word
-        options = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if options.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file():
-            own = PreTrainedTokenizerFast  # AutoTokenizer would cut a Qwen2's text its own way nevertheless
-        return own.from_pretrained(folder, **LOCAL)
-    except Exception as error:  # the tokenizers library raises nothing narrower
-        raise ModelError(f"{folder} has no tokenizer that loads ({_short(error)}); it holds {held}") from None
-
-
-def _made(folder: Path, dtype: torch.dtype, attention: str, seed: int | None) -> Any:
+def _made(
+    folder: Path, files: Weights, family: Family, dtype: torch.dtype, attention: str, seed: int | None
+) -> Any:
     """The model with its weights, or with new ones drawn from a seed."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     kind: Any = AutoModelForCausalLM
     wanted = dict(dtype=dtype, attn_implementation=attention)
     try:
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        configs.require_blocks(config, weights.blocks(files, family.blocks), folder)
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            shape = kind.from_config(config, **wanted)  # its names and sizes, without its numbers
+        weights.require_tied(files, shape)
         if seed is None:
             read = dict(use_safetensors=True, output_loading_info=True)
             model, info = kind.from_pretrained(folder, **wanted, **read, **LOCAL)
         else:
+            _require_no_more(shape, files, folder)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(seed)
                 model, info = kind.from_config(AutoConfig.from_pretrained(folder, **LOCAL), **wanted), {}
+    except (ModelError, weights.UnsafeWeights):
+        raise
     except Exception as error:  # a config can be wrong in any way
-        raise ModelError(f"{folder} does not load: {_short(error)}") from error
+        raise ModelError(f"{folder} does not load: {short(error)}") from error
     if bad := {k: sorted(map(str, info[k]))[:3] for k in ("missing_keys", "mismatched_keys") if info.get(k)}:
         raise ModelError(f"{folder}: the weights are not those of {type(model).__name__}: {bad}")
-    numbers = (re.search(r"\.(\d+)\.", f".{key}") for key in info.get("unexpected_keys", ()))
-    if beyond := {int(m[1]) for m in numbers if m and int(m[1]) >= model.config.num_hidden_layers}:
-        raise ModelError(
-            f"{folder}: config.json has fewer blocks than the weights, which have {max(beyond) + 1}"
-        )
     return model
+
+
+def _require_no_more(shape: nn.Module, files: Weights, folder: Path) -> None:
+    """An untrained twin is made as large as its config says: not larger than the weights beside it."""
+    if (numbers := sum(p.numel() for p in shape.parameters())) > files.numbers:
+        raise ModelError(
+            f"{folder} does not load: config.json is of a model of {numbers:,} numbers, the weights hold "
+            f"{files.numbers:,}"
+        )
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -247,7 +263,3 @@ def _quiet() -> Iterator[None]:
             logging.disable_progress_bar()
             after.callback(logging.enable_progress_bar)
         yield
-
-
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:200]}"

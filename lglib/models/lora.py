@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lglib.base import files, seeding
 from lglib.base.checks import count, positive
+from lglib.models import targets as targeted
+from lglib.models.adapter_config import AdapterError, scalings
 from lglib.models.loading import LanguageModel
+from lglib.models.targets import TARGETS
 from lglib.parameters.space import ParameterSpace
 
-TARGETS = ("attention", "linear")
+__all__ = [
+    "TARGETS", "Adapter", "AdapterError", "Layer", "attach", "detach", "flat", "gauge", "merged", "read",
+    "save",
+]  # fmt: skip
 BASE = "base.json"  # beside peft's files: which weights the adapter was made for
-
-
-class AdapterError(ValueError):
-    """An adapter that does not fit: no such layers, no such rank, or another base model."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def attach(
     module = model.model
     if any(hasattr(part, "lora_A") for part in module.modules()):
         raise AdapterError(f"{model.name} has adapters already; lora.detach takes them off")
-    chosen = _chosen(model, targets)
+    chosen = targeted.layers(model, targets)
     narrow = min(min(part.weight.shape) for part in chosen.values())
     count("r", r, most=narrow)
     positive("alpha", r if alpha is None else alpha)
@@ -219,7 +222,7 @@ def read(adapter: Adapter, folder: str | Path) -> Tensor:
     """Theta (d,) of an adapter that was saved, for an adapter of the same shape and base.
 
     Only safetensors are read. Raises AdapterError when the folder holds no whole adapter, one of other
-    layers, another rank or scaling, or one that was saved for another base model.
+    layers, another rank or scaling, one that is no plain LoRA, or that was saved for another base model.
     """
     from peft.utils.save_and_load import load_peft_weights
 
@@ -239,7 +242,9 @@ def read(adapter: Adapter, folder: str | Path) -> Tensor:
     try:
         held = load_peft_weights(str(path), device="cpu")
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        scaling = config["lora_alpha"] / config["r"]
+        scaling = scalings(config, [one.name for one in adapter.layers])
+    except AdapterError as error:
+        raise AdapterError(f"{folder}: {error}") from None
     except Exception as error:  # safetensors has errors of its own
         raise AdapterError(f"{folder} holds no whole adapter ({type(error).__name__}: {error})") from None
     want = {name.replace(".default.", "."): name for name in adapter.space.names}
@@ -249,8 +254,12 @@ def read(adapter: Adapter, folder: str | Path) -> Tensor:
         theta = adapter.space.join({want[n]: t.to(adapter.space.flatten()) for n, t in held.items()})
     except ValueError as error:
         raise AdapterError(f"{folder} has another rank or width: {error}") from None
-    if scaling != adapter.layers[0].scaling:
-        raise AdapterError(f"{folder} has scaling {scaling:g}, this adapter {adapter.layers[0].scaling:g}")
+    for layer in adapter.layers:
+        if not math.isclose(scaling[layer.name], layer.scaling, rel_tol=1e-6):
+            raise AdapterError(
+                f"{folder} has scaling {scaling[layer.name]:g} at {layer.name}, this adapter "
+                f"{layer.scaling:g}: attach it with alpha={scaling[layer.name] * adapter.r:g}"
+            )
     return theta
 
 
@@ -264,25 +273,6 @@ def _base(adapter: Adapter) -> dict[str, Any]:
                 digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         own["sha256"] = digest.hexdigest()
     return own
-
-
-def _chosen(model: LanguageModel, targets: str | Sequence[str]) -> dict[str, Any]:
-    """Linear layers of the model that the targets name, by full name."""
-    if isinstance(targets, str) and targets not in TARGETS:
-        raise AdapterError(f"targets is {targets!r}; there is: {', '.join(TARGETS)}, or a list of names")
-    wanted = list(getattr(model, targets) if isinstance(targets, str) else targets)
-    linear = {
-        name: part
-        for name, part in model.model.named_modules()
-        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
-    }
-    chosen = {name: part for name, part in linear.items() if name.rpartition(".")[2] in wanted}
-    if missing := sorted(set(wanted) - {name.rpartition(".")[2] for name in linear}):
-        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        raise AdapterError(f"{model.name} has no layer {', '.join(missing)}; its linear layers: {there}")
-    if not chosen:
-        raise AdapterError(f"targets is empty: name at least one layer of {model.name}")
-    return chosen
 
 
 def _layers(model: LanguageModel, adapted: Any, space: ParameterSpace) -> tuple[Layer, ...]:

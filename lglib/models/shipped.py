@@ -39,7 +39,7 @@ def manifest(name: str) -> Mapping[str, Any]:
     path = root() / name / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Altered(f"{path} cannot be read ({type(error).__name__}). {_restore(name)}") from None
     files = found.get("files") if isinstance(found, dict) else None
     if not isinstance(files, dict) or not set(files) >= LISTED:

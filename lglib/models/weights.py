@@ -9,12 +9,15 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from lglib.base import hub
 from lglib.models import shipped
@@ -102,6 +105,71 @@ def require_room(weights: Weights, dtype: torch.dtype, device: torch.device, nam
         )
 
 
+def blocks(weights: Weights, path: str) -> int:
+    """How many blocks the files hold, by the names of their tensors; 0 where none is named so.
+
+    `path` is that of the list of blocks, of which the last part counts: some files leave out the rest.
+
+    >>> blocks(find(shipped.root() / "micro-gpt2"), "transformer.h")
+    4
+    """
+    numbered = re.compile(rf"(?:^|\.){re.escape(path.rpartition('.')[2])}\.(\d+)\.")
+    found = [int(hit[1]) for file in weights.files for name in _names(file) if (hit := numbered.search(name))]
+    return max(found, default=-1) + 1
+
+
+def require_tied(weights: Weights, model: nn.Module) -> None:
+    """Stop when a config ties head and embedding, and the files hold two that differ.
+
+    Which of them is meant is not known. `model` needs no numbers (it may be on the meta device).
+    Raises UnsafeWeights.
+    """
+    config: Any = model.config
+    head, words = model.get_output_embeddings(), model.get_input_embeddings()  # type: ignore[operator]
+    if not getattr(config, "tie_word_embeddings", False) or head is None or words is None:
+        return
+    named = {id(part): name for name, part in model.named_modules()}
+    pair = []
+    for part in (head, words):
+        own = f"{named[id(part)]}.weight"
+        short = own.removeprefix(f"{getattr(model, 'base_model_prefix', '')}.")
+        pair += [tensor for file in weights.files for tensor in _read(file, (own, short))][:1]
+    if len(pair) == 2 and not torch.equal(*pair):
+        raise UnsafeWeights(
+            f"{weights.files[0].parent}: config.json ties the head to the embedding (tie_word_embeddings), "
+            f"and the files hold a head that differs from it ({named[id(head)]}.weight). Set the flag to "
+            "false, or leave the head out of the files, whichever the model was trained with"
+        )
+
+
+def require_finite(model: nn.Module, name: str) -> None:
+    """Stop at the first tensors that hold NaN or an infinity: their model answers nothing but NaN.
+
+    Raises UnsafeWeights.
+
+    >>> require_finite(nn.Linear(2, 1), "mine")
+    """
+    bad = {n: int((~p.isfinite()).sum()) for n, p in model.named_parameters() if not p.isfinite().all()}
+    if bad:
+        told = ", ".join(f"{n} ({k:,} of its numbers)" for n, k in list(bad.items())[:3])
+        raise UnsafeWeights(
+            f"{name}: {len(bad)} tensors are not finite (NaN or infinite): {told}. The file is damaged, or "
+            "the training that made it had diverged"
+        )
+
+
+def _names(path: Path) -> list[str]:
+    with safe_open(path, framework="pt") as file:
+        return list(file.keys())
+
+
+def _read(path: Path, names: Sequence[str]) -> list[torch.Tensor]:
+    """Those of these tensors that a file holds."""
+    held = set(_names(path))
+    with safe_open(path, framework="pt") as file:
+        return [file.get_tensor(name) for name in dict.fromkeys(names) if name in held]
+
+
 def _checked(path: Path) -> str:
     digest, named = shipped.sha256(path), path.resolve().name  # the cache names a file after its SHA-256
     if re.fullmatch(r"[0-9a-f]{64}", named) and named != digest:
@@ -115,7 +183,7 @@ def _checked(path: Path) -> str:
 def _shards(index: Path) -> list[str]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UnsafeWeights(f"{index} is no index of weights ({type(error).__name__})") from None
     bad = [
         n for n in names if not isinstance(n, str) or Path(n).name != n or Path(n).suffix != ".safetensors"

@@ -10,6 +10,7 @@ import torch
 
 from lglib.base import progress
 from lglib.base.checks import count
+from lglib.parameters import micro_batches
 from lglib.parameters.space import LossFn, ParameterSpace
 
 OptimizerFactory = Callable[[Sequence[torch.nn.Parameter]], torch.optim.Optimizer]
@@ -87,11 +88,26 @@ def warm_and_decay(steps: int, warm: int) -> Callable[[int], float]:
 
 
 def single(space: ParameterSpace, loss_fn: LossFn, batch: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
-    """Gradient rule of ordinary descent: the loss of the batch and its gradients, parameter by parameter."""
-    loss = loss_fn(space.module, batch)
-    if not torch.isfinite(loss):
-        return loss, []
-    return loss, torch.autograd.grad(loss, space.parameters())
+    """Gradient rule of ordinary descent: the loss of the batch and its gradients, parameter by parameter.
+
+    Means over items go in `micro_batches` where memory does not hold all.
+    """
+    beside = 2.0 * space.d * space.dtype.itemsize
+    parts = micro_batches.pieces(space.module, loss_fn, batch, "gradient", beside=beside)
+    tensors, total = space.parameters(), torch.zeros(())
+    sums: Sequence[torch.Tensor] = []
+    for own, weight in parts:
+        loss = loss_fn(space.module, own)
+        if not torch.isfinite(loss):
+            return loss, []
+        if len(parts) == 1:
+            return loss, torch.autograd.grad(loss, tensors)
+        total = total.to(loss) + weight * loss.detach()
+        rows = torch.autograd.grad(loss, tensors)
+        sums = sums or [torch.zeros_like(x) for x in rows]
+        for to, x in zip(sums, rows, strict=True):
+            to.add_(x, alpha=weight)
+    return total, sums
 
 
 def descend(

@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lglib.parameters import per_example
+from lglib.base import chunks
+from lglib.base.checks import count
+from lglib.parameters import memory, per_example
 from lglib.parameters.space import ParameterSpace
 from lglib.tasks import supervised
 from lglib.tasks.supervised import Lesson
@@ -23,9 +27,9 @@ KINDS = (
     ("embedding", r"wte|wpe|embed|lm_head"),
     ("norm", r"(^|\.)ln_|norm"),
     ("attention in", r"c_attn|[qkv]_proj|query_key_value"),
-    ("attention out", r"attn\.c_proj|o_proj|attention\.dense"),
-    ("MLP in", r"c_fc|gate_proj|up_proj|dense_h_to_4h"),
-    ("MLP out", r"mlp\.c_proj|down_proj|dense_4h_to_h"),
+    ("attention out", r"attn\.c_proj|o_proj|out_proj|attention\.dense"),
+    ("MLP in", r"c_fc|fc_in|gate_proj|up_proj|dense_h_to_4h"),
+    ("MLP out", r"mlp\.c_proj|fc_out|down_proj|dense_4h_to_h"),
 )
 
 
@@ -66,12 +70,15 @@ def grams(
     budget: int = per_example.BUDGET,
     blocks: Sequence[nn.Module] = (),
     also: Sequence[per_example.Visitor] = (),
+    chunk: int | None = None,
 ) -> Grams:
     """Gram matrices of the gradients of a lesson's items, n >= 2, at the present theta, exactly.
 
     One forward and one backward pass and n^2 d products; memory: the activations (with `blocks`, those of one
-    block), n^2 a parameter, and `budget` bytes. `also` are visitors shown the same gradients, such as
-    sketches. Raises ValueError for n < 2 or a loss that is not finite, Saturated when gradients vanish.
+    block), n^2 a parameter, and `budget` bytes. Where the activations of all items do not fit, or beyond
+    `chunk` items, half a chunk goes with each other half: K halves take K (K - 1) / 2 passes. `also` are
+    visitors shown the same gradients, such as sketches. Raises ValueError for n < 2, a chunk below 2 or a
+    loss that is not finite, Saturated when gradients vanish.
 
     >>> from lglib.models import loading
     >>> from lglib.tasks import data
@@ -83,7 +90,35 @@ def grams(
     n = len(lesson.tokens)
     if n < 2:
         raise ValueError(f"lesson: got n = {n} item, want at least 2: one gradient has no rank to speak of")
-    parts: dict[str, Tensor] = {}
+    size = _at_once(space, lesson, budget, blocks) if chunk is None else count("chunk", chunk, 2)
+    if size >= n:
+        parts, losses = _pass(space, lesson, budget, blocks, also)
+    else:
+        parts, losses = _by_pairs(space, lesson, budget, blocks, also, max(1, size // 2))
+    order = [name for name in space.names if name in parts]
+    found = Grams({name: parts[name] for name in order}, losses.double().cpu(), space.d)
+    _require_signal(found, lesson)
+    return found
+
+
+def _at_once(space: ParameterSpace, lesson: Lesson, budget: int, blocks: Sequence[nn.Module]) -> int:
+    """How many items' activations fit beside the blocks of gradients and the Gram matrices."""
+    n, longest = len(lesson.tokens), lesson.rows(lesson.lengths.argmax()[None])
+    one = memory.cost_of_one(space, item_losses, longest, blocks)
+    beside = 3.0 * budget + (memory.gram_bytes(space, n) if space.device.type == "cpu" else 0.0)
+    return chunks.at_once(one, n, space.device, beside=beside)
+
+
+def _pass(
+    space: ParameterSpace,
+    lesson: Lesson,
+    budget: int,
+    blocks: Sequence[nn.Module],
+    also: Sequence[Any],
+    like: int | None = None,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Gram matrices by parameter and losses of items that go through together."""
+    n, parts = len(lesson.tokens), dict[str, Tensor]()
 
     def see(name: str, row: int, block: Tensor) -> None:
         flat = block.reshape(n, -1)
@@ -93,12 +128,36 @@ def grams(
             other(name, row, block)
 
     losses = per_example.per_example_gradients(
-        space, item_losses, lesson, n, see, budget=budget, blocks=blocks
+        space, item_losses, lesson, n, see, budget=budget, blocks=blocks, like=like
     )
-    order = [name for name in space.names if name in parts]
-    found = Grams({name: parts[name] for name in order}, losses.double().cpu(), space.d)
-    _require_signal(found, lesson)
-    return found
+    return parts, losses
+
+
+def _by_pairs(
+    space: ParameterSpace,
+    lesson: Lesson,
+    budget: int,
+    blocks: Sequence[nn.Module],
+    also: Sequence[Any],
+    half: int,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The same from pairs of groups of `half` items, so that no more than two groups are held."""
+    if deaf := [other for other in also if not hasattr(other, "fresh")]:
+        raise ValueError(f"also: {deaf[0]!r} has no `fresh` and `put`, so it must see all items at once")
+    n, found = len(lesson.tokens), dict[str, Tensor]()
+    losses = torch.zeros(n, dtype=torch.float64)
+    groups = lesson.lengths.argsort(descending=True, stable=True).split(half)
+    for a, b in combinations(groups, 2):
+        own = torch.cat([a, b])
+        new = [other.fresh() for other in also]
+        parts, each = _pass(space, lesson.rows(own), budget, blocks, new, n if also else None)
+        own = own.cpu()
+        losses[own] = each.double().cpu()
+        for name, mine in parts.items():
+            found.setdefault(name, mine.new_zeros(n, n))[own[:, None], own] = mine
+        for other, part in zip(also, new, strict=True):
+            other.put(own, n, part)
+    return found, losses
 
 
 def sure(losses: Tensor, lesson: Lesson) -> Tensor:

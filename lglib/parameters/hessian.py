@@ -6,13 +6,14 @@ Everything is Hessian-vector products.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from lglib.base import seeding
 from lglib.base.checks import count
+from lglib.parameters.vectors import dot
 from lglib.theory import stats
 
 Product = Callable[[Tensor], Tensor]
@@ -37,22 +38,27 @@ def trace(
         raise ValueError(f"where is {where}, which chooses none of the {len(like)} coordinates")
     values = []
     for i in range(probes):
-        dice = seeding.generator(seed, "hutchinson", i)
-        z = (2 * torch.randint(2, like.shape, generator=dice) - 1).to(like)
+        z = _signs(like, seed, i)
         if where is not None:
             kept, z = z[where].clone(), torch.zeros_like(z)
             z[where] = kept
-        value = (z.double() @ product(z).double()).item()
+        value = dot(z, product(z))
         if not math.isfinite(value):
             raise ValueError(f"product: z.Hz is {value}, want a finite number")
         values.append(value)
     return stats.mean_interval(values)
 
 
-def along(product: Product, directions: Sequence[Tensor]) -> list[float]:
-    """u.Hu of each direction (d,), in float64.
+def _signs(like: Tensor, seed: int, probe: int) -> Tensor:
+    """Random signs of the shape of a vector, drawn where it lies: a GPU has a stream of its own."""
+    dice = seeding.generator(seed, "hutchinson", probe, device=like.device)
+    return torch.randint(2, like.shape, generator=dice, device=like.device).to(like).mul_(2).sub_(1)
+
+
+def along(product: Product, directions: Iterable[Tensor]) -> list[float]:
+    """u.Hu of each direction (d,), in float64; the directions may be a generator, one is held at a time.
 
     >>> along(lambda v: 3 * v, [torch.tensor([1.0, 0.0])])
     [3.0]
     """
-    return [(u.double() @ product(u).double()).item() for u in directions]
+    return [dot(u, product(u)) for u in directions]

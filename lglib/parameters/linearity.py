@@ -6,7 +6,7 @@ Claim L2; F1 and F2 are our reading (PAPER.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lglib.base import progress
 from lglib.parameters.space import LossFn, ParameterSpace
+from lglib.parameters.vectors import dot, length
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,19 @@ class Regime:
 
 
 def measure(
-    space: ParameterSpace, loss_fn: LossFn, batch: Any, directions: Sequence[Tensor], scales: Sequence[float]
+    space: ParameterSpace, loss_fn: LossFn, batch: Any, directions: Iterable[Tensor], scales: Sequence[float]
 ) -> list[Regime]:
     """F1 and F2 of a loss along unit directions (d,) at rising scales, in units of theta; theta is kept.
 
-    2 S losses a direction, one gradient. Raises ValueError for scales that are empty, not rising, not
-    finite or not above 0, a direction that is no unit vector of the space, a loss that is not finite at
-    theta, or one that no step changes.
+    2 S losses a direction, one gradient. Directions may be a generator: one is held at a time. Raises
+    ValueError for scales that are empty, not rising, not finite or not above 0, a direction that is no unit
+    vector of the space, a loss that is not finite at theta, or one that no step changes.
     """
     s = np.asarray(scales, dtype=float)
     if s.ndim != 1 or not len(s) or not np.isfinite(s).all() or (s <= 0).any() or (np.diff(s) <= 0).any():
         raise ValueError(f"scales must be finite, above 0 and rising, at least one; got {scales!r}")
-    if not len(directions):
+    total = len(directions) if isinstance(directions, Sized) else None
+    if total == 0:
         raise ValueError("directions is empty: give at least one unit vector")
     theta, gradient = space.flatten(), space.gradient(loss_fn, batch)
     base = space.loss(loss_fn, batch)
@@ -90,25 +92,25 @@ def measure(
     try:
         for i, given in enumerate(directions):
             u = given.to(theta)
-            length = (
-                torch.linalg.vector_norm(u, dtype=torch.float64).item() if u.shape == theta.shape else 0.0
-            )
-            if not abs(length - 1) < 1e-2:
+            size = length(u) if u.shape == theta.shape else 0.0
+            if not abs(size - 1) < 1e-2:
                 raise ValueError(
                     f"directions[{i}] must be a unit vector {tuple(theta.shape)}, got {tuple(u.shape)} of "
-                    f"length {length:.4g}"
+                    f"length {size:.4g}"
                 )
             losses = np.empty((len(s), 2))
             for j, scale in enumerate(s):
                 for side, sign in enumerate((1, -1)):
                     space.load(torch.add(theta, u, alpha=sign * scale))
                     losses[j, side] = space.loss(loss_fn, batch)
-            slope = (gradient.double() @ u.to(gradient).double()).item()
+            slope = dot(gradient, u)
             f1, f2 = (losses[:, 0] - losses[:, 1]) / 2, (losses[:, 0] + losses[:, 1] - 2 * base) / 2
             found.append(Regime(s, f1, f2, slope))
-            progress.tell("directions", i + 1, len(directions))
+            progress.tell("directions", i + 1, total)
     finally:
         space.load(theta)
+    if not found:
+        raise ValueError("directions is empty: give at least one unit vector")
     if not any(one.f1.any() or one.f2.any() for one in found):
         raise ValueError(f"loss_fn: is constant, {base}, along every direction: no regime to locate")
     return found

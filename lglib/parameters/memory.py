@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.functional import pad
 
 from lglib.base.checks import count
+from lglib.base.chunks import free_memory as free_memory
+from lglib.base.chunks import peak
 from lglib.parameters import per_example
-from lglib.parameters.per_example import LossesFn
+from lglib.parameters.per_example import LossesFn, per_example_gradients
 from lglib.parameters.space import ParameterSpace
+from lglib.tasks.supervised import Lesson
 
 SPARE = 1.25  # what allocators and the interpreter take beside what is asked for
 
@@ -34,17 +35,22 @@ class MemoryEstimate:
         """Bytes in all, with a quarter to spare."""
         return SPARE * sum(self.parts.values())
 
+    @property
+    def least(self) -> float:
+        """Bytes with the activations of two items at a time, the fewest of which a Gram matrix is made."""
+        return self.total - SPARE * self.parts["activations"] * (1 - 2 / self.n)
+
     def require(self, free: float | None = None) -> None:
-        """Raise MemoryError, naming the parts, unless `free` bytes suffice (default: the machine's)."""
+        """Raise MemoryError, naming the parts, unless `free` bytes (default: the machine's) hold `least`."""
         have = free_memory("cpu") if free is None else free
-        need = self.total - SPARE * self.parts["weights"]  # those are loaded already
+        need = self.least - SPARE * self.parts["weights"]  # those are loaded already
         if need > have:
             told = ", ".join(f"{name} {size / 1e9:.3g} GB" for name, size in self.parts.items())
             more = "" if self.lean else ", or give `blocks` to keep the activations of one block only"
             raise MemoryError(
                 f"the Gram matrix of n = {self.n} gradients of d = {self.d:,} needs about "
-                f"{need / 1e9:.3g} GB beside the weights ({told}), and {have / 1e9:.3g} GB are free: take "
-                f"fewer or shorter items{more}"
+                f"{need / 1e9:.3g} GB beside the weights, two items at a time (all at once: {told}), and "
+                f"{have / 1e9:.3g} GB are free: take fewer or shorter items{more}"
             )
 
     def __str__(self) -> str:
@@ -53,17 +59,6 @@ class MemoryEstimate:
             f"n = {self.n}, d = {self.d:,}: {told}; in all {self.total / 1e9:.2f} GB, where n x d would be "
             f"{4e-9 * self.n * self.d:.2f} GB; {self.operations / 1e9:,.0f} x 10^9 operations"
         )
-
-
-def free_memory(device: torch.device | str) -> float:
-    """Bytes that are free on a device: of a GPU, or of the machine.
-
-    >>> free_memory("cpu") > 0
-    True
-    """
-    if torch.device(device).type == "cuda":
-        return float(torch.cuda.mem_get_info(torch.device(device))[0])
-    return float(psutil.virtual_memory().available)
 
 
 def memory_estimate(
@@ -76,12 +71,13 @@ def memory_estimate(
     budget: int = per_example.BUDGET,
     blocks: Sequence[nn.Module] = (),
 ) -> MemoryEstimate:
-    """Estimate the Gram matrix of n gradients from a batch of `one` example of the greatest length, `tokens`.
+    """Estimate the Gram matrix of n gradients of at most `tokens` tokens from a batch of `one` example.
 
-    What one example keeps for the way back is measured in a single pass; the rest follows from n. With
-    `blocks`, those keep their input only, and the largest of them is counted once. The operations: 2 a
-    weight and token forward, 2 back, 2 for the gradient, and 2 n^2 d for the products.
+    What one example takes at the worst moment of both ways is measured; a shorter lesson is filled up to
+    `tokens` first. The rest follows from n. With `blocks`, their activations are computed again. The
+    operations: 2 a weight and token forward, 2 back, 2 for the gradient, and 2 n^2 d for the products.
 
+    >>> import torch
     >>> net = nn.Linear(8, 2)
     >>> losses = lambda module, x: module(x).square().sum(-1)
     >>> found = memory_estimate(ParameterSpace(net), losses, torch.ones(1, 8), 64, tokens=1)
@@ -89,64 +85,44 @@ def memory_estimate(
     (64, 18, True)
     """
     n, tokens = count("n", n, 2), count("tokens", tokens)
-    outside, inside, entry = _kept(space, losses_fn, one, blocks)
+    largest = max(p.numel() for p in space.parameters())
+    wide = max(4, space.dtype.itemsize)
     parts = {
         "weights": float(sum(p.numel() * p.element_size() for p in space.module.parameters())),
-        "activations": n * (outside + sum(entry) + max(inside, default=0.0)),
-        "three blocks of gradients": 3.0 * max(budget, n * 4),
-        "work space of one product": float(max(p.numel() * p.element_size() for p in space.parameters())),
-        "Gram matrices": 8.0 * n * n * (len(space.names) + 2),
+        "activations": n * cost_of_one(space, losses_fn, _filled(one, tokens), blocks),
+        "three blocks of gradients": 3.0 * min(max(budget, n * wide), n * wide * largest),
+        "work space of one product": float(min(budget, largest * space.dtype.itemsize)),
+        "Gram matrices": gram_bytes(space, n),
     }
     again = 2 if blocks else 0  # the blocks' second pass forward
     operations = (6 + again) * space.d * n * tokens + 2.0 * n * n * space.d
     return MemoryEstimate(parts, operations, n, space.d, bool(blocks))
 
 
-def _kept(
-    space: ParameterSpace, losses_fn: LossesFn, one: Any, blocks: Sequence[nn.Module]
-) -> tuple[float, list[float], list[float]]:
-    """Bytes that one example keeps outside of the blocks, inside each, and at the entry of each."""
-    own = {p.untyped_storage().data_ptr() for p in space.module.parameters()}
-    seen: set[int] = set(own)
-    sizes = [0.0] * (len(blocks) + 1)
-    entry: list[float] = []
-    where = [len(blocks)]
-    alive: list[Tensor] = []  # or a storage freed in between would be counted under its successor's address
+def cost_of_one(
+    space: ParameterSpace, losses_fn: LossesFn, one: Any, blocks: Sequence[nn.Module] = ()
+) -> float:
+    """Bytes that one example takes at the worst moment of a pass forward and back, measured.
 
-    def add(x: Tensor) -> None:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in seen and x.is_floating_point():
-            seen.add(storage.data_ptr())
-            alive.append(x)
-            sizes[where[0]] += storage.nbytes()
+    >>> import torch
+    >>> losses = lambda module, x: module(x).square().sum(-1)
+    >>> cost_of_one(ParameterSpace(nn.Linear(8, 2)), losses, torch.ones(1, 8)) < 200
+    True
+    """
+    return peak(lambda: per_example_gradients(space, losses_fn, one, 1, None, blocks=blocks))
 
-    def pack(x: Tensor) -> Tensor:
-        add(x)
-        return x
 
-    def enter(index: int) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
-            where[0] = index
-            entry.append(float(args[0].untyped_storage().nbytes()) if args else 0.0)
+def gram_bytes(space: ParameterSpace, n: int) -> float:
+    """Bytes of the n x n Gram matrices of all parameters, in float64, and of two sums.
 
-        return hook
+    >>> gram_bytes(ParameterSpace(nn.Linear(8, 2)), 10)
+    3200.0
+    """
+    return 8.0 * n * n * (len(space.names) + 2)
 
-    def leave(_: nn.Module, __: Any, ___: Any) -> None:
-        where[0] = len(blocks)
 
-    with ExitStack() as after:
-        for i, block in enumerate(blocks):
-            after.callback(block.register_forward_pre_hook(enter(i)).remove)
-            after.callback(block.register_forward_hook(leave).remove)
-        for module in space.module.modules():
-            if any(
-                True for _ in module.parameters(recurse=False)
-            ):  # the tape keeps what such a module is given
-                hold = module.register_forward_pre_hook(
-                    lambda _, args: add(args[0]) if args and isinstance(args[0], Tensor) else None
-                )
-                after.callback(hold.remove)
-        after.enter_context(torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x))
-        with torch.enable_grad():
-            losses_fn(space.module, one)
-    return sizes[-1], sizes[:-1], entry
+def _filled(one: Any, tokens: int) -> Any:
+    """A lesson filled up on the right, which costs as a longer text does; anything else as it is."""
+    if not isinstance(one, Lesson) or one.tokens.shape[1] >= tokens:
+        return one
+    return one._replace(tokens=pad(one.tokens, (0, tokens - one.tokens.shape[1])))

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from lglib.parameters import per_layer
-from lglib.parameters.per_layer import WIDE, Use
+from lglib.parameters.per_layer import Use
 from lglib.parameters.space import ParameterSpace
 
 LossesFn = Callable[[nn.Module, Any], Tensor]
 Visitor = Callable[[str, int, Tensor], None]
 Within = Callable[[int], AbstractContextManager[None]]
+GAP = 8  # rows without a token that a block of an embedding's rows may have in between
 BUDGET = 2**26  # bytes of one block: large enough for fast products, small beside the activations
 
 
@@ -32,10 +33,11 @@ def per_example_gradients(
     losses_fn: LossesFn,
     batch: Any,
     n: int,
-    see: Visitor,
+    see: Visitor | None,
     *,
     budget: int = BUDGET,
     blocks: Sequence[nn.Module] = (),
+    like: int | None = None,
 ) -> Tensor:
     """Show `see(name, row, block)` the gradients of n losses, block by block; return the losses (n,).
 
@@ -43,9 +45,11 @@ def per_example_gradients(
     examples in their first dimension, and nothing mixes them. `block` (n, rows, ...) are the n gradients of
     rows `row`, `row + 1`, ... of a parameter. A parameter that is used twice (a tied embedding) comes once.
     Blocks take about `budget` bytes. `blocks` names modules whose activations are dropped and computed again
-    (gradient checkpointing). Hooks and `requires_grad` are as before in the end, also after an error. A
-    parameter that no gradient reaches is not shown. What a loss does with a parameter beside its module (a
-    weight penalty, a product with an embedding's matrix) is not seen.
+    (gradient checkpointing). Of an embedding whose gradients take more than `budget`, rows about tokens that
+    occur are shown and no others; with `like`, all rows, in the blocks of that many examples. `see=None`
+    goes both ways and makes no block. Hooks and `requires_grad` are as before in the end, also after an
+    error. A parameter that no gradient reaches is not shown. What a loss does with a parameter beside its
+    module (a weight penalty, a product with an embedding's matrix) is not seen.
 
     Raises ValueError for losses of another shape or not finite, or a parameter that no module applies to a
     batch of n; RuntimeError when a module's input is changed in place after it was read.
@@ -58,7 +62,7 @@ def per_example_gradients(
     ([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [1.0]])
     """
     owners = _owners(space)
-    tape = _Tape(space, owners, n, see, budget)
+    tape = _Tape(space, owners, n, see, budget, like)
     with ExitStack() as after:
         after.enter_context(_frozen(space.module))
         after.enter_context(checkpointed(blocks, tape.within))
@@ -99,10 +103,12 @@ class _Tape:
         space: ParameterSpace,
         owners: dict[nn.Module, dict[str, str]],
         n: int,
-        see: Visitor,
+        see: Visitor | None,
         budget: int,
+        like: int | None,
     ) -> None:
         self.space, self.owners, self.n, self.see, self.budget = space, owners, n, see, budget
+        self.like = like
         self.uses: dict[nn.Module, list[Use]] = {m: [] for m in owners}
         self.waiting = dict.fromkeys(space.names, 0)  # uses that are not complete yet
         self.replaying, self.showing = False, False
@@ -186,29 +192,39 @@ class _Tape:
 
     def _show(self, name: str) -> None:
         """Show a parameter whose uses are all complete, and let go of them if nothing else needs them."""
-        uses = [
-            (u, a)
-            for m, own in self.owners.items()
-            for a, n in own.items()
-            if n == name
-            for u in self.uses[m]
-        ]
-        shape = self.space.shapes[name]
-        wide = all(type(u.module) in WIDE for u, _ in uses)
-        width = self.n * (shape[1:].numel() or 1) * max(4, self.space.dtype.itemsize)
-        step = max(1, min(shape[0], self.budget // width)) if wide else shape[0]
+        places = ((m, a) for m, own in self.owners.items() for a, n in own.items() if n == name)
+        uses = [(u, a) for m, a in places for u in self.uses[m]]
         self.showing = True  # what is called from here on is no use of the model's own
         with torch.no_grad():
-            for row in range(0, shape[0], step):
-                rows = slice(row, min(row + step, shape[0]))
-                parts = [per_layer.block(u, a, rows, self.n) for u, a in uses if u.e is not None]
+            for rows in self._row_blocks(name, [u for u, _ in uses]) if self.see else ():
+                given = [(u, a) for u, a in uses if u.e is not None]
+                parts = [per_layer.block(u, a, rows, self.n, budget=self.budget) for u, a in given]
                 if parts:
-                    self.see(name, row, sum(parts[1:], parts[0]))
+                    self.see(name, rows.start, sum(parts[1:], parts[0]))  # type: ignore[misc]
         self.showing = False
         for use, _ in uses:
             if all(self.waiting[n] <= 0 for n in self.owners[use.module].values()):
                 use.x = use.e = None
         self.waiting[name] = -1
+
+    def _row_blocks(self, name: str, uses: Sequence[Use]) -> Iterator[slice]:
+        """Rows of a parameter, block by block; of a large embedding only those about tokens that occur."""
+        shape = self.space.shapes[name]
+        height = shape[0] if shape else 1
+        width = (self.like or self.n) * (shape[1:].numel() or 1) * max(4, self.space.dtype.itemsize)
+        step = max(1, min(height, self.budget // width))
+        seen = [u.x for u in uses if u.x is not None]
+        sparse = all(isinstance(u.module, nn.Embedding) and u.factor for u in uses)
+        if step == height or self.like or not sparse:
+            yield from (slice(row, min(row + step, height)) for row in range(0, height, step))
+            return
+        used = torch.cat([x.reshape(-1) for x in seen]).unique().tolist() if seen else []
+        while used:
+            start = used[0]
+            stop = next((i for i, row in enumerate(used) if row >= start + step), len(used))
+            gap = next((i for i in range(1, stop) if used[i] - used[i - 1] > GAP), stop)
+            yield slice(start, used[gap - 1] + 1)
+            used = used[gap:]
 
     def require_all(self) -> None:
         """Refuse a parameter that no module has applied: its gradients cannot be told apart by example."""

@@ -55,6 +55,18 @@ class Sketch:
             s = torch.randn(part.shape[1], self.m, generator=dice, dtype=flat.dtype).to(flat.device)
             self.rows.addmm_(part, s, alpha=self.m**-0.5)
 
+    def fresh(self) -> Sketch:
+        """The same sketch before its first block: for some of the vectors."""
+        return Sketch(self.kind, m=self.m, d=self.d, seed=self.seed)
+
+    def put(self, chosen: Tensor, n: int, part: Sketch) -> None:
+        """Take the sketches of the vectors `chosen`, out of n, from a `fresh` one that was shown those."""
+        if part.rows is None:
+            return
+        if self.rows is None:
+            self.rows = part.rows.new_zeros(n, self.m)
+        self.rows[chosen.to(self.rows.device)] = part.rows
+
     @property
     def gram(self) -> Tensor:
         """Gram matrix (n, n) of the sketches, float64; ValueError before the first block."""
@@ -75,6 +87,19 @@ class Squares:
         squared = block.reshape(len(block), -1).square()
         mine = (squared @ squared.T).double().cpu()
         self.gram = mine if self.gram is None else self.gram + mine
+
+    def fresh(self) -> Squares:
+        """An empty one."""
+        return Squares()
+
+    def put(self, chosen: Tensor, n: int, part: Squares) -> None:
+        """Take the sums of the vectors `chosen`, out of n, from a `fresh` one that was shown those."""
+        if part.gram is None:
+            return
+        if self.gram is None:
+            self.gram = part.gram.new_zeros(n, n)
+        own = chosen.cpu()
+        self.gram[own[:, None], own] = part.gram
 
 
 def variance(gram: Tensor, m: int, *, squares: Tensor | None = None) -> Tensor:

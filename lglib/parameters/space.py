@@ -7,14 +7,16 @@ model with `attn_implementation="eager"`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from lglib.parameters import micro_batches
+from lglib.parameters.overlap import shared
 
 LossFn = Callable[[nn.Module, Any], Tensor]
 MAX_DENSE = 4000  # a float64 Hessian of this side is 128 MB and takes 4000 backward passes
@@ -42,8 +44,8 @@ class ParameterSpace:
         kinds = {f"{p.dtype} on {p.device}": n for n, p in chosen.items()}  # one name for each
         if len(kinds) > 1:
             raise ValueError(f"where: got several dtypes or devices, {kinds}, want one")
-        if shared := _shared(chosen):
-            raise ValueError(f"where: got {shared}, which share memory; tie them as one parameter instead")
+        if both := shared(chosen):
+            raise ValueError(f"where: got {both}, which share memory; tie them as one parameter instead")
         self.module, self.names, self.d = module, tuple(chosen), 0
         self.shapes = {n: p.shape for n, p in chosen.items()}
         self.slices: dict[str, slice] = {}
@@ -142,9 +144,10 @@ class ParameterSpace:
         finally:
             self._copy(before)  # not by `load`: a model that held a nan gets it back
 
-    def loss(self, loss_fn: LossFn, batch: Any = None) -> float:
+    def loss(self, loss_fn: LossFn, batch: Any = None, *, chunk: int | None = None) -> float:
         """Loss L at the present theta, without a graph; inf and nan are returned as they are.
 
+        Means over items go in `micro_batches` (of `chunk` items).
         ValueError if `loss_fn` does not return a scalar tensor.
 
         >>> model = nn.Linear(2, 1)
@@ -152,18 +155,25 @@ class ParameterSpace:
         2.0
         """
         with torch.no_grad():
-            return self._evaluate(loss_fn, batch).item()
+            parts = micro_batches.pieces(self.module, loss_fn, batch, "loss", chunk=chunk)
+            each = [self._evaluate(loss_fn, own).item() for own, _ in parts]
+        return each[0] if len(each) == 1 else sum(x * w for x, (_, w) in zip(each, parts, strict=True))
 
-    def gradient(self, loss_fn: LossFn, batch: Any = None) -> Tensor:
+    def gradient(self, loss_fn: LossFn, batch: Any = None, *, chunk: int | None = None) -> Tensor:
         """Gradient g = grad L (d,) at the present theta; `.grad` is left alone, unused parameters give zeros.
 
+        Means over items go in `micro_batches` (of `chunk` items).
         ValueError if the loss is not a scalar tensor, not finite, or cut off from any graph.
 
         >>> space = ParameterSpace(nn.Linear(2, 1))
         >>> space.gradient(lambda module, batch: 3 * module.bias.sum())
         tensor([0., 0., 3.])
         """
-        return _flat(self._gradients(loss_fn, batch, create_graph=False))
+        parts = self._pieces(loss_fn, batch, "gradient", chunk)
+        made = ((self._gradients(loss_fn, own, create_graph=False), w) for own, w in parts)
+        return (
+            _flat(next(made)[0]) if len(parts) == 1 else micro_batches.accumulate(made, self.d, self._first)
+        )
 
     def gradient_matrix(self, loss_fn: LossFn, batches: Iterable[Any]) -> Tensor:
         """Gradients (n, d), one row a batch, for `Subspace.from_gradients`; ValueError for no batch.
@@ -180,7 +190,7 @@ class ParameterSpace:
             rows[i] = self.gradient(loss_fn, batch)
         return rows
 
-    def hvp(self, loss_fn: LossFn, vector: Tensor, batch: Any = None) -> Tensor:
+    def hvp(self, loss_fn: LossFn, vector: Tensor, batch: Any = None, *, chunk: int | None = None) -> Tensor:
         """Exact Hessian-vector product H v (d,) by double backward; errors as for `hvp_operator`.
 
         >>> space = ParameterSpace(nn.Linear(2, 1))
@@ -188,31 +198,34 @@ class ParameterSpace:
         tensor([0., 0., 2.])
         """
         self._check("vector", vector)  # before the expensive part
-        return self.hvp_operator(loss_fn, batch)(vector)
+        return self.hvp_operator(loss_fn, batch, chunk=chunk)(vector)
 
-    def hvp_operator(self, loss_fn: LossFn, batch: Any = None) -> Callable[[Tensor], Tensor]:
+    def hvp_operator(
+        self, loss_fn: LossFn, batch: Any = None, *, chunk: int | None = None
+    ) -> Callable[[Tensor], Tensor]:
         """Function v -> H v, (d,) to (d,), that builds the gradient's graph once, as `Subspace.krylov` wants.
 
         H stays that of the theta of now; once a parameter its graph still needs is written to, it raises
-        RuntimeError. It holds the graph's memory while it lives. ValueError as for `gradient`, and for a
-        vector of wrong shape, dtype or device.
+        RuntimeError. It holds the graph's memory while it lives; a mean over items whose graph memory does
+        not hold is taken some items at a time (or `chunk`), their graph anew for each v. ValueError as for
+        `gradient`, and for a vector of wrong shape, dtype or device.
 
         >>> space = ParameterSpace(nn.Linear(2, 1))
         >>> product = space.hvp_operator(lambda module, batch: (module.bias ** 2).sum())
         >>> product(torch.ones(3))
         tensor([0., 0., 2.])
         """
-        gradients, tensors = self._gradients(loss_fn, batch, create_graph=True), self.parameters()
-        curved = [g for g in gradients if g.requires_grad]  # the others are constant, with zero rows in H
+        parts = self._pieces(loss_fn, batch, "curvature", chunk)
+        whole = self._curvature(loss_fn, batch) if len(parts) == 1 else None
+        check = micro_batches.unchanged(self.parameters())
 
         def product(vector: Tensor) -> Tensor:
             self._check("vector", vector)
-            parts = zip(self.split(vector.detach()).values(), gradients, strict=True)
-            along = [v for v, g in parts if g.requires_grad]
-            if not curved:
-                return torch.zeros_like(vector)
-            rows = torch.autograd.grad(curved, tensors, along, retain_graph=True, materialize_grads=True)
-            return _flat(rows)
+            if whole is not None:
+                return _flat(whole(vector))
+            check()
+            made = ((self._curvature(loss_fn, own)(vector), w) for own, w in parts)
+            return micro_batches.accumulate(made, self.d, self._first)
 
         return product
 
@@ -261,6 +274,15 @@ class ParameterSpace:
             raise ValueError(f"loss_fn: returned {getattr(loss, 'shape', type(loss))}, want a scalar tensor")
         return loss
 
+    def _pieces(self, loss_fn: LossFn, batch: Any, work: str, chunk: int | None) -> micro_batches.Pieces:
+        beside = 5.0 * self.d * self.dtype.itemsize  # gradients by tensor, and vectors
+        return micro_batches.pieces(self.module, loss_fn, batch, work, chunk=chunk, beside=beside)
+
+    def _curvature(self, loss_fn: LossFn, batch: Any) -> Callable[[Tensor], Sequence[Tensor]]:
+        gradients = self._gradients(loss_fn, batch, create_graph=True)
+        product = micro_batches.curvature(gradients, self.parameters())
+        return lambda vector: product(list(self.split(vector.detach()).values()))
+
     def _gradients(self, loss_fn: LossFn, batch: Any, create_graph: bool) -> tuple[Tensor, ...]:
         with torch.enable_grad():
             loss = self._evaluate(loss_fn, batch)
@@ -269,19 +291,6 @@ class ParameterSpace:
         if not loss.requires_grad:
             raise ValueError("loss_fn: returned a loss without a graph (detached, or computed under no_grad)")
         return torch.autograd.grad(loss, self.parameters(), create_graph=create_graph, materialize_grads=True)
-
-
-def _shared(chosen: Mapping[str, nn.Parameter]) -> list[str]:
-    """Names of two parameters whose memory overlaps, or of one that overlaps itself; else nothing."""
-    spans = []
-    for n, p in chosen.items():
-        if p.numel() and not p.is_meta:
-            extent = 1 + sum((s - 1) * step for s, step in zip(p.shape, p.stride(), strict=True))
-            if extent < p.numel():  # an expanded tensor
-                return [n]
-            spans.append((p.data_ptr(), p.data_ptr() + extent * p.element_size(), n))
-    spans.sort()
-    return next(([a[2], b[2]] for a, b in pairwise(spans) if b[0] < a[1]), [])
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

@@ -1,120 +1,24 @@
-"""Claims: what the paper states, which rows speak for it, by which rule and why; and the verdicts.
+"""Claims: what the observations say of each statement of the paper, by the rules of config/claims.yml.
 
-Everything that can be argued about stands in config/claims.yml.
+Everything that can be argued about stands in that file.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from lglib.report import frames, provenance
+from lglib.report import frames
+from lglib.report.ledger import STUDIES, Claim, Need, Paper, Rule, read
+from lglib.report.needs import CANNOT, MODELS, SEEDS, UNSETTLED, left_out, standing
 
-STUDIES = provenance.STUDIES
+__all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Claim", "Need", "Paper", "Rule"]
+__all__ += ["judge", "overall", "read", "summary", "verdict"]
 VERDICTS = ("reproduced", "partly", "not reproduced")
-Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Values = str | int | float | list[str | int | float]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Paper(_Strict):
-    """A figure of the paper: the number if there is one, of what it is, and as what it is reported."""
-
-    figure: Number | None
-    of: Words
-    as_: Words = Field(alias="as")
-
-
-class Rule(_Strict):
-    """Which rows speak, and the bar that their intervals are held against.
-
-    One verdict for each combination of the columns in `each`; "max" and "min" in `rows` are taken within it.
-    "within" wants a bar that is a share of the prediction; with `times_null` it is a multiple of the null.
-    `statement` is for the questions that are ours.
-    """
-
-    rows: dict[str, Values]
-    each: list[Words] = []
-    rule: Literal["above", "below", "within"]
-    bar: Number
-    times_null: bool = False
-    why: Words
-    statement: Words | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Rule:
-        if "measure" not in self.rows:
-            raise ValueError("rows must name the measure")
-        if self.rule == "within" and (self.bar <= 0 or self.times_null):
-            raise ValueError("the bar of 'within' is a share of the prediction, above 0")
-        return self
-
-    def words(self) -> str:
-        """The rule as the page shows it."""
-        if self.rule == "within":
-            return f"within {100 * self.bar:g}% of prediction"
-        return f"{self.rule} {self.bar:g}{' times the null' if self.times_null else ''}"
-
-
-class Claim(_Strict):
-    """One claim: its statement, the paper's figure, our reading, and the rules by study."""
-
-    statement: Words
-    paper: Paper | None
-    reading: Words
-    judged: dict[Literal[STUDIES], list[Rule]] = {}  # type: ignore[valid-type]
-    beyond: dict[Literal[STUDIES], list[Rule]] = {}  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def _beyond_says_what_it_asks(self) -> Claim:
-        if any(rule.statement is None for rules in self.beyond.values() for rule in rules):
-            raise ValueError("each rule in beyond needs a statement: it is a question of ours")
-        if any(rule.statement is not None for rules in self.judged.values() for rule in rules):
-            raise ValueError("a rule in judged has no statement of its own: it is the claim that is judged")
-        return self
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        if twice := {k for k in keys if keys.count(k) > 1}:
-            told = ", ".join(sorted(map(str, twice)))
-            raise ValueError(f"{told} is given twice, in the entry from line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
-
-
-def read(path: str | Path | None = None) -> dict[str, Claim]:
-    """Claims by id, in the order of the ledger. Raises ValueError naming the file and what is wrong in it.
-
-    >>> read()["S3"].paper.figure
-    0.77
-    """
-    path = Path(path or provenance.project_root() / "config" / "claims.yml")
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
-        if not isinstance(found, dict):
-            raise ValueError("it must hold one entry for each claim")
-        if wrong := set(found) ^ set(frames.CLAIMS):
-            raise ValueError(f"missing or unknown claims: {', '.join(sorted(map(str, wrong)))}")
-        claims = TypeAdapter(dict[str, Claim]).validate_python(found)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: {error}") from error
-    return {claim: claims[claim] for claim in frames.CLAIMS}
+SHOWN = ("value", "low", "high", "n", "null", "null_means", "predicted")  # of a row, in its line
 
 
 def judge(
@@ -127,16 +31,29 @@ def judge(
 ) -> pd.DataFrame:
     """One line for each row of `over_seeds` that speaks for a claim, with what its rule says of it.
 
-    `beyond` asks for the questions that are ours. Raises KeyError when no row speaks for a claim, and
-    ValueError when a rule without `each` finds several, or when nothing of this study is judged.
+    What a rule needs is asked first: a line may say CANNOT, SEEDS or MODELS instead, and `because` says why.
+    `beyond` asks for the questions that are ours. Raises KeyError when no row speaks for a claim and no
+    section was left out, and ValueError when a rule without `each` finds several, or when nothing of this
+    study is judged.
     """
     claims = read() if claims is None else claims
     mine = frames.rows(over, model=model)
     lines = []
     for name, claim in claims.items():
+        several = int(over.loc[over["claim"] == name, "model"].nunique())
         for rule in (claim.beyond if beyond else claim.judged).get(study, []):
-            for row in _speaking(study, name, mine, rule):
-                lines.append({"statement": rule.statement or claim.statement, **_line(row, rule)})
+            told = {"statement": rule.statement or claim.statement}
+            wanted = [*claim.needs.get(study, []), *rule.needs]
+            try:
+                speaking = list(_speaking(study, name, mine, rule))
+            except KeyError:
+                if not (reasons := left_out(mine)):
+                    raise
+                lines.append({**told, **_unmeasured(name, rule, reasons)})
+                continue
+            for row in speaking:
+                instead, because = standing(row, mine, rule, wanted, several)
+                lines.append({**told, **_line(row, rule, instead), "because": because})
     if not lines:
         raise ValueError(f"config/claims.yml judges no row of study {study}{' beyond the paper' * beyond}")
     return pd.DataFrame(lines).assign(study=study, model=model)
@@ -154,21 +71,40 @@ def summary(judged: pd.DataFrame, claims: Mapping[str, Claim] | None = None) -> 
                 "statement": statement,
                 "paper": _in_paper(claims[name].paper),
                 "verdict": overall(found),
-                "reproduced": f"{found.count('reproduced')} of {len(found)}",
+                "reproduced": _counted(found),
+                "because": "; ".join(dict.fromkeys(filter(None, rows["because"]))),
             }
         )
     return pd.DataFrame(lines)
 
 
+def _counted(verdicts: list[str]) -> str:
+    """How many lines of those that have a verdict reproduce a claim, and how many have none."""
+    settled = [one for one in verdicts if one in VERDICTS]
+    if not settled:
+        return "none judged"
+    rest = len(verdicts) - len(settled)
+    return f"{settled.count('reproduced')} of {len(settled)}" + (f"; {rest} not judged" if rest else "")
+
+
 def overall(verdicts: list[str]) -> str:
     """One verdict from several: the same if all agree, else "partly".
 
-    >>> overall(["reproduced", "not reproduced"])
-    'partly'
+    Where some lines have no verdict, those that have one speak, and no more than "partly" for the claim;
+    where none has one, it is the first of CANNOT, MODELS and SEEDS that a line says.
+
+    >>> overall(["reproduced", "not reproduced"]), overall(["reproduced", "needs more seeds"])
+    ('partly', 'partly')
     """
-    if not verdicts or not set(verdicts) <= set(VERDICTS):
-        raise ValueError(f"verdicts must be one or more of {', '.join(VERDICTS)}, got {verdicts!r}")
-    return verdicts[0] if len(set(verdicts)) == 1 else "partly"
+    known = (*VERDICTS, *UNSETTLED)
+    if not verdicts or not set(verdicts) <= set(known):
+        raise ValueError(f"verdicts must be one or more of {', '.join(known)}, got {verdicts!r}")
+    settled = {one for one in verdicts if one in VERDICTS}
+    if not settled:
+        return next(one for one in UNSETTLED if one in verdicts)
+    if len(settled) > 1 or (settled == {"reproduced"} and set(verdicts) != settled):
+        return "partly"
+    return settled.pop()
 
 
 def verdict(low: float, high: float, rule: Rule, *, null: float, predicted: float | None = None) -> str:
@@ -213,16 +149,27 @@ def _speaking(study: str, claim: str, frame: pd.DataFrame, rule: Rule) -> Iterat
         yield one.iloc[0].to_dict()
 
 
-def _line(row: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], rule: Rule, instead: str) -> dict[str, Any]:
+    """What is judged, and the verdict, or what is said instead of one."""
     predicted = None if pd.isna(row["predicted"]) else row["predicted"]
     try:
-        found = verdict(row["low"], row["high"], rule, null=row["null"], predicted=predicted)
+        found = instead or verdict(row["low"], row["high"], rule, null=row["null"], predicted=predicted)
     except ValueError as error:
         raise ValueError(f"{frames.describe(row)}: {error}") from error
-    kept = {name: row[name] for name in ("value", "low", "high", "n", "null", "null_means", "predicted")}
+    kept = {name: row[name] for name in SHOWN}
     what = frames.describe(row).removeprefix(f"{row['claim']} ")
-    told = {"rule": rule.words(), "bar": rule.bar, "why": rule.why, "verdict": found}
-    return {"claim": row["claim"], "what": what, **kept, **told}
+    return {"claim": row["claim"], "what": what, **kept, **_told(rule), "verdict": found}
+
+
+def _unmeasured(claim: str, rule: Rule, reasons: str) -> dict[str, Any]:
+    """The line of a rule whose rows were not measured."""
+    what = ", ".join(str(value) for value in rule.rows.values() if not isinstance(value, list))
+    empty = {name: "" if name == "null_means" else math.nan for name in SHOWN}
+    return {"claim": claim, "what": what, **empty, **_told(rule), "verdict": CANNOT, "because": reasons}
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    return {"rule": rule.words(), "bar": rule.bar, "why": rule.why}
 
 
 def _in_paper(paper: Paper | None) -> str:

@@ -114,5 +114,6 @@ def ladder(
 
 
 def legend_below(axes: Axes, columns: int = 2) -> None:
-    """Put the legend under the axes, clear of curves and of the label, where the axes are full."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=columns)
+    """Put the legend under the axes, clear of curves and of the label; none where nothing has a label."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=columns)

@@ -12,19 +12,18 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic.dataclasses import dataclass
+from pydantic import BaseModel
 
 from lglib.base.files import write_atomically
 from lglib.report import frames, provenance
+from lglib.report.headers import Header, of_schema, stale
 
-SCHEMA = 2
+__all__ = ["FRESH", "PUBLISHED", "Filed", "Header", "Measured"]
+__all__ += ["gather", "publish", "read", "stale", "write"]
 FRESH, PUBLISHED = "runs/observations", "results"  # below the project's folder
-NOT_COMPARED = ("model", "allow_download")  # parameters in which runs that belong together may differ
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # it becomes part of a path
 
 
 class Rows(Protocol):
@@ -32,34 +31,6 @@ class Rows(Protocol):
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table."""
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
-class Header:
-    """Where observations come from. `model` is the name under which it is filed, without slashes.
-
-    `made_now` fills in versions and code of this process. Raises ValueError naming the field that is wrong.
-    """
-
-    study: Name
-    profile: Name
-    model: Name
-    seed: Annotated[int, Field(ge=0)]
-    parameters: dict[str, Any]
-    device: str
-    versions: dict[str, str]
-    code: str
-    schema: int = SCHEMA
-
-    @field_validator("parameters", mode="before")
-    @classmethod
-    def _as_json(cls, given: Any) -> Any:
-        return _plain(given)
-
-    @classmethod
-    def made_now(cls, study: str, **rest: Any) -> Header:
-        """Header of a run of this process, stamped with the code in memory (see `provenance.stamp`)."""
-        return cls(study=study, versions=provenance.versions(), code=provenance.stamp(study), **rest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +43,20 @@ class Filed:
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Observations of a study on all models and seeds that count; files that do not, with the reason."""
+    """Observations of a study on all models and seeds that count; files that do not, with the reason.
+
+    `sections` has, by run, the sections that it left out and why; the table has a row of context for each.
+    """
 
     frame: pd.DataFrame
     left_out: Mapping[str, str]
+    sections: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         """Say which models and seeds there are, and what was left out."""
         seeds = self.frame.groupby("model", sort=False)["seed"].unique()
         told = [f"{model}: seeds {', '.join(map(str, found))}" for model, found in seeds.items()]
+        told += [f"{run}, without {s}: {why}" for run, own in self.sections.items() for s, why in own.items()]
         return "\n".join(told + [f"left out {file}: {why}" for file, why in self.left_out.items()])
 
 
@@ -107,8 +83,7 @@ def read(path: str | Path) -> Filed:
     path = Path(path).with_suffix(".csv")
     try:
         document = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-            raise ValueError(f"its header is not of schema {SCHEMA}, the one that this code reads")
+        of_schema(document)
         columns, sha256 = document.pop("columns"), document.pop("sha256")
         header = Header(**document)
         text = path.read_bytes().decode("utf-8")
@@ -165,8 +140,10 @@ def gather(
             raise ValueError(
                 f"{names} of study {study} is {reason} than the others; say which parameters count"
             )
-    parts = [r.frame.assign(model=r.header.model, seed=r.header.seed) for r in runs]
-    return Measured(frames.joined(parts), left_out)
+    parts = [frames.with_left_out(r.frame, r.header.left_out) for r in runs]
+    parts = [t.assign(model=r.header.model, seed=r.header.seed) for t, r in zip(parts, runs, strict=True)]
+    sections = {f"{r.header.model} seed {r.header.seed}": r.header.left_out for r in runs}
+    return Measured(frames.joined(parts), left_out, {run: why for run, why in sections.items() if why})
 
 
 def publish(
@@ -192,7 +169,7 @@ def publish(
 
 
 def _write(root: Path, header: Header, table: str, rest: Mapping[str, Any]) -> Path:
-    path = root / header.profile / header.model / f"seed{header.seed}" / f"{header.study}.csv"
+    path = root / header.place() / f"{header.study}.csv"
     text = json.dumps({**dataclasses.asdict(header), **rest}, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(path, table)
     write_atomically(path.with_suffix(".json"), text + "\n")
@@ -212,12 +189,12 @@ def _parse(text: str, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _files(folder: Path, study: str) -> list[Path]:
-    """Tables of a study, also where only the header is left, so that nothing is passed over in silence."""
-    return sorted({path.with_suffix(".csv") for path in folder.glob(f"*/seed*/{study}.*") if _is_file(path)})
+    """Tables of a study, also where only the header is left, so that nothing is passed over in silence.
 
-
-def _is_file(path: Path) -> bool:
-    return path.suffix in (".csv", ".json")
+    What an unfinished run has kept (`partial`) has another name, and is none.
+    """
+    names = (f"{study}.csv", f"{study}.json")
+    return sorted({path.with_suffix(".csv") for name in names for path in folder.glob(f"*/seed*/{name}")})
 
 
 def _place(path: Path) -> dict[str, str]:
@@ -231,34 +208,12 @@ def _place(path: Path) -> dict[str, str]:
     }
 
 
-def stale(header: Header, code: str, parameters: Mapping[str, Any] | BaseModel | None) -> str:
-    """Why a run does not count for this code and these parameters (None: any); empty when it does."""
-    if header.code != code:
-        return "made by other code"
-    if parameters is None:
-        return ""
-    mine, wanted = header.parameters, _plain(parameters)
-    names = sorted((mine.keys() | wanted.keys()) - set(NOT_COMPARED))
-    other = [name for name in names if name not in mine or name not in wanted or mine[name] != wanted[name]]
-    return f"made with other parameters ({', '.join(other)})" if other else ""
-
-
 def _is_published(root: Path) -> bool:
     root = root.resolve()
     try:
         return root.is_relative_to((provenance.project_root(root) / PUBLISHED).resolve())
     except FileNotFoundError:
         return False  # in no project
-
-
-def _plain(parameters: Any) -> Any:
-    """Parameters as JSON holds them: a tuple is a list."""
-    if isinstance(parameters, BaseModel):
-        parameters = parameters.model_dump(mode="json")
-    try:
-        return json.loads(json.dumps(dict(parameters), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"parameters must be finite numbers, texts, lists and mappings: {error}") from error
 
 
 def _sha256(text: str) -> str:

@@ -19,6 +19,7 @@ CLAIMS = (
     *("L1", "L2", "B1", "B2", "B3", "B4", "B5"),
 )
 CONTEXT = "context"  # rows that describe and speak for no claim: accuracies, sizes
+LEFT_OUT = "left out"  # measure of the row that stands for a section which was not measured
 RUN = ("model", "seed")
 LEFT = ("claim", "measure")
 NUMBERS = ("value", "low", "high", "null", "predicted")
@@ -26,6 +27,10 @@ RIGHT = ("value", "low", "high", "n", "unit", "null", "null_means", "predicted")
 RESERVED = frozenset({*RUN, *LEFT, *RIGHT, "over"})  # never the name of what was varied
 KINDS = {"text": "str", "whole": "Int64", "number": "float64"}  # of a varied column, and its dtype
 LEVEL = 0.95  # of every interval of the book
+
+
+class NoRows(KeyError):
+    """A table has no row, or no column, of what was asked for; the message names those that there are."""
 
 
 def varied(frame: pd.DataFrame) -> list[str]:
@@ -74,15 +79,15 @@ def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     """Rows with these values in these columns, without the columns that are empty in them.
 
     A value may be a list (any of them), None (empty there), and for a column of numbers "max" or "min": the
-    largest or smallest among the rows that the other conditions leave. Raises KeyError that names the columns
-    or values there are.
+    largest or smallest among the rows that the other conditions leave. Raises NoRows, a KeyError that names
+    the columns or values there are.
 
     >>> frame = pd.DataFrame({"claim": "S3", "measure": "capture", "k": [1, 10], "value": [0.2, 0.6]})
     >>> rows(frame, claim="S3", k="max")["value"].tolist()
     [0.6]
     """
     if unknown := [name for name in wanted if name not in frame.columns]:
-        raise KeyError(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
+        raise NoRows(f"no column {', '.join(unknown)}; there is: {', '.join(map(str, frame.columns))}")
     extremes = {k: v for k, v in wanted.items() if _is_extreme(frame, k, v)}
     left = frame
     before: list[str] = []
@@ -97,7 +102,7 @@ def rows(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
         if found.empty:
             there = ", ".join(map(str, column.dropna().unique())) or "nothing but empty cells"
             given = f" among rows with {' and '.join(before)}" if before else ""
-            raise KeyError(f"no row with {name} = {value!r}{given}; there is: {there}")
+            raise NoRows(f"no row with {name} = {value!r}{given}; there is: {there}")
         left = found
         before.append(f"{name} = {value!r}")
     return left.drop(columns=[name for name in varied(left) if left[name].isna().all()])
@@ -162,6 +167,19 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     names = dict.fromkeys(name for part in parts for name in varied(part))
     order = [*(c for c in RUN if c in parts[0].columns), *LEFT, *names, *RIGHT]
     return pd.concat(parts, ignore_index=True)[order]
+
+
+def with_left_out(frame: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
+    """A table with one row of context more for each section that was left out, and the reason.
+
+    >>> empty = pd.DataFrame(columns=[*LEFT, *RIGHT])
+    >>> with_left_out(empty, {"drift": "one step"})[["measure", "section", "reason"]].values.tolist()
+    [['left out', 'drift', 'one step']]
+    """
+    words = dict(claim=CONTEXT, measure=LEFT_OUT, unit="sections", null_means="nothing is left out")
+    numbers = dict(value=1.0, low=1.0, high=1.0, n=1, null=0.0, predicted=np.nan)
+    added = [dict(section=name, reason=why, **words, **numbers) for name, why in left_out.items()]
+    return joined([frame, pd.DataFrame(added)]) if added else frame
 
 
 def kind(column: pd.Series) -> str:

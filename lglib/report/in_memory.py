@@ -10,6 +10,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 HAS_DOCSTRING: int = getattr(inspect, "CO_HAS_DOCSTRING", 0)  # a flag of code since Python 3.14
+BY_TORCH = ("__torch_dispatch__", "__torch_function__")  # methods that torch decorates by itself
 
 
 def differences(module: ModuleType, source: str) -> list[str]:
@@ -31,7 +32,7 @@ def differences(module: ModuleType, source: str) -> list[str]:
     wrong = []
     for name, candidates in wanted.items():
         found = _find(module, name)
-        code = _code(found, name in decorated)
+        code = _code(found, name in decorated or name.rpartition(".")[2] in BY_TORCH)
         hidden = (
             code is None and found is not None and name in decorated
         )  # behind a decorator, not to be seen

@@ -16,11 +16,20 @@ from lglib.theory.stats import Interval
 __all__ = ["FRESH", "PUBLISHED", "Filed", "Header", "Measured", "Observations"]
 __all__ += ["gather", "over_seeds", "publish", "read", "rows", "write"]
 
+STATE = ("done", "left_out", "crashed", "files")  # of a run, beside its rows
 DIGITS = 6  # significant digits of a filed number: enough to print, few enough to repeat elsewhere
+
+
+class FileChanged(RuntimeError):
+    """A file of data is not the one that an earlier part of the same run has read."""
 
 
 class Observations:
     """Measured values of one run, added one by one; each has its null, and says what was varied.
+
+    `done` are the sections that were measured or cannot be, `left_out` those that were not and why, `crashed`
+    those that ended in a fault, with its traceback, and `files` the sha256 of the data that was read
+    (`sections.measure_sections` fills in the first three, `used` the last).
 
     >>> o = Observations()
     >>> o.add("S3", "capture", 0.61, null=0.001, null_means="random subspace", pair="cipher", k=10)
@@ -31,6 +40,10 @@ class Observations:
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
         self._keys: set[tuple[Any, ...]] = set()
+        self.done: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.crashed: dict[str, str] = {}
+        self.files: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,7 +76,7 @@ class Observations:
             if not (isinstance(text, str) and text.strip()):
                 raise ValueError(f"{where}: {name} must be words, got {text!r}")
         told = {name: _setting(where, name, setting) for name, setting in varied.items()}
-        key = (claim, measure, frozenset(told.items()))
+        key = _key({"claim": claim, "measure": measure, **told})
         if key in self._keys:
             raise ValueError(f"{where} is measured twice: name what was varied, or give it another measure")
         self._keys.add(key)
@@ -75,6 +88,49 @@ class Observations:
             "predicted": math.nan if predicted is None else _number(where, "predicted", predicted),
         }
         self._rows.append({"claim": claim, "measure": measure, **told, **numbers})
+
+    def used(self, name: str, sha256: str) -> None:
+        """Note that a file of data was read, for the header. FileChanged when it was another one before.
+
+        >>> o = Observations()
+        >>> o.used("boolq.jsonl", "5f1e...")
+        >>> o.files
+        {'boolq.jsonl': '5f1e...'}
+        """
+        if self.files.setdefault(name, sha256) != sha256:
+            raise FileChanged(f"{name} is no longer the file that this run began with (sha256 {sha256[:12]})")
+
+    def take_back(self, kept: int) -> None:
+        """Drop all rows but the first `kept`: those of a section that was not measured to its end.
+
+        >>> o = Observations()
+        >>> o.add("T1", "gain", 1.0, null=0.0, null_means="no step")
+        >>> o.take_back(0)
+        >>> len(o)
+        0
+        """
+        self._rows = self._rows[:kept]
+        self._keys = {_key(row) for row in self._rows}
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON holds it, for `from_json`."""
+        return {"rows": self._rows, **{name: getattr(self, name) for name in STATE}}
+
+    @classmethod
+    def from_json(cls, given: dict[str, Any]) -> Observations:
+        """Observations from `as_json`.
+
+        >>> o = Observations()
+        >>> o.add("T1", "gain", 1.0, null=0.0, null_means="no step", d=10)
+        >>> Observations.from_json(o.as_json()).frame().equals(o.frame())
+        True
+        """
+        made = cls()
+        made._rows = [dict(row) for row in given["rows"]]
+        made.take_back(len(made._rows))
+        for name in STATE:
+            setattr(made, name, type(getattr(made, name))(given[name]))
+        return made
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table; what was varied has its own columns, empty where it means nothing."""
@@ -98,6 +154,11 @@ class Observations:
         off = [abs(value - known[key]) for key, value in live.items() if key in known]
         told = f"{len(off)} of {len(live)} live values filed for {model}, seed {seed}"
         return f"{told}; largest difference {max(off):.1e}" if off else f"{told}: nothing to compare with"
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    varied = {name: x for name, x in row.items() if name not in frames.RESERVED}
+    return row["claim"], row["measure"], frozenset(varied.items())
 
 
 def _keys(table: pd.DataFrame) -> list[frozenset[tuple[str, Any]]]:

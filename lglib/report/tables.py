@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
 import pandas as pd
 
+from lglib.base.checks import NotMeasurable
+from lglib.report.frames import LEFT_OUT, NoRows, rows
 from lglib.theory.stats import with_spread
 
 VALUE, RULE = "value [95 %] (n)", "rule, and why"  # columns made of several
@@ -39,9 +42,13 @@ def show(frame: pd.DataFrame, columns: Sequence[str] | Mapping[str, str], digits
 def in_words(row: Mapping[str, Any]) -> str:
     """A row's value with its interval and n; the value alone where it is a single number without spread.
 
+    Nothing for a row that was not measured.
+
     >>> in_words({"value": 0.61, "low": 0.61, "high": 0.61, "n": 1})
     '0.61'
     """
+    if pd.isna(row["value"]):
+        return ""
     if row["n"] == 1 and row["low"] == row["high"]:
         return f"{row['value']:.4g}"
     return f"{with_spread(row['value'], row['low'], row['high'])} ({row['n']:.0f})"
@@ -70,10 +77,71 @@ def wide(frame: pd.DataFrame, index: str, columns: str, *, nulls: bool = False) 
 
 def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
     """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why."""
-    null = [f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
-    rule = [f"{row.rule}: {row.why}" for row in judged.itertuples()]
+    null = ["" if pd.isna(row.null) else f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
+    why_not = [f"; not judged: {because}" if because else "" for because in judged["because"]]
+    rule = [f"{row.rule}: {row.why}{no}" for row, no in zip(judged.itertuples(), why_not, strict=True)]
     named = {name: name for name in ("claim", "what", "verdict", VALUE, "null", "predicted", RULE)}
     return show(judged.assign(**{"null": null, RULE: rule}), named, digits=4)
+
+
+@contextmanager
+def if_measured(what: str) -> Iterator[None]:
+    """A part of the page that can be shown where `what` was measured; where it was not, say so and go on.
+
+    Only what a left-out section leads to is told and not raised: NoRows of `rows`, and NotMeasurable of a
+    study's step, with its reason.
+
+    >>> with if_measured("capture"):
+    ...     rows(pd.DataFrame({"measure": ["gain"]}), measure="capture")
+    not measured: capture
+    """
+    try:
+        yield
+    except NoRows:
+        print(f"not measured: {what}")
+    except NotMeasurable as why:
+        print(f"not measured: {what}: {why}")
+
+
+def needs(*made: object) -> None:
+    """Raise NotMeasurable if one of these is None: it could not be made further up the page.
+
+    >>> with if_measured("the best of N"):
+    ...     needs(None)
+    not measured: the best of N: it needs what could not be measured above
+    """
+    if any(one is None for one in made):
+        raise NotMeasurable("it needs what could not be measured above")
+
+
+def tell_left_out(frame: pd.DataFrame, part: str) -> None:
+    """Say which sections with `part` in their names a table over seeds lacks, in one line for each.
+
+    >>> from lglib.report import frames, observations
+    >>> o = observations.Observations()
+    >>> o.add("L1", "rank", 2.0, null=8.0, null_means="random directions", width=16)
+    >>> whole = frames.with_left_out(o.frame(), {"width 32": "out of memory", "noise": "no step"})
+    >>> tell_left_out(frames.over_seeds(whole.assign(model="a", seed=0)), "width")
+    not measured: width 32, a
+    """
+    if "section" in frame.columns:
+        gone = frame[(frame["measure"] == LEFT_OUT) & frame["section"].str.contains(part, regex=False)]
+        for model, section in dict.fromkeys(zip(gone["model"], gone["section"], strict=True)):
+            print(f"not measured: {section}, {model}")
+
+
+def of_measures(frame: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """Rows of these measures; those of which there is none are named in one line. NoRows where none is there.
+
+    >>> len(of_measures(pd.DataFrame({"measure": ["gain"], "value": [0.2]}), ["gain", "capture"]))
+    not measured: capture
+    1
+    """
+    there = set(frame["measure"])
+    gone = [name for name in measures if name not in there]
+    if gone and len(gone) < len(measures):
+        print(f"not measured: {'; '.join(gone)}")
+    return rows(frame, measure=list(measures))
 
 
 def _cell(cell: Any, digits: int) -> str:

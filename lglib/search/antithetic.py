@@ -14,9 +14,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from lglib.base import chunks
 from lglib.base.checks import count
 from lglib.parameters.space import LossFn, ParameterSpace
 from lglib.search import random_search
+
+AT_ONCE = 16  # sums of noise that are made together: each direction is then drawn that many times less often
 
 
 def scores(
@@ -86,17 +89,20 @@ def at_random(pairs: int, n: int, k: int, seed: int) -> np.ndarray:
 
 
 def directions(
-    space: ParameterSpace, weights: np.ndarray, seed: int, *, at_once: int = 16
+    space: ParameterSpace, weights: np.ndarray, seed: int, *, at_once: int | None = None
 ) -> Iterator[Tensor]:
     """Sums of w_i eps_i (d,), one for each row of weights (rows, pairs), made `at_once` rows at a time.
 
-    The noise of a pair is made from its key, used, and forgotten; only `at_once` sums are held.
+    By default as many as memory holds, at most 16. The noise of a pair is made from its key, used, and
+    forgotten; only `at_once` sums are held.
 
     >>> space = ParameterSpace(torch.nn.Linear(2, 1))
     >>> (one,) = directions(space, np.array([[1.0, 0.0]]), seed=0)
     >>> torch.equal(one, random_search.noise(space, 0, 0))
     True
     """
+    if at_once is None:
+        at_once = chunks.at_once(2.0 * space.d * space.dtype.itemsize, AT_ONCE, space.device)
     table = torch.as_tensor(np.atleast_2d(weights)).to(space.device, space.dtype)
     for own in table.split(count("at_once", at_once)):
         sums = torch.zeros(len(own), space.d, dtype=space.dtype, device=space.device)

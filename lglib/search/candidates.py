@@ -1,9 +1,8 @@
 """The losses of many points theta + delta: one after the other, or many in one forward pass.
 
-Three ways give the same numbers to rounding: `loop` writes each
-point into the model; `functional` hands it over without writing; `vmap` stacks points and evaluates a
-stack at once. The rule for `auto`: loop on a CPU, vmap on a GPU. `benchmarks/synthetic.py` measures what
-it rests on.
+Three ways give the same numbers to rounding: `loop` writes each point into the model; `functional` hands it
+over without writing; `vmap` evaluates a stack of points, as many as memory holds, at once. The rule for
+`auto`: loop on a CPU, vmap on a GPU. `benchmarks/synthetic.py` measures what it rests on.
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lglib.base.chunks import at_once, peak
 from lglib.parameters.space import LossFn, ParameterSpace
 
 METHODS = ("auto", "loop", "functional", "vmap")
+MOST = 64  # points in one stack: more are no faster
 
 
 class _Losses(nn.Module):
@@ -56,14 +57,14 @@ def losses(
     batches: Sequence[Any],
     *,
     method: str = "auto",
-    chunk: int = 64,
+    chunk: int | None = None,
 ) -> Iterator[list[float]]:
     """Yield the losses (one a batch) at each theta (d,) of `points`, which may be a generator.
 
     The model is left as it was, also after an error. Memory beyond the model: one point for `loop` and
-    `functional`, chunk points and their activations for `vmap`, which wants eager attention. Raises
-    ValueError for an unknown method, no batch, chunk < 1, or a point that is not a finite vector of the
-    space.
+    `functional`, chunk points and their activations for `vmap`, which wants eager attention; by default the
+    chunk is what memory holds by the measured cost of one point, at most 64. Raises ValueError for an unknown
+    method, no batch, chunk < 1, or a point that is not a finite vector of the space.
 
     >>> space = ParameterSpace(nn.Linear(1, 1))
     >>> list(losses(space, lambda m, x: m(x).sum(), [torch.ones(2), torch.zeros(2)], [torch.ones(1)]))
@@ -72,7 +73,7 @@ def losses(
     way = pick(method, space.device)
     if not len(batches):
         raise ValueError("batches is empty: there is nothing to evaluate on")
-    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ValueError(f"chunk must be a whole number from 1, got {chunk!r}")
     if way == "loop":
         for theta in points:  # back at its own theta before the next one is made
@@ -92,6 +93,11 @@ def losses(
             yield [at(theta, batch).item() for batch in batches]
         return
     waiting = iter(points)
+    if chunk is None:
+        theta = space.flatten()
+        one = max(peak(lambda own=own: at(theta, own)) for own in batches)  # type: ignore[misc]
+        chunk = at_once(one + 3.0 * theta.nbytes, MOST, space.device)  # a point, its copy, a tensor of it
+        del theta
     while stack := list(islice(waiting, chunk)):
         for theta in stack:
             _check(space, theta)

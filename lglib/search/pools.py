@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lglib.base.chunks import at_once
 from lglib.geometry.subspace import Subspace
 from lglib.parameters.space import LossFn, ParameterSpace
+from lglib.parameters.vectors import length
 from lglib.search import proposals, random_search
 
 
@@ -78,6 +80,8 @@ def draw(
     gradient = space.gradient(loss_fn, batch)
     if not gradient.any():
         raise ValueError("the gradient is zero at this point: slope and alignment say nothing")
+    steepness = length(gradient)
+    size = at_once(8.0 * gradient.nbytes, candidates, space.device)  # directions, and their float64 copies
     product = space.hvp_operator(loss_fn, batch)  # before any candidate is written into the model
     proposed: dict[str, proposals.Proposal] = {}
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # slope, alignment, overlap, curvature
@@ -86,16 +90,11 @@ def draw(
             proposed[name] = proposals.everywhere(space.d, seed, name, dtype=space.dtype, device=space.device)
         else:
             proposed[name] = proposals.within(subspace, seed, name)
-        u = torch.stack([proposed[name](i) for i in range(candidates)])  # (n, d)
-        slope = -(u.double() @ gradient.double())
-        parts.append(
-            (
-                slope,
-                slope / gradient.norm().double(),
-                torch.as_tensor(static.capture(u)),
-                _curvatures(product, u, subspace),
-            )
-        )
+        bent = _bending(product, subspace)
+        for own in torch.arange(candidates).split(size):
+            u = torch.stack([proposed[name](i) for i in own.tolist()])  # (size, d)
+            slope = -(u.double() @ gradient.double())
+            parts.append((slope, slope / steepness, torch.as_tensor(static.capture(u)), bent(u)))
     del product  # its graph would not survive the candidates
     asked: dict[str, Any] = dict(sigmas=list(norms), candidates=candidates, seed=seed)
     gained = [
@@ -122,11 +121,16 @@ def draw(
     )
 
 
-def _curvatures(product: Any, u: Tensor, subspace: Subspace | None) -> Tensor:
-    """u^T H u for rows of u, (n,): through H U, k products, where the rows lie in a subspace."""
+def _bending(product: Any, subspace: Subspace | None) -> Callable[[Tensor], Tensor]:
+    """Function from rows u (n, d) to u^T H u (n,): by U^T H U where they lie in the span of U."""
     if subspace is None:
-        return torch.stack([row @ product(row) for row in u])
+        return lambda u: torch.stack([row @ product(row) for row in u])
     basis = subspace.basis
     curved = torch.stack([product(basis[:, j].contiguous()) for j in range(subspace.k)], dim=1)  # (d, k)
-    z = subspace.coordinates(u)  # (n, k)
-    return ((z @ (basis.T @ curved)) * z).sum(1)
+    inner = basis.T @ curved  # (k, k)
+
+    def bent(u: Tensor) -> Tensor:
+        z = subspace.coordinates(u)  # (n, k)
+        return ((z @ inner) * z).sum(1)
+
+    return bent

@@ -45,8 +45,9 @@ def everywhere(
     """
 
     def propose(candidate: int) -> Tensor:
-        z = torch.randn(d, generator=seeding.generator(seed, name, candidate), dtype=dtype)
-        return (z / torch.linalg.vector_norm(z, dtype=torch.float64).to(z)).to(device)
+        dice = seeding.generator(seed, name, candidate, device=device)
+        z = torch.randn(d, generator=dice, dtype=dtype, device=device)
+        return z.div_(torch.linalg.vector_norm(z, dtype=torch.float64).to(z))
 
     return propose
 
@@ -63,6 +64,6 @@ def everywhere_by_tensor(space: ParameterSpace, seed: int) -> Proposal:
 
     def propose(candidate: int) -> Tensor:
         z = random_search.noise(space, seed, candidate)
-        return z / torch.linalg.vector_norm(z, dtype=torch.float64).to(z)
+        return z.div_(torch.linalg.vector_norm(z, dtype=torch.float64).to(z))
 
     return propose

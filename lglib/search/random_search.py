@@ -26,6 +26,8 @@ from lglib.theory import stats
 def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = False) -> torch.Tensor:
     """Standard normal direction (d,) of one candidate, made tensor by tensor from its own key.
 
+    It is drawn where theta lies: on a GPU from another stream of the same law than on the CPU, so a search
+    does not try the same points on both.
     `tied=True` repeats a mistake met in public code on purpose: the generator is re-seeded for every
     tensor, so tensors of one shape receive the same noise. For the tied-noise law of chapter 1. Raises
     ValueError unless `seed` is whole and >= 0 and `candidate` whole (it may be negative).
@@ -36,11 +38,12 @@ def noise(space: ParameterSpace, seed: int, candidate: int, *, tied: bool = Fals
     (True, False)
     """
     seed, candidate = count("seed", seed, 0), count("candidate", candidate, -math.inf)
-    parts = []
+    drawn = torch.empty(space.d, dtype=space.dtype, device=space.device)
     for name, shape in space.shapes.items():
-        generator = seeding.generator(seed, candidate) if tied else seeding.generator(seed, candidate, name)
-        parts.append(torch.randn(shape, generator=generator, dtype=space.dtype).reshape(-1))
-    return torch.cat(parts).to(space.device)
+        key = (seed, candidate) if tied else (seed, candidate, name)
+        dice = seeding.generator(*key, device=space.device)
+        drawn[space.slices[name]].view(shape).normal_(generator=dice)
+    return drawn
 
 
 def gains(

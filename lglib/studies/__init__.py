@@ -10,8 +10,9 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lglib.base.checks import NotMeasurable
 from lglib.report import provenance
-from lglib.studies import profiles
+from lglib.studies import naming, profiles
 from lglib.studies.base import Parameters
 from lglib.studies.profiles import ProfileError, filed
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 NAMES = provenance.STUDIES  # in the order of the book
 
-__all__ = ["NAMES", "Parameters", "ProfileError", "filed", "observed", "parameters", "plan", "study"]
+__all__ = ["NAMES", "NotMeasurable", "Parameters", "ProfileError"]
+__all__ += ["filed", "observed", "parameters", "plan", "study"]
 
 
 def study(name: str) -> ModuleType:
@@ -37,14 +39,30 @@ def study(name: str) -> ModuleType:
 def parameters(name: str, profile: str = "quick", **changes: Any) -> Any:
     """Parameters of a study in a profile, with `changes` on top, all checked.
 
-    Raises ProfileError naming the study, the parameter, what it got and what it wants.
+    A `model` among the changes may be the name under which it is filed. Families that the profile names are
+    registered. Raises ProfileError naming the study, the parameter, what it got and what it wants.
 
     >>> parameters("theory", "smoke", device="cpu").device
     'cpu'
     """
     declared: type[Parameters] = study(name).Parameters
-    given = profiles.read(profile, NAMES)[name].parameters
-    return profiles.checked(name, declared, {**given, **changes})
+    found = profiles.read(profile, NAMES)
+    _register(found)
+    if isinstance(changes.get("model"), str):
+        changes["model"] = naming.loaded(changes["model"], found[name].runs, profile)
+    return profiles.checked(name, declared, {**found[name].parameters, **changes})
+
+
+def _register(profile: profiles.Profile) -> None:
+    """Register the families of a profile. Raises ProfileError for one that is known with other names."""
+    if profile.families:
+        from lglib.models import families
+
+        for name, family in profile.families.items():
+            try:
+                families.register(name, **family.model_dump())
+            except ValueError as error:
+                raise ProfileError(f"config/{profile.name}.yml: families, {error}") from None
 
 
 def plan(profile: str = "quick") -> dict[str, dict[str, list[int]]]:
@@ -62,9 +80,12 @@ def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
     All seeds and models, fresh ones before published ones; what is left out is named with its reason. Where a
     study has `across_models(frame)`, the rows that compare models are added.
     """
-    from lglib.report import observations
+    from lglib.report import frames, observations
 
     wanted = parameters(name, profile, **changes).model_dump()
     measured = observations.gather(name, profile, parameters=wanted)
     across = getattr(study(name), "across_models", None)
-    return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured
+    try:
+        return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured
+    except frames.NoRows:  # no run has the rows that would be compared
+        return measured

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lglib.base.checks import NotMeasurable
 
-class GateError(RuntimeError):
-    """A model is not what the experiment needs, so going on would measure nothing."""
+
+class GateError(NotMeasurable):
+    """A model is not what the experiment needs, so going on would measure nothing.
+
+    `scores` are those that were reached, `bar` what they had to reach, or to stay below.
+    """
+
+    def __init__(self, message: str, scores: Mapping[str, float] | None = None, bar: float = 0.0) -> None:
+        super().__init__(message)
+        self.scores, self.bar = dict(scores or {}), bar
 
 
 def require_learned(scores: Mapping[str, float], bar: float) -> None:
@@ -23,7 +32,9 @@ def require_learned(scores: Mapping[str, float], bar: float) -> None:
     if failed := [name for name, score in scores.items() if not score >= bar]:
         raise GateError(
             f"{', '.join(failed)} never reached the bar of {bar:g}: {_shown(scores)}. "
-            "Train longer or wider, or lower the bar knowingly"
+            "Train longer or wider, or lower the bar knowingly",
+            scores,
+            bar,
         )
 
 
@@ -38,7 +49,9 @@ def require_forgotten(scores: Mapping[str, float], bar: float) -> None:
     if kept := [name for name, score in scores.items() if not score <= bar]:
         raise GateError(
             f"{', '.join(kept)} was not forgotten, the bar is {bar:g}: {_shown(scores)}. "
-            "Train longer on the forgetting task"
+            "Train longer on the forgetting task",
+            scores,
+            bar,
         )
 
 

@@ -11,10 +11,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lglib.report.provenance import project_root
+from lglib.studies import naming
 from lglib.studies.base import Parameters
+from lglib.studies.naming import MODEL, filed
+
+__all__ = ["MODEL", "Entry", "Family", "Profile", "ProfileError", "checked", "filed", "names", "read"]
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of a profile: it becomes a folder
-MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # the name under which a model is filed
+OTHERS = ("claims", "models")  # files of config/ that are no profiles
+FAMILIES = "families"  # section of a profile that names no study
 LARGEST_SEED = 2**31 - 1
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
@@ -32,6 +37,36 @@ class Entry(BaseModel):
     parameters: dict[str, Any] = {}
 
 
+Words = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class Family(BaseModel):
+    """What a profile says of a family of models that the library does not know; see `models.families`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    blocks: Annotated[str, Field(min_length=1)]
+    attention: Words
+    linear: Words
+    fan_in_fan_out: bool = False
+
+
+class Profile(dict[str, Entry]):
+    """The entries of a profile by study, in the order of the book; `families` are those it registers."""
+
+    def __init__(self, name: str, entries: dict[str, Entry], families: dict[str, Family]) -> None:
+        super().__init__(entries)
+        self.name, self.families = name, families
+
+    def __missing__(self, study: str) -> Entry:
+        raise ProfileError(f"study {study} is not in profile {self.name}, which has: {', '.join(self)}")
+
+    @property
+    def models(self) -> list[str]:
+        """All models of its runs, each once."""
+        return list(dict.fromkeys(model for entry in self.values() for model in entry.runs))
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which a key given twice is an error, not a silent choice of the last."""
 
@@ -43,20 +78,21 @@ class _Loader(yaml.SafeLoader):
 
 
 def names(root: Path | None = None) -> list[str]:
-    """Names of the profiles there are: the files of config/ but for the claims.
+    """Names of the profiles there are: the files of config/ but for claims and facts on models.
 
     >>> names()
-    ['paper', 'quick', 'smoke']
+    ['paper', 'quick', 'real', 'real-capitals', 'smoke']
     """
     folder = (root or project_root()) / "config"
-    return sorted(p.stem for p in folder.glob("*.yml") if p.stem != "claims")
+    return sorted(p.stem for p in folder.glob("*.yml") if p.stem not in OTHERS)
 
 
-def read(profile: str, known: tuple[str, ...], root: Path | None = None) -> dict[str, Entry]:
-    """Read a profile: one entry for each of the `known` studies.
+def read(profile: str, known: tuple[str, ...], root: Path | None = None) -> Profile:
+    """Read a profile: one entry for each of the `known` studies that it has.
 
-    Raises ProfileError when there is no such profile, when it is not YAML of that form, or when it names a
-    study that does not exist or leaves one out; the message lists all that is wrong.
+    Raises ProfileError when there is no such profile, when it is not YAML of that form, when it names a study
+    that does not exist or none at all, or when two of its models would be filed under one name; the message
+    lists all that is wrong. To ask the result for a study that is left out raises ProfileError too.
     """
     root = root or project_root()
     if profile not in names(root):
@@ -64,27 +100,47 @@ def read(profile: str, known: tuple[str, ...], root: Path | None = None) -> dict
     if not NAME.fullmatch(profile):
         raise ProfileError(f"profile is {profile!r}; a name is small letters, digits, '_' and '-'")
     where = f"config/{profile}.yml"
-    try:
-        found = yaml.load((root / where).read_bytes().decode("utf-8"), Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{where} is not YAML in UTF-8: {error}") from error
-    if not isinstance(found, dict):
+    found = _loaded(root / where, where)
+    if not isinstance(found, dict) or not set(found) - {FAMILIES}:
         raise ProfileError(f"{where} must name studies, each with its runs and parameters")
-    wrong = [f"no study {name!r}; there is: {', '.join(known)}" for name in found if name not in known]
-    wrong += [f"study {name} is missing" for name in known if name not in found]
-    entries = {}
-    for name in known:
+    wrong = [
+        f"no study {name!r}; there is: {', '.join(known)}" for name in found if name not in (*known, FAMILIES)
+    ]
+    entries: dict[str, Entry] = {}
+    for name in [name for name in known if name in found]:
         try:
-            if name in found:
-                entries[name] = Entry.model_validate(found[name])
-                wrong += [
-                    _told(name, model) for model in entries[name].runs if not MODEL.fullmatch(filed(model))
-                ]
+            entries[name] = Entry.model_validate(found[name])
+            wrong += [_told(name, model) for model in entries[name].runs if not MODEL.fullmatch(filed(model))]
         except ValidationError as error:
             wrong += [f"study {name}, {line}" for line in _lines(error, Entry)]
-    if wrong:
+    families, also_wrong = _families(found.get(FAMILIES, {}))
+    made = Profile(profile, entries, families)
+    if wrong := [*wrong, *also_wrong, *naming.clashes(made.models, root)]:
         raise ProfileError("\n".join(f"{where}: {line}" for line in wrong))
-    return entries
+    return made
+
+
+def _loaded(path: Path, where: str) -> Any:
+    try:
+        return yaml.load(path.read_bytes().decode("utf-8"), Loader=_Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{where} is not YAML in UTF-8: {error}") from error
+
+
+def _families(given: Any) -> tuple[dict[str, Family], list[str]]:
+    """The families of a profile, and what is wrong with them."""
+    if not isinstance(given, dict):
+        return {}, [
+            f"{FAMILIES} is {given!r}; it should name model types, each with blocks, attention, linear"
+        ]
+    found: dict[str, Family] = {}
+    wrong: list[str] = []
+    for name, facts in given.items():
+        try:
+            found[str(name)] = Family.model_validate(facts)
+        except ValidationError as error:
+            wrong += [f"{FAMILIES}, {name}, {line}" for line in _lines(error, Family)]
+    return found, wrong
 
 
 def checked(study: str, declared: type[Parameters], given: dict[str, Any]) -> Parameters:
@@ -95,19 +151,8 @@ def checked(study: str, declared: type[Parameters], given: dict[str, Any]) -> Pa
         raise ProfileError("\n".join(f"study {study}, {line}" for line in _lines(error, declared))) from None
 
 
-def filed(model: str) -> str:
-    """Name under which the runs of a model are filed: a hub id without its commit, without slashes.
-
-    >>> filed("openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e")
-    'openai-community--gpt2'
-    """
-    return model.partition("@")[0].rstrip("/").replace("/", "--")
-
-
 def _told(study: str, model: str) -> str:
-    return (
-        f"study {study}, runs: {model!r} is no model; a model is a shipped one or a hub id owner/name@commit"
-    )
+    return f"study {study}, runs: {model!r} is no model; a model is {naming.KINDS}"
 
 
 def _lines(error: ValidationError, declared: type[BaseModel]) -> list[str]:

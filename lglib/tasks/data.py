@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import reprlib
-import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +10,16 @@ from typing import Any
 
 from lglib.base import hub, progress
 from lglib.base.checks import count
-from lglib.tasks.items import YES_NO, Item
+from lglib.tasks import own
+from lglib.tasks.items import MARKERS, Item
 from lglib.tasks.microworld import passages, skills
+from lglib.tasks.own import TEMPLATE, BadData, Own, Row, read, read_questions, read_statements
 
 __all__ = [
-    "BOOLQ", "BOOLQ_REVISION", "TEMPLATE", "BadData", "Fitted", "boolq", "fit", "micro", "read_questions",
-    "read_statements",
+    "BOOLQ", "BOOLQ_REVISION", "TEMPLATE", "BadData", "Fitted", "Own", "boolq", "fit", "micro", "read",
+    "read_questions", "read_statements",
 ]  # fmt: skip
 BOOLQ, BOOLQ_REVISION = "google/boolq", "35b264d03638db9f4ce671b711558bf7ff0f80d5"
-TEMPLATE = "{passage} Question: {question}? Answer:"
-SHOWN = 5  # bad lines that an error shows
-
-
-class BadData(ValueError):
-    """A data file with lines that are not items; the message has their numbers and what is wrong."""
 
 
 def micro(n: int, kind: str = "yes-no", *, part: str = "test", key: object = 0) -> list[Item]:
@@ -62,104 +55,7 @@ def boolq(
     if split not in ("train", "validation"):
         raise ValueError(f"split is {split!r}; BoolQ has train and validation")
     rows = _parquet(hub.fetch(BOOLQ, revision, allow_download=allow_download, kind="dataset"), split)
-    return list(_items(_first(enumerate(rows, 1), limit), _question, f"{BOOLQ} {split}", template))
-
-
-def read_questions(path: str | Path, *, template: str = TEMPLATE) -> list[Item]:
-    """Yes-no questions from a JSON-lines file with `question`, `passage` and `answer` (true or false) a line.
-
-    That is the format of BoolQ's own files. Empty lines are passed over. Raises BadData with line numbers,
-    FileNotFoundError, and ValueError for a template without its fields.
-    """
-    return list(_items(_lines(path), _question, Path(path).name, template))
-
-
-def read_statements(
-    path: str | Path, *, template: str = "{passage} Claim: {statement} Answer:"
-) -> list[Item]:
-    """Claims from a JSON-lines file with `statement`, `label` (true or false) and perhaps `passage` a line.
-
-    Without a passage the prompt starts at the claim. Raises as `read_questions` does.
-    """
-    return list(_items(_lines(path), _statement, Path(path).name, template))
-
-
-Row = tuple[int, Mapping[str, Any]]
-
-
-def _question(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
-    fields = {
-        "question": _text(row, "question", "? "),
-        "passage": _text(row, "passage"),
-    }
-    return fields, _truth(row, "answer")
-
-
-def _statement(row: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
-    passage = _text(row, "passage") if "passage" in row else ""
-    return {"statement": _text(row, "statement"), "passage": passage}, _truth(row, "label")
-
-
-def _text(row: Mapping[str, Any], name: str, end: str = "") -> str:
-    """The text of a field, without spaces around it and without these characters at its end."""
-    found = row.get(name)
-    text = found.strip().rstrip(end or None).strip() if isinstance(found, str) else ""
-    if not text:
-        raise ValueError(
-            f"{name!r} must be text, got {reprlib.repr(found)}" if name in row else f"{name!r} is missing"
-        )
-    if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON can write half a character
-        raise ValueError(f"{name!r} is not valid Unicode")
-    return text
-
-
-def _truth(row: Mapping[str, Any], name: str) -> bool:
-    found = row.get(name)
-    if not isinstance(found, bool):
-        raise ValueError(
-            f"{name!r} must be true or false, got {reprlib.repr(found)}"
-            if name in row
-            else f"{name!r} is missing"
-        )
-    return found
-
-
-def _items(rows: Iterable[Row], read: Any, source: str, template: str) -> Iterator[Item]:
-    wanted = read({"question": "x", "passage": "x", "statement": "x", "answer": True, "label": True})[0]
-    try:
-        named = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-        missing = sorted(set(wanted) - named - {"passage"}) + sorted(named - set(wanted))
-        template.format(**wanted)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-        missing = [str(error)]
-    if missing:
-        raise ValueError(
-            f"template {template!r} must have the fields {sorted(wanted)} and no others: {missing}"
-        )
-    bad: list[str] = []
-    found = 0
-    for number, row in rows:
-        try:
-            if isinstance(row, Exception):
-                raise row
-            if not isinstance(row, Mapping):
-                raise ValueError(f"a line must be a JSON object, got {type(row).__name__}")
-            fields, true = read(row)
-        except ValueError as error:
-            bad.append(f"line {number}: {error}")
-            continue
-        found += 1
-        if not bad:
-            prompt = template.format(**fields).strip()
-            group = fields["passage"] or prompt
-            yield Item(prompt, YES_NO, 0 if true else 1, kind="yes-no", source=source, group=group)
-    if bad:
-        more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise BadData(
-            f"{source}: {len(bad)} of {len(bad) + found} lines are no items: {'; '.join(bad[:SHOWN])}{more}"
-        )
-    if not found:
-        raise BadData(f"{source} holds no items")
+    return own.questions(_first(enumerate(rows, 1), limit), f"{BOOLQ} {split}", template)
 
 
 def _parquet(folder: Path, split: str) -> Iterable[Mapping[str, Any]]:
@@ -181,18 +77,6 @@ def _parquet(folder: Path, split: str) -> Iterable[Mapping[str, Any]]:
     finally:
         if shown:
             datasets.enable_progress_bars()
-
-
-def _lines(path: str | Path) -> Iterator[tuple[int, Any]]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                if text:
-                    yield number, json.loads(text)
-            except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
-                what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
-                yield number, ValueError(what)
 
 
 def _first(rows: Iterable[Row], limit: int | None) -> Iterator[Row]:
@@ -256,8 +140,8 @@ def fit(items: Sequence[Item], tokenizer: Any, context: int, *, cut: bool = True
 
 def _shortened(prompt: str, tokenizer: Any, room: int) -> str:
     """The prompt, or as many of its last words as fit the room; empty when the question does not."""
-    length = len(tokenizer(prompt).input_ids)
-    question = max(prompt.rfind("Question:"), prompt.rfind("Claim:"))
+    length = _length(prompt, tokenizer)
+    question = max(map(prompt.rfind, MARKERS))
     last = question if question >= 0 else len(prompt)  # nothing behind it is cut
     start = 0
     while length > room:
@@ -268,5 +152,9 @@ def _shortened(prompt: str, tokenizer: Any, room: int) -> str:
         over = min(length - room, len(spans) - 1)
         space = re.compile(r"\s").search(kept, spans[over][0])
         start = min(start + space.end(), last) if space else last
-        length = len(tokenizer(prompt[start:]).input_ids)
+        length = _length(prompt[start:], tokenizer)
     return prompt[start:]
+
+
+def _length(text: str, tokenizer: Any) -> int:
+    return len(tokenizer(text, verbose=False).input_ids)  # not verbose: that it is too long is no news here

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 YES_NO = (" yes", " no")
 PARTS = ("select", "extract", "evaluate")
+MARKERS = ("Question:", "Claim:")  # with which the part of a prompt begins that asks
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class Item:
         ' 4'
         """
         return self.answers[self.label]
+
+
+def asked(prompt: str) -> str:
+    """The part of a prompt that asks: from its last "Question:" or "Claim:", else its last line.
+
+    >>> asked("It is red. Question: Is it red? Answer:"), asked("One line.\\nAnother:")
+    ('Question: Is it red? Answer:', 'Another:')
+    """
+    start = max(map(prompt.rfind, MARKERS))
+    return prompt[start:] if start >= 0 else prompt.rpartition("\n")[2]
 
 
 def part_of(text: str, parts: Sequence[str] = PARTS) -> str:

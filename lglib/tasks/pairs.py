@@ -5,8 +5,8 @@ None of the tasks is what the base models do by themselves, so an adapter has to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import permutations
 from random import Random
 
@@ -16,6 +16,8 @@ from lglib.tasks.items import YES_NO, Item
 from lglib.tasks.microworld import lexicon, passages, skills
 
 PARTS = ("train", "validation", "test")
+TENTHS = (*(f"train {i}" for i in range(8)), "validation", "test")
+BY_HEART = 64  # different prompts up to which items of one's own are a list to be known by heart
 Draw = Callable[[int, str, object], list[Item]]  # how many, part, key
 
 
@@ -49,6 +51,35 @@ def pair(name: str, seed: int = 0) -> Pair:
     if name not in MAKERS:
         raise ValueError(f"pair is {name!r}; there is: {', '.join(MAKERS)}")
     return MAKERS[name](Random(seeding.generator("pairs", name, seed).initial_seed()))
+
+
+def own(found: Sequence[Item], name: str = "own") -> Pair:
+    """A pair whose task A are items of one's own; B is the first of some words.
+
+    A's prompts, answered wrongly, make it forget: each answer is replaced by the next of its options. An
+    item with one answer gets all answers that there are as its options. Up to 64 different prompts are a list
+    to be known by heart, every item in every part; more are parted by their passage or prompt, eight tenths
+    to train, one to validate, one to test. Raises ValueError for fewer than two different answers, and for a
+    part without an item.
+
+    >>> made = own([Item(f"Colour of {a}:", (b,), 0) for a, b in (("snow", " white"), ("coal", " black"))])
+    >>> made.table, made.a(1, "test", 0)[0].answer, made.forget(1, "test", 0)[0].answer
+    (True, ' white', ' black')
+    """
+    answers = tuple(sorted({item.answer for item in found}))
+    if len(answers) < 2:
+        raise ValueError(f"own items must have at least two different answers, got {answers!r}")
+    every = [
+        item if len(item.answers) > 1 else replace(item, answers=answers, label=answers.index(item.answer))
+        for item in found
+    ]
+    table = len({item.prompt for item in every}) <= BY_HEART
+    wrong = [replace(item, label=(item.label + 1) % len(item.answers)) for item in every]
+    says = (
+        f"items of one's own, {'by heart' if table else 'parted by their text'}; B: the first of some words"
+    )
+    a, forget = (_own(one, table, what) for one, what in ((every, "a"), (wrong, "forget")))
+    return Pair(name, a, _position("First", 0), forget, says, "conflict", table=table)
 
 
 def _cipher(dice: Random) -> Pair:
@@ -154,6 +185,26 @@ def _table(what: str, asked: list[str], answered: list[str], other: bool = False
         return _dice("table", what, other, key).choices(every, k=n)
 
     return draw
+
+
+def _own(every: Sequence[Item], table: bool, what: str) -> Draw:
+    parts = {part: [i for i in every if table or _tenth(i) == part] for part in PARTS}
+    if empty := [part for part, found in parts.items() if not found]:
+        raise ValueError(f"{len(every)} own items leave none to {', '.join(empty)}; there must be more")
+
+    def draw(n: int, part: str, key: object) -> list[Item]:
+        _check(part)
+        pool, dice = parts[part], _dice("own", what, part, key)
+        if part == "train":
+            return dice.choices(pool, k=n)
+        some = pool if table or n >= len(pool) else dice.sample(pool, n)
+        return [some[i % len(some)] for i in range(n)]  # all of them, as often as it takes
+
+    return draw
+
+
+def _tenth(item: Item) -> str:
+    return items.part_of(item.group or item.prompt, TENTHS).split()[0]
 
 
 def _position(what: str, place: int) -> Draw:

@@ -6,6 +6,7 @@ Rows are filled on the right, where a causal model does not look, not with paddi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,16 +14,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lglib.base.checks import count
-from lglib.tasks import supervised
+from lglib.base.chunks import at_once
+from lglib.tasks import encoding, supervised
+from lglib.tasks.encoding import SplitAnswer
 from lglib.tasks.items import Item
 
-
-class SplitAnswer(ValueError):
-    """An answer word that the tokenizer does not know as one token."""
+__all__ = ["SplitAnswer", "both", "exact_match", "ids", "probabilities", "text_loss"]
 
 
-def ids(tokenizer: Any, answers: Sequence[str]) -> list[int]:
-    """Token of each answer word, which starts with its space.
+def ids(tokenizer: Any, answers: Sequence[str], prompt: str = encoding.CARRIER) -> list[int]:
+    """Token of each answer word behind a prompt; an answer starts with its space.
 
     Raises SplitAnswer when a word is several tokens, or the unknown one, or when two words share one.
 
@@ -31,18 +32,32 @@ def ids(tokenizer: Any, answers: Sequence[str]) -> list[int]:
     ['Ġup', 'Ġdown']
     """
     found: list[int] = []
-    for answer in answers:
-        own = tokenizer(answer, add_special_tokens=False).input_ids
+    for answer, own in zip(
+        answers, encoding.answers(tokenizer, [prompt] * len(answers), answers), strict=True
+    ):
         if len(own) != 1 or own[0] == tokenizer.unk_token_id:
             raise SplitAnswer(
-                f"the tokenizer makes {len(own)} tokens of the answer {answer!r}, "
-                f"{tokenizer.convert_ids_to_tokens(own)}: an answer must be one token that it knows: "
-                "choose other words (a common word with the space before it mostly is one)"
+                f"the tokenizer makes {len(own)} tokens of the answer {answer!r} behind {prompt[-20:]!r}, "
+                f"{tokenizer.convert_ids_to_tokens(own)}: this measure needs an answer that is one token and "
+                "known. Choose other words; a common word with one space before it mostly is one"
             )
         found += own
-    if len(set(found)) < len(found):
-        raise SplitAnswer(f"the answers {list(answers)!r} are not different tokens: {found}")
+    _distinct([[token] for token in found], answers)
     return found
+
+
+def both(lesson: supervised.Lesson) -> tuple[Tensor, Tensor]:
+    """Tokens of the first and of the second answer of each item of a lesson, (n,) and (n,).
+
+    Raises SplitAnswer for an item without two different answers of one token each.
+    """
+    first, second = lesson.pair[:, 0], lesson.pair[:, 1]
+    if (bad := ((lesson.pair < 0).any(1) | (first == second)).nonzero()).numel():
+        raise SplitAnswer(
+            f"item {int(bad[0])} has no two different answers of one token each, which is what is compared: "
+            "choose other answer words (a common word with the space before it mostly is one token)"
+        )
+    return first, second
 
 
 @torch.no_grad()
@@ -50,8 +65,10 @@ def probabilities(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, ba
     """Probability of each answer at the read position, (n, answers) in float32, of the whole vocabulary.
 
     The read position is the last token of the prompt. Divide by the sum of a row for P(yes) relative to yes
-    and no. Raises ValueError for no item, items whose answers differ, or a prompt beyond the context;
-    SplitAnswer as `ids` does.
+    and no. Of answers of several tokens it is the product of the probabilities of these, each given the ones
+    before, in one pass an answer; an answer with which another begins has the larger one in it. Raises
+    ValueError for no item, items whose answers differ, or a prompt beyond the context; SplitAnswer for an
+    answer that has no token, or one that is not known, or two answers that are the same tokens.
 
     >>> from lglib.models import loading
     >>> found = loading.load("micro-gpt2")
@@ -62,15 +79,19 @@ def probabilities(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, ba
     _check(items)
     if mixed := {item.answers for item in items} - {items[0].answers}:
         raise ValueError(f"items must have the same answers, got {items[0].answers} and {mixed.pop()}")
-    own = ids(tokenizer, items[0].answers)
+    own = [_chosen(tokenizer, [item.prompt for item in items], answer) for answer in items[0].answers]
+    for each in {tuple(map(tuple, row)) for row in zip(*own, strict=True)}:
+        _distinct(each, items[0].answers)
+    if any(len(tokens) > 1 for column in own for tokens in column):
+        return torch.stack([_of_several(model, tokenizer, items, j, batch) for j in range(len(own))], dim=1)
+    at = torch.tensor([[tokens[0] for tokens in column] for column in own]).T  # (n, answers)
     found = torch.empty(len(items), len(own))
-    prompts = [_encoded(tokenizer, item.prompt) for item in items]
+    prompts = encoding.prompts(tokenizer, [item.prompt for item in items])
     for rows, tokens in _batches(model, prompts, batch):
         last = torch.tensor([len(prompts[i]) - 1 for i in rows], device=tokens.device)
         kept, place = last.unique(return_inverse=True)  # logits of a whole vocabulary, there and nowhere else
-        logits = model(input_ids=tokens, use_cache=False, logits_to_keep=kept).logits
-        chosen = logits[torch.arange(len(rows), device=tokens.device), place]  # (rows, vocabulary)
-        found[rows] = chosen.float().softmax(-1)[:, own].cpu()
+        chosen = supervised.read(model, tokens, kept, place[:, None])[:, 0]  # (rows, vocabulary)
+        found[rows] = chosen.float().softmax(-1).cpu().gather(1, at[rows])
     return found
 
 
@@ -87,8 +108,7 @@ def exact_match(model: nn.Module, tokenizer: Any, items: Sequence[Item], *, batc
     tensor([1.])
     """
     _check(items)
-    answers = tokenizer([item.answer for item in items], add_special_tokens=False).input_ids
-    whole = [_encoded(tokenizer, i.prompt) + own for i, own in zip(items, answers, strict=True)]
+    whole = _whole(tokenizer, items)
     found = torch.empty(len(items))
     for rows, tokens in _batches(model, whole, batch):
         lesson = supervised.lesson(tokenizer, [items[i] for i in rows], device=tokens.device)
@@ -110,10 +130,13 @@ def text_loss(model: nn.Module, tokenizer: Any, texts: Sequence[str], *, batch: 
     """
     if not texts:
         raise ValueError("texts is empty: there is nothing to read")
-    encoded = [_encoded(tokenizer, text) for text in texts]
+    encoded = encoding.prompts(tokenizer, texts)
     if short := [text for text, own in zip(texts, encoded, strict=True) if len(own) < 2]:
         raise ValueError(f"a text needs at least two tokens, got {short[0]!r}")
     found = torch.empty(len(texts))
+    words = getattr(getattr(model, "config", None), "vocab_size", 1)
+    one = 12.0 * words * max(map(len, encoded))  # logits, their copy and log-softmax, at every place
+    batch = at_once(one, count("batch", batch), next(model.parameters()).device)
     for rows, tokens in _batches(model, encoded, batch):
         logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].float()
         each = cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")  # (rows, length - 1)
@@ -128,8 +151,40 @@ def _check(items: Sequence[Item]) -> None:
         raise ValueError("items is empty: there is nothing to answer")
 
 
-def _encoded(tokenizer: Any, prompt: str) -> list[int]:
-    return list(tokenizer(prompt).input_ids)
+def _whole(tokenizer: Any, items: Sequence[Item]) -> list[list[int]]:
+    """Prompts with their right answers, as tokens."""
+    asked = [item.prompt for item in items]
+    rights = encoding.answers(tokenizer, asked, [item.answer for item in items])
+    return [p + own for p, own in zip(encoding.prompts(tokenizer, asked), rights, strict=True)]
+
+
+def _of_several(model: nn.Module, tokenizer: Any, items: Sequence[Item], answer: int, batch: int) -> Tensor:
+    """Probability (n,) of one of the answers, of any number of tokens."""
+    asked = [replace(item, label=answer) for item in items]
+    found = torch.empty(len(items))
+    for rows, tokens in _batches(model, _whole(tokenizer, asked), batch):
+        lesson = supervised.lesson(tokenizer, [asked[i] for i in rows], device=tokens.device)
+        each = supervised.logits(model, lesson).float().log_softmax(-1)  # (rows, A, vocabulary)
+        each = each.gather(-1, lesson.targets[..., None])[..., 0]
+        found[rows] = torch.where(lesson.there, each, 0.0).sum(-1).exp().cpu()
+    return found
+
+
+def _chosen(tokenizer: Any, prompts: Sequence[str], answer: str) -> list[list[int]]:
+    """Tokens of one answer behind each prompt, at least one and all known."""
+    found = encoding.answers(tokenizer, prompts, [answer] * len(prompts))
+    for prompt, own in zip(prompts, found, strict=True):
+        if not own or tokenizer.unk_token_id in own:
+            raise SplitAnswer(
+                f"the tokenizer does not know the answer {answer!r} behind {prompt[-20:]!r}: it makes "
+                f"{tokenizer.convert_ids_to_tokens(own)} of it. Choose other words"
+            )
+    return found
+
+
+def _distinct(found: Sequence[Sequence[int]], answers: Sequence[str]) -> None:
+    if len(set(map(tuple, found))) < len(found):
+        raise SplitAnswer(f"the answers {list(answers)!r} are not different tokens: {list(found)}")
 
 
 def _batches(
@@ -143,6 +198,7 @@ def _batches(
         raise ValueError(
             f"item {longest} has {len(rows[longest])} tokens, the context holds {context}: use data.fit first"
         )
+    _known(model, rows)
     device = next(model.parameters()).device
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     for start in range(0, len(order), size):
@@ -151,3 +207,15 @@ def _batches(
         for place, i in enumerate(own):
             tokens[place, : len(rows[i])] = torch.tensor(rows[i])
         yield own, tokens.to(device)
+
+
+def _known(model: nn.Module, rows: Sequence[Sequence[int]]) -> None:
+    """Raise ValueError for a token beyond the embedding, where a model has one."""
+    embedding: Any = getattr(model, "get_input_embeddings", lambda: None)()
+    most = embedding.weight.shape[0] if embedding is not None else None
+    if most is not None and (largest := max(max(own, default=0) for own in rows)) >= most:
+        item = next(i for i, own in enumerate(rows) if largest in own)
+        raise ValueError(
+            f"item {item} has the token {largest}, and the embedding has {most} rows: the text spells out a "
+            "special token of the tokenizer, or the tokenizer is of another model"
+        )

@@ -6,7 +6,7 @@ from lglib.studies.bridge.imitated import imitate
 from lglib.studies.bridge.measure import measure, verify
 from lglib.studies.bridge.parameters import Parameters
 from lglib.studies.bridge.search import effective_directions, expected_aim, find, scores, sought
-from lglib.studies.bridge.setup import in_float64, prepare
+from lglib.studies.bridge.setup import fitted, in_float64, prepare
 from lglib.studies.bridge.shifts import (
     CONTRASTS,
     SHIFTS,
@@ -16,7 +16,7 @@ from lglib.studies.bridge.shifts import (
     random_shifts,
 )
 from lglib.studies.bridge.steered import CAA, COSTS, DOSED, SOUGHT, judge, random_directions, vectors
-from lglib.studies.bridge.taylor import as_long_as_theta, kernel, order, remainders, smallest_gap, steps
+from lglib.studies.bridge.taylor import in_tensor_units, kernel, order, remainders, smallest_gap, steps
 
 __all__ = [
     "CAA",
@@ -28,7 +28,6 @@ __all__ = [
     "Parameters",
     "across_models",
     "agreement",
-    "as_long_as_theta",
     "by_contrast",
     "by_descent",
     "by_gradient",
@@ -37,9 +36,11 @@ __all__ = [
     "effective_directions",
     "expected_aim",
     "find",
+    "fitted",
     "gradient_shifts",
     "imitate",
     "in_float64",
+    "in_tensor_units",
     "judge",
     "kernel",
     "measure",

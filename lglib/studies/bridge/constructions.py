@@ -10,7 +10,7 @@ from lglib.activations import steering_losses
 from lglib.activations.steering import PairDifferences, cosines
 from lglib.parameters import descent
 from lglib.report.observations import Observations
-from lglib.studies.bridge.parameters import Parameters
+from lglib.studies.bridge.parameters import Parameters, one_question
 from lglib.studies.bridge.setup import Setup, columns
 from lglib.tasks import splits
 from lglib.theory import nulls
@@ -53,14 +53,10 @@ def by_descent(setup: Setup, template: str, parameters: Parameters) -> Halves:
     return made[0], made[1]
 
 
-def constructions(
-    setup: Setup, caa: Mapping[str, PairDifferences], parameters: Parameters
-) -> dict[str, Halves]:
-    """Halves of all five constructions; `caa` holds the true - false differences by template."""
+def constructions(setup: Setup, caa: Mapping[str, PairDifferences]) -> dict[str, Halves]:
+    """Halves of the constructions by gradient and by contrast; `caa` are true - false by template."""
     made = {f"gradient, {t}": by_gradient(setup, t) for t in setup.templates}
-    made |= {f"CAA, {t}": by_contrast(caa[t]) for t in setup.templates}
-    last = setup.templates[-1]
-    return made | {f"descent, {last}": by_descent(setup, last, parameters)}
+    return made | {f"CAA, {t}": by_contrast(caa[t]) for t in setup.templates}
 
 
 def whole(halves: Halves) -> Tensor:
@@ -85,18 +81,30 @@ def ceiling(a: Halves, b: Halves) -> Tensor:
     return reach(cosines(*a)) * reach(cosines(*b))
 
 
-def observe(o: Observations, setup: Setup, made: Mapping[str, Halves]) -> None:
-    """File how far each construction agrees with itself and with the others, at the late layers."""
+def observe(o: Observations, setup: Setup, made: Mapping[str, Halves], *, only: str = "") -> None:
+    """File how far each construction agrees with itself and with the others, at the late layers.
+
+    With `only` what concerns the construction of that name. Names end with their template: where the two are
+    not known to be forms of one question, only constructions from the same one are compared.
+    """
     bound = columns(null=nulls.random_direction(setup.model.width), null_means="random directions, 95 %")
-    names = list(made)
+    names, one_asked = list(made), one_question(setup.templates)
     for i, layer in [(setup.layers.index(layer), layer) for layer in setup.late]:
         depth = setup.depth(layer)
         for name, halves in made.items():
+            if only not in ("", name):
+                continue
             own = cosines(*halves)[i].item()
             o.add("B3", "halves of one construction", own, construction=name, depth=depth, **bound)
-        for a, b in [(a, b) for j, a in enumerate(names) for b in names[:j]]:
+        for a, b in [(a, b) for j, a in enumerate(names) for b in names[:j] if only in ("", a, b)]:
+            if not (one_asked or _template(a) == _template(b)):
+                continue
             at = columns(construction=a, other=b, depth=depth)
             alike = cosines(whole(made[a]), whole(made[b]))[i].item()
             o.add("B3", "agreement", alike, **at, **bound)
             most = ceiling(made[a], made[b])[i].item()
             o.add("B3", "ceiling", most, null=0.0, null_means="halves that share nothing", **at)
+
+
+def _template(construction: str) -> str:
+    return construction.rpartition(", ")[2]

@@ -15,6 +15,7 @@ from lglib.activations.effects import Outcome
 from lglib.activations.pushforward import Pushforward
 from lglib.base import progress
 from lglib.models import lora
+from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 from lglib.report.observations import Observations
 from lglib.search import random_search
@@ -81,9 +82,9 @@ def imitate(
     return Imitated(made.delta, made.left, answers, costs)
 
 
-def has_biases(judge: Judge) -> bool:
-    """Whether the blocks of the model have biases that could be edited."""
-    return any(name.endswith("bias") for name, _ in judge.setup.model.blocks[0].named_parameters())
+def has_biases(model: LanguageModel) -> bool:
+    """Whether the blocks of a model have biases that could be edited."""
+    return any(name.endswith("bias") for name, _ in model.blocks[0].named_parameters())
 
 
 @contextmanager

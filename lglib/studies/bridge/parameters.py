@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lglib.studies import base
 from lglib.studies.base import Positive, different, parameter, rising
+from lglib.studies.own_data import DATA, WithData
+from lglib.tasks import contrasts
 
-Template = Literal["yes-no", "claim", "boolq"]
+Template = Literal[
+    "yes-no", "claim", "boolq", "sentiment", "sentiment-2", "tense", "tense-2", "language", "language-2",
+    "capitals", "capitals-2", "data",
+]  # fmt: skip
+QUESTIONS = (("yes-no", "claim", "boolq"), *contrasts.FORMS)  # forms of one question each
 Skill = Literal[
     "open", "who", "sort", "reverse", "repeat", "count", "plural", "opposite", "capital", "add", "take"
 ]
@@ -17,7 +23,17 @@ Depth = Annotated[float, Field(gt=0, le=1)]
 Multiplier = Annotated[float, Field(ge=-100, le=100)]
 
 
-class Parameters(base.Parameters):
+def one_question(templates: Iterable[str]) -> bool:
+    """Whether templates are known to be forms of one question: of data it is not known.
+
+    >>> one_question(["yes-no", "claim"]), one_question(["data", "claim"])
+    (True, False)
+    """
+    chosen = set(templates)
+    return any(chosen <= set(forms) for forms in QUESTIONS)
+
+
+class Parameters(WithData):
     """What the bridge study can vary.
 
     >>> Parameters().depths
@@ -32,7 +48,9 @@ class Parameters(base.Parameters):
     )
     templates: Annotated[tuple[Template, ...], AfterValidator(different)] = parameter(
         ("yes-no", "claim"),
-        "how questions are put; the first is steered; boolq may need allow_download",
+        "two forms of one question, of which the first is steered: two of yes-no, claim and boolq (which may "
+        "need allow_download), or sentiment, tense, language or capitals and the same with -2, which need a "
+        "model that has read real text; data, the file of that name, goes with any",
         unit="names",
         min_length=2,
         max_length=2,
@@ -64,10 +82,15 @@ class Parameters(base.Parameters):
     )
     scales: Annotated[tuple[Depth, ...], AfterValidator(rising)] = parameter(
         (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-        "lengths of a weight step, rising",
-        unit="lengths of theta",
+        "lengths of a weight step, rising, each tensor measured in its own root mean square",
+        unit="tensor units",
         min_length=4,
         max_length=20,
+    )
+    precision: Literal["float64", "float32"] = parameter(
+        "float64",
+        "in which the remainders of weight steps are computed; float32 takes no second copy",
+        unit="name",
     )
     pairs: int = parameter(
         128, "mirrored pairs of the random search; N is twice that", unit="pairs", ge=8, le=1_000_000
@@ -95,12 +118,21 @@ class Parameters(base.Parameters):
     )
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """The templates, with the file of one's own in place of the first where one is given."""
+        return self.with_data(self.templates)
+
+    @property
     def strengths(self) -> tuple[float, ...]:
         """The multipliers above 0."""
         return tuple(m for m in self.multipliers if m > 0)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if not one_question(self.asked) and DATA not in self.asked:
+            pairs = ", or ".join("two of " + ", ".join(forms) for forms in QUESTIONS)
+            told = f"for their vectors are compared: {pairs}; data goes with any; got {list(self.templates)}"
+            raise ValueError(f"templates must be two forms of one question, {told}")
         if self.depths[-1] != 1:
             raise ValueError(f"depths must end with 1, the last block, got {list(self.depths)}")
         mirrored = tuple(-m for m in reversed(self.multipliers))

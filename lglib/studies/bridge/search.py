@@ -148,7 +148,9 @@ def observe(
     shift = sought(setup, scored.gradient)
     directions = effective_directions(setup, shift, random_shifts)
     largest = max(n for _, n in found.weights)
+    observe_slopes(o, scored)
     _scores(o, scored)
+    observe_directions(o, setup, directions)
     for (way, n), weights in found.weights.items():
         at = columns(weighting=way, N=2 * n)
         law = expected_aim(weights, scored.score, setup.space.d - 1)
@@ -162,8 +164,6 @@ def observe(
             o.add("B4", "cosine with the gradient's shift", value, depth=setup.depth(layer), **at, **null)
     for i, layer in _late(setup):
         at = columns(depth=setup.depth(layer))
-        null = columns(null=float(setup.space.d), null_means="all directions alike", unit="directions")
-        o.add("B4", "directions that matter", directions[i], **at, **null)
         bound = max(found.chance(largest, caa_vector, i))
         for way in WAYS:
             value = cosines(found.images[way, largest][i], caa_vector[i]).item()
@@ -172,10 +172,23 @@ def observe(
         _search_effects(o, judge, found, shift, layer, parameters.strengths[0], largest)
 
 
+BLIND = columns(null=0.0, null_means="scores that know nothing of the gradient", predicted=1.0)
+
+
+def observe_slopes(o: Observations, scored: Scores) -> None:
+    """File how far the first scores are minus the slopes along their directions."""
+    o.add("B4", "correlation of score and slope", scored.slope_correlation, **BLIND)
+
+
+def observe_directions(o: Observations, setup: Setup, directions: np.ndarray) -> None:
+    """File how many directions matter, at the late layers."""
+    null = columns(null=float(setup.space.d), null_means="all directions alike", unit="directions")
+    for i, layer in _late(setup):
+        o.add("B4", "directions that matter", directions[i], depth=setup.depth(layer), **null)
+
+
 def _scores(o: Observations, scored: Scores) -> None:
-    null = columns(null=0.0, null_means="scores that know nothing of the gradient", predicted=1.0)
-    o.add("B4", "standard deviation of the scores", float(scored.score.std()), **null)
-    o.add("B4", "correlation of score and slope", scored.slope_correlation, **null)
+    o.add("B4", "standard deviation of the scores", float(scored.score.std()), **BLIND)
     null = columns(null=0.0, null_means="no curvature")
     o.add("B4", "mean even part / spread of the odd part", float(scored.even.mean()), **null)
 

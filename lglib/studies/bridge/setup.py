@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lglib.activations import pushforward, residual
@@ -13,8 +13,10 @@ from lglib.models import loading
 from lglib.models.loading import LanguageModel
 from lglib.parameters.space import ParameterSpace
 from lglib.studies.bridge.parameters import Parameters
-from lglib.tasks import splits, supervised
+from lglib.tasks import data, scoring, splits, supervised
+from lglib.tasks.data import Fitted
 from lglib.tasks.items import Item
+from lglib.tasks.own import Own
 from lglib.tasks.supervised import Lesson
 
 
@@ -22,7 +24,8 @@ from lglib.tasks.supervised import Lesson
 class Setup:
     """A model, the parameters of its blocks as theta, the layers read, and questions by template and part.
 
-    Parts are select, extract and evaluate: they share no passage, and neither do the templates.
+    Parts are select, extract and evaluate: they share no passage, and neither do the templates. `fitted` says
+    by template what was cut or left out to fit the context, `own` are the items of a file of one's own.
     """
 
     model: LanguageModel
@@ -30,6 +33,8 @@ class Setup:
     layers: tuple[int, ...]
     parts: Mapping[str, Mapping[str, list[Item]]]
     seed: int
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
+    own: Own | None = None
 
     @property
     def templates(self) -> list[str]:
@@ -72,7 +77,8 @@ class Setup:
 def prepare(parameters: Parameters, seed: int) -> Setup:
     """Load the model and draw the questions of both templates.
 
-    Raises ValueError for a model on which the depths are fewer than two layers, or too few questions.
+    Raises ValueError for a model on which the depths are fewer than two layers, or too few questions;
+    SplitAnswer where the model does not know both answers of an item as one token each.
     """
     model = _load(parameters)
     blocks = len(model.blocks)
@@ -81,22 +87,50 @@ def prepare(parameters: Parameters, seed: int) -> Setup:
         raise ValueError(
             f"depths {list(parameters.depths)} are one layer of {model.name}, which has {blocks} blocks"
         )
-    parts: dict[str, dict[str, list[Item]]] = {}
-    for template in parameters.templates:
-        parts[template] = splits.draw(
+    own = parameters.own()
+    drawn: dict[str, splits.Drawn] = {}
+    for template in parameters.asked:
+        drawn[template] = splits.draw(
             model,
             template,
             size=parameters.questions,
             seed=seed,
-            apart_from=[item for drawn in parts.values() for own in drawn.values() for item in own],
+            apart_from=[item for one in drawn.values() for part in one.parts.values() for item in part],
             allow_download=parameters.allow_download,
+            own=own.items if own else None,
         )
-    return Setup(model, pushforward.of_blocks(model), layers, parts, seed)
+    parts = {template: one.parts for template, one in drawn.items()}
+    fitted = {template: one.fitted for template, one in drawn.items()}
+    setup = Setup(model, pushforward.of_blocks(model), layers, parts, seed, fitted, own)
+    for drawn_parts in parts.values():  # told now, and not by each section that compares two words
+        for items in drawn_parts.values():
+            scoring.both(setup.lesson(items))
+    return setup
+
+
+def fitted(model: LanguageModel, items: Sequence[Item]) -> list[Item]:
+    """Those of some items that another model can be asked: cut or left out to fit its context.
+
+    Raises ValueError where none fits.
+
+    >>> from lglib.tasks import data
+    >>> len(fitted(loading.load("micro-gpt2"), data.micro(3)))
+    3
+    """
+    found = data.fit(items, model.tokenizer, model.context)
+    if not found.items:
+        raise ValueError(f"items: none fits the context of {model.name}, {found}")
+    return found.items
 
 
 def in_float64(setup: Setup, parameters: Parameters) -> Setup:
-    """The same with the model in float64, in which a Taylor remainder can be followed to short steps."""
-    model = _load(parameters, dtype="float64")
+    """The same with the model in float64, in which a Taylor remainder can be followed to short steps.
+
+    With `precision` float32 it is the model itself where that is in float32: no second copy is made.
+    """
+    if parameters.precision == str(setup.model.dtype).removeprefix("torch."):
+        return setup
+    model = _load(parameters, dtype=parameters.precision)
     return dataclasses.replace(setup, model=model, space=pushforward.of_blocks(model))
 
 

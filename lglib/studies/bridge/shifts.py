@@ -116,6 +116,24 @@ def observe(
                     _cosine(o, value, value - bound, bound, shift=kind, template=BOTH, **at)
 
 
+def observe_halves(
+    o: Observations,
+    setup: Setup,
+    moved: Mapping[str, Tensor],
+    caa: Mapping[str, PairDifferences],
+    **at: str,
+) -> None:
+    """File the cosine of halves of each vector, beside the bound of that under permuted labels."""
+    vectors = {f"CAA, {how}": caa[how].differences for how in CONTRASTS}
+    vectors |= {f"shift, {kind}": moved[kind] for kind in SHIFTS}
+    for name, rows in vectors.items():
+        for i, layer in enumerate(setup.layers):
+            own = alignment.halves(rows[:, i], setup.seed)
+            null = columns(null=alignment.permuted_halves(rows[:, i], setup.seed))
+            where = columns(vector=name, depth=setup.depth(layer), **at)
+            o.add("context", "split-half cosine", own, null_means="permuted labels, 95 %", **null, **where)
+
+
 def _one_agreement(o: Observations, a: Agreement, **at: Any) -> None:
     value = a.cosine.estimate
     _cosine(o, a.cosine, value - a.permuted, a.permuted, **at)

@@ -14,14 +14,17 @@ from lglib.activations import effects, residual, steering
 from lglib.activations.effects import Elsewhere, Outcome
 from lglib.activations.steering import PairDifferences, SteeringVector
 from lglib.base import progress, seeding
+from lglib.base.checks import NotMeasurable
+from lglib.models.loading import LanguageModel
 from lglib.report.observations import Observations
 from lglib.studies.bridge.parameters import Parameters
-from lglib.studies.bridge.setup import Setup, columns
+from lglib.studies.bridge.setup import Setup, columns, fitted
 from lglib.studies.bridge.shifts import CONTRASTS, SHIFTS
 from lglib.tasks import data
 from lglib.tasks.items import Item
 from lglib.tasks.microworld import skills
 
+FEWEST = 4  # stories by which damage is measured
 RANDOM_WEIGHTS, RANDOM_DIRECTION = "random weights", "random direction"
 CAA = "CAA, true - false"  # the vector that shifts are held against
 SOUGHT = "shift, logit difference"  # the vector that a weight edit imitates
@@ -79,15 +82,51 @@ def judge(setup: Setup, parameters: Parameters) -> Judge:
     model, key = setup.model, f"{setup.seed}/bridge"
     h = residual.activations(model, setup.reading(setup.steered["extract"]), setup.layers)
     unit = {layer: steering.centred_norm(h[:, i]) for i, layer in enumerate(setup.layers)}
-    stories = skills.stories(parameters.stories, part="test", key=key)
+    stories = that_fit(model, skills.stories(parameters.stories, part="test", key=key))
     other: dict[str, list[Item]] = {
-        skill: data.micro(parameters.stories, skill, key=key) for skill in parameters.skills
+        skill: fitted(model, data.micro(parameters.stories, skill, key=key)) for skill in parameters.skills
     }
     elsewhere = effects.prepare(model, other, stories)
     plain = effects.ask(model, setup.steered["evaluate"])
     free = effects.skills_and_text(model, elsewhere)
     damaged = effects.damaged(model, effects.write(model, stories, elsewhere.length), elsewhere.bar)
     return Judge(setup, unit, elsewhere, plain, free, damaged)
+
+
+def that_fit(model: LanguageModel, stories: Sequence[str]) -> list[str]:
+    """The stories that a model can read whole, or where these are fewer than four, their first sentences.
+
+    NotMeasurable where fewer than four have a first sentence that fits.
+
+    >>> from lglib.models import loading
+    >>> model = loading.load("micro-gpt2")
+    >>> len(that_fit(model, ["They were all happy."] * 4 + ["red " * 200]))
+    4
+    """
+
+    def fits(text: str) -> bool:
+        return len(model.tokenizer(text, verbose=False).input_ids) <= model.context
+
+    found = [story for story in stories if fits(story)]
+    if len(found) < FEWEST:
+        shorter = ([part for part in beginnings(story) if fits(part)] for story in stories)
+        found = [parts[0] for parts in shorter if parts]
+    if len(found) < FEWEST:
+        told = (
+            f"{len(found)} of {len(stories)} stories fit the context of {model.name}, {model.context} tokens"
+        )
+        raise NotMeasurable(f"side costs need at least {FEWEST} plain stories: {told}")
+    return found
+
+
+def beginnings(story: str) -> list[str]:
+    """A story, and what is left of it without its last sentences, the longest first.
+
+    >>> beginnings("It rained. Ben slept. He was happy.")
+    ['It rained. Ben slept. He was happy.', 'It rained. Ben slept.', 'It rained.']
+    """
+    ends = [i + 1 for i, letter in enumerate(story) if letter == "." and story[i + 1 : i + 2] in ("", " ")]
+    return [story[:end] for end in reversed(ends)] or [story]
 
 
 def random_directions(setup: Setup, count: int) -> Tensor:

@@ -12,6 +12,7 @@ from lglib.activations import pushforward, steering_losses
 from lglib.activations.pushforward import Pushforward
 from lglib.activations.steering import cosines
 from lglib.base import progress
+from lglib.parameters.units import TensorScale
 from lglib.report.observations import Observations
 from lglib.search import random_search
 from lglib.studies.bridge.parameters import Parameters
@@ -19,20 +20,25 @@ from lglib.studies.bridge.setup import Setup, columns, in_float64
 from lglib.tasks.items import Item
 from lglib.theory import nulls
 
+RANDOM = "random"  # name of the step along a random direction
+
 
 def steps(setup: Setup, items: Sequence[Item]) -> dict[str, Tensor]:
     """Minus the gradient (d,) of each steering loss on these items, and a random direction."""
-    batch = setup.lesson(items)
-    made = {
-        kind: -setup.space.gradient(steering_losses.loss(setup.model, kind), batch)
-        for kind in steering_losses.KINDS
-    }
-    return made | {"random": random_search.noise(setup.space, setup.seed, -1)}
+    return {kind: step(setup, items, kind) for kind in (*steering_losses.KINDS, RANDOM)}
 
 
-def as_long_as_theta(setup: Setup, u: Tensor) -> Tensor:
-    """A step with the length of theta, so that a scale is a share of |theta|."""
-    return u / u.norm() * setup.space.flatten().norm()
+def step(setup: Setup, items: Sequence[Item], kind: str) -> Tensor:
+    """One of `steps`: minus the gradient (d,) of a steering loss, or a random direction."""
+    if kind == RANDOM:
+        return random_search.noise(setup.space, setup.seed, -1)
+    return -setup.space.gradient(steering_losses.loss(setup.model, kind), setup.lesson(items))
+
+
+def in_tensor_units(setup: Setup, u: Tensor) -> tuple[Tensor, float]:
+    """A step of length 1 where each tensor is measured in its own size; its length as a share of |theta|."""
+    found = u * TensorScale(setup.space).unit(u)
+    return found, (found.norm() / setup.space.flatten().norm()).item()
 
 
 def remainders(h: Pushforward, u: Tensor, scales: Sequence[float]) -> np.ndarray:
@@ -97,33 +103,37 @@ def kernel(setup: Setup, kind: str, gradient: Tensor, seen: Sequence[Item], new:
 
 
 def observe(o: Observations, setup: Setup, parameters: Parameters, kinds: Sequence[str]) -> None:
-    """File the Taylor remainders of these steps in float64, and the kernel form of the gradient steps."""
+    """File the Taylor remainders of these steps, one at a time, and the kernel form of the gradient steps."""
     exact, seen = in_float64(setup, parameters), setup.steered["select"][: min(16, parameters.questions)]
-    h, made = exact.pushforward(seen), steps(exact, seen)
-    null = columns(null=1.0, null_means="a prediction of no shift")
-    for step in kinds:
-        progress.tell("Taylor remainders", kinds.index(step), len(kinds), step)
-        u = as_long_as_theta(exact, made[step])
-        found = remainders(h, u, parameters.scales)  # (scales, layers)
-        means = found.mean(1)
-        o.add(
-            "T4",
-            "order of the remainder",
-            order(means, parameters.scales),
-            step=step,
-            predicted=2.0,
-            **null,
-        )
-        gap = smallest_gap(h, u, parameters.scales)
-        o.add("T4", "gap between jvp and a small step", gap, step=step, **null)
-        for i, length in enumerate(parameters.scales):
-            for read, value in {"mean over layers": means[i], "last block": found[i, -1]}.items():
-                o.add("T4", "remainder", value, step=step, length=length, read=read, **null)
-    new = setup.held_out(setup.templates[0])[:16]
-    bound = columns(null=nulls.random_direction(setup.model.width), null_means="random directions, 95 %")
-    for step in [kind for kind in kinds if kind in steering_losses.KINDS]:
-        form = kernel(exact, step, -made[step], seen, new)
-        o.add("T4", "kernel form against jvp", form.gap, step=step, null=1.0, null_means="unrelated shifts")
-        for prompts, value in {"seen": form.seen, "new": form.new}.items():
-            o.add("T4", "cosine of shift and activation gradient", value, step=step, prompts=prompts, **bound)
-        o.add("T4", "cosine of the shifts of seen and new prompts", form.between, step=step, **bound)
+    h, new = exact.pushforward(seen), setup.held_out(setup.templates[0])[:16]
+    for kind in kinds:
+        progress.tell("Taylor remainders", kinds.index(kind), len(kinds), kind)
+        made = step(exact, seen, kind)
+        _remainders(o, exact, h, made, kind, parameters.scales)
+        if kind in steering_losses.KINDS:
+            _kernel(o, exact, kernel(exact, kind, -made, seen, new), kind)
+
+
+def _remainders(
+    o: Observations, exact: Setup, h: Pushforward, made: Tensor, kind: str, scales: Sequence[float]
+) -> None:
+    """Rows of one step; its lengths are in tensor units, and one row says what such a unit is in |theta|."""
+    u, share = in_tensor_units(exact, made)
+    found = remainders(h, u, scales)  # (scales, layers)
+    means = found.mean(1)
+    at, null = columns(step=kind), columns(null=1.0, null_means="a prediction of no shift")
+    o.add("T4", "order of the remainder", order(means, scales), predicted=2.0, **at, **null)
+    o.add("T4", "gap between jvp and a small step", smallest_gap(h, u, scales), **at, **null)
+    for i, length in enumerate(scales):
+        for read, value in {"mean over layers": means[i], "last block": found[i, -1]}.items():
+            o.add("T4", "remainder", value, length=length, read=read, **at, **null)
+    told = columns(null=1.0, null_means="tensors of one size", unit="|theta|")
+    o.add("T4", "a tensor unit of length", share, **at, **told)
+
+
+def _kernel(o: Observations, exact: Setup, form: Kernel, kind: str) -> None:
+    bound = columns(null=nulls.random_direction(exact.model.width), null_means="random directions, 95 %")
+    o.add("T4", "kernel form against jvp", form.gap, step=kind, null=1.0, null_means="unrelated shifts")
+    for prompts, value in {"seen": form.seen, "new": form.new}.items():
+        o.add("T4", "cosine of shift and activation gradient", value, step=kind, prompts=prompts, **bound)
+    o.add("T4", "cosine of the shifts of seen and new prompts", form.between, step=kind, **bound)

@@ -20,7 +20,7 @@ from lglib.search import lora_candidates, votes
 from lglib.studies import gates
 from lglib.studies.lora.forget_and_recover import Experiment, Points
 from lglib.studies.lora.parameters import Parameters
-from lglib.tasks import pairs, supervised
+from lglib.tasks import own, pairs, supervised
 from lglib.tasks.supervised import Lesson
 from lglib.theory import stats
 
@@ -68,7 +68,13 @@ def attach(model: LanguageModel, shape: str, seed: int) -> Adapter:
 
 def experiment(parameters: Parameters, adapter: Adapter, name: str, seed: int) -> Experiment:
     """The experiment on a pair of tasks by its name, with the rates of the study."""
-    return Experiment(adapter, pairs.pair(name, seed), seed, parameters.rates)
+    pair = pairs.own(own_items(parameters).items) if name == "own" else pairs.pair(name, seed)
+    return Experiment(adapter, pair, seed, parameters.rates)
+
+
+def own_items(parameters: Parameters) -> own.Own:
+    """The items of the file `data`, which the pair own is made of."""
+    return own.read(parameters.data, template=parameters.template, answers=parameters.answers)
 
 
 def prepare(

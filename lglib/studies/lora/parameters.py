@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from lglib.studies.base import Parameters as Base
 from lglib.studies.base import Positive, RisingFloats, RisingInts, Share, different, parameter
 
-PairName = Literal["cipher", "edit", "order", "last", "first", "format"]
+PairName = Literal["cipher", "edit", "order", "last", "first", "format", "own"]
 Pairs = Annotated[tuple[PairName, ...], AfterValidator(different)]
 Shape = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}-(attention|linear)$")]
 Shapes = Annotated[tuple[Shape, ...], AfterValidator(different)]
@@ -23,10 +23,24 @@ class Parameters(Base):
     )
     task_pairs: Pairs = parameter(
         ("cipher", "edit", "order", "last", "first"),
-        "pairs of tasks A and B, see lglib.tasks.pairs; the first has the pool of S5 and S6",
+        "pairs of tasks A and B, see lglib.tasks.pairs; own is made of `data`; the first has the pool of S5",
         unit="names",
         min_length=2,
-        max_length=6,
+        max_length=7,
+    )
+    data: str = parameter(
+        "",
+        "a JSON-lines file of which the pair own is made, see lglib.tasks.own; B is a built-in",
+        unit="path",
+    )
+    template: str = parameter(
+        "", "how its fields make a prompt; empty: that of its kind of lines", unit="text"
+    )
+    answers: tuple[str, ...] = parameter(
+        (),
+        "its words for true and false, or its two answers; none: those of the file",
+        unit="texts",
+        max_length=2,
     )
     shapes: Shapes = parameter(
         ("4-attention", "8-linear"),
@@ -100,6 +114,21 @@ class Parameters(Base):
         """Learning rates by optimiser."""
         return {"AdamW": self.rate, "SGD": self.sgd_rate}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_goes_first(cls, given: Any) -> Any:
+        """With data and without the pair own it takes the place of the first, wherever that is named."""
+        if not isinstance(given, dict) or not given.get("data"):
+            return given
+        named = {
+            n: given.get(n, cls.model_fields[n].default)
+            for n in ("task_pairs", "shape_pairs", "refresh_pairs")
+        }
+        tasks = named["task_pairs"]
+        if not isinstance(tasks, list | tuple) or not tasks or "own" in tasks:
+            return given
+        return given | {n: tuple("own" if x == tasks[0] else x for x in own) for n, own in named.items()}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.horizons[0] < self.k:
@@ -110,6 +139,10 @@ class Parameters(Base):
             raise ValueError(f"gradients must be at least the last of ks, {self.k}: {self.gradients}")
         if not 0 < self.norms[0] <= self.norms[-1] <= 100:
             raise ValueError(f"norms must lie above 0 and up to 100: {self.norms}")
+        if "own" in (*self.task_pairs, *self.shape_pairs) and not self.data:
+            raise ValueError("the pair own needs data, the path of a JSON-lines file")
+        if (self.template or self.answers) and not self.data:
+            raise ValueError("template and answers are of data, which is not given")
         if other := set(self.refresh_pairs) - set(self.task_pairs):
             raise ValueError(f"refresh_pairs must be among task_pairs, {', '.join(sorted(other))} is not")
         return self

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from lglib.base.checks import NotMeasurable
 from lglib.models.loading import LanguageModel
 from lglib.studies.models.questions import YES_NO
 from lglib.tasks import scoring
@@ -23,13 +25,50 @@ def accuracy(model: LanguageModel, items: Sequence[Item], kind: str = "yes-no") 
     """Share of right answers with its interval over items.
 
     Of yes and no the more probable one counts; any other answer must be written whole by greedy decoding.
+    Raises NotMeasurable for no item.
     """
+    if not items:
+        raise NotMeasurable(f"there is no item of kind {kind} to ask: draw more")
     if kind in YES_NO:
         p = scoring.probabilities(model.model, model.tokenizer, items)
         right = p.argmax(1) == torch.tensor([item.label for item in items])
     else:
         right = scoring.exact_match(model.model, model.tokenizer, items)
     return stats.proportion_interval(int(right.sum()), len(items))
+
+
+def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """At most `count` of the items, drawn without repeating by the seed, in their order.
+
+    >>> [item.prompt for item in drawn([Item(f"{i} + 1 =", (" 2",), 0) for i in range(9)], 2, seed=0)]
+    ['4 + 1 =', '5 + 1 =']
+    """
+    chosen = np.random.default_rng(seed).permutation(len(items))[:count]
+    return [items[i] for i in sorted(chosen)]
+
+
+def kind_of(items: Sequence[Item]) -> str:
+    """How items are asked: "yes-no" where all choose from the same two answers, else "written".
+
+    >>> kind_of([Item("Is it so?", (" yes", " no"), 0)]), kind_of([Item("2 + 2 =", (" 4",), 0)])
+    ('yes-no', 'written')
+    """
+    options = {item.answers for item in items}
+    return "yes-no" if len(options) == 1 and len(next(iter(options))) == 2 else "written"
+
+
+def largest_class(items: Sequence[Item]) -> float:
+    """Share of the most frequent right answer: what one answer to all would reach.
+
+    >>> largest_class([Item(f"{i}?", (" yes", " no"), int(i > 2)) for i in range(4)])
+    0.75
+    """
+    return max(Counter(item.answer for item in items).values()) / len(items)
+
+
+def mass(model: LanguageModel, items: Sequence[Item]) -> np.ndarray:
+    """Probability of both answers together, of each item (n,)."""
+    return scoring.probabilities(model.model, model.tokenizer, items).sum(1).double().numpy()
 
 
 def p_yes(model: LanguageModel, items: Sequence[Item]) -> np.ndarray:

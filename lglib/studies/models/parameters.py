@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from lglib.studies import base
+from lglib.studies import base, naming
 from lglib.studies.base import different, parameter
 
 Name = Annotated[str, Field(min_length=1)]
@@ -28,3 +28,25 @@ class Parameters(base.Parameters):
         max_length=12,
     )
     items: int = parameter(1000, "test items of each kind", unit="items", ge=20, le=100_000)
+    data: str = parameter(
+        "",
+        "a JSON-lines file of items of one's own, asked beside the others, see lglib.tasks.own",
+        unit="path",
+    )
+    template: str = parameter(
+        "", "how its fields make a prompt; empty: that of its kind of lines", unit="text"
+    )
+    answers: tuple[str, ...] = parameter(
+        (),
+        "its words for true and false, or its two answers; none: those of the file",
+        unit="texts",
+        max_length=2,
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if wrong := naming.clashes(self.names):
+            raise ValueError("; ".join(wrong))
+        if (self.template or self.answers) and not self.data:
+            raise ValueError("template and answers are of data, which is not given")
+        return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ import numpy as np
 from lglib.base import progress
 from lglib.parameters.gram import Grams
 from lglib.report.observations import Observations
+from lglib.report.sections import Keep, measure_sections
 from lglib.search.step_length import SigmaStar
+from lglib.studies import competence
 from lglib.studies.rank import causes, ranks, regime, search
+from lglib.studies.rank import subject as subject_items
 from lglib.studies.rank.parameters import Parameters
 from lglib.studies.rank.ranks import STATES, VIEWS
+from lglib.studies.rank.shared import Shared
 from lglib.studies.rank.subject import Subject, load
 from lglib.tasks.items import Item
 from lglib.theory.stats import mean_interval
@@ -25,46 +30,84 @@ NO_REGIME: Words = dict(null_means="no linear regime in the range", unit="decade
 NO_GAIN: Words = dict(null=0.0, null_means="no gain")
 
 
-def measure(parameters: Parameters, seed: int) -> Observations:
-    """Everything that the chapter says of claims L1 and L2, for one model and seed."""
-    o, one, tasks = Observations(), load(parameters, seed), parameters.tasks
-    sets = {task: ranks.item_sets(one, task) for task in tasks}
+def measure(
+    parameters: Parameters, seed: int, *, found: Observations | None = None, keep: Keep | None = None
+) -> Observations:
+    """Everything that the chapter says of claims L1 and L2, for one model and seed, section by section.
+
+    `found` are the rows of an earlier try, `keep` files what there is after each section. Raises
+    NothingMeasured where no section can be measured.
+    """
+    o = found if found is not None else Observations()
+    subject, tasks = load(parameters, seed), parameters.asked
+    if subject.own is not None:
+        o.used(subject.own.name, subject.own.sha256)
+    one = Shared(subject)
+    sections: dict[str, Callable[[], None]] = {}
+    for task in tasks:
+        sections[f"competence: {task}"] = partial(file_competence, o, one, task)
     for task in tasks:
         for state in STATES:
-            progress.note(f"gradients: {task}, {state}")
-            file_set(o, one, task, state, sets[task], places=task in tasks[:2])
-    pool = causes.answer_pool(one)
+            places = task in tasks[:2]
+            sections[f"gradients: {task}, {state}"] = partial(file_task, o, one, task, state, places=places)
     for m in parameters.answer_counts:
         for state in STATES[:2]:
-            file_answers(o, one, pool, m, state)
-    file_sketches(o, one, sets["open" if "open" in sets else tasks[0]][0])
+            sections[f"{m} answers, {state}"] = partial(_answers, o, one, m, state)
+    sketched = "open" if "open" in tasks else tasks[0]
+    sections["sketches"] = lambda: file_sketches(o, subject, one.sets(sketched)[0])
     for width in parameters.widths:
-        file_width(o, one, {task: sets[task][0] for task in tasks[:2]}, width)
-    lines = regime.regimes(one)
-    file_decades(o, lines)
-    star = search.predicted_step(one)
-    file_crossings(o, lines, star.trace.estimate)
-    tried = search.try_steps(one, star.sigma)
-    steps = search.best_of_n(one, star, tried)
-    file_steps(o, one, star, steps)
-    file_sigma_star(o, steps)
-    file_noise(o, one, star, tried)
+        sections[f"width {width}"] = partial(_width, o, one, tasks[:2], width)
+    sections |= {
+        "linear regime": partial(_regime, o, one),
+        "crossings": lambda: file_crossings(o, one.lines),
+        "trace of the Hessian": partial(file_trace, o, one),
+        "steps": lambda: file_steps(o, subject, one.star, one.steps),
+        "sigma*": lambda: file_sigma_star(o, one.steps),
+        "noise": lambda: file_noise(o, subject, one.star, one.tried),
+    }
+    measure_sections(o, sections, keep=keep)
     return o
 
 
 def verify(parameters: Parameters, seed: int) -> Observations:
     """A cheap part of the same rows: the first task, the least of each series, three directions, one step."""
-    o, one = Observations(), load(parameters, seed)
-    task, state, (first, second) = parameters.tasks[0], STATES[0], parameters.tasks[:2]
-    sets = ranks.item_sets(one, task)
-    file_set(o, one, task, state, sets, places=True)
-    file_answers(o, one, causes.answer_pool(one), parameters.answer_counts[0], state)
-    file_width(o, one, {first: sets[0], second: ranks.item_sets(one, second)[0]}, parameters.widths[0])
-    file_decades(o, regime.regimes(one, ("random 0", "gradient", "steering")))
-    star = search.predicted_step(one)
-    tried = search.try_steps(one, star.sigma, search.MULTIPLES[:1])
-    file_steps(o, one, star, search.best_of_n(one, star, tried))
+    o, subject = Observations(), load(parameters, seed)
+    one, tasks = Shared(subject), parameters.asked
+    file_competence(o, one, tasks[0])
+    file_task(o, one, tasks[0], STATES[0], places=True)
+    _answers(o, one, parameters.answer_counts[0], STATES[0])
+    _width(o, one, tasks[:2], parameters.widths[0])
+    file_decades(o, regime.regimes(subject, ("random 0", "gradient", "steering")))
+    tried = search.try_steps(subject, one.star.sigma, search.MULTIPLES[:1])
+    file_steps(o, subject, one.star, search.best_of_n(subject, one.star, tried))
     return o
+
+
+def file_competence(o: Observations, one: Shared, task: str) -> None:
+    """Whether the model can do a task at all, and how its items fit the context."""
+    subject = one.subject
+    fitted = subject_items.fitted(subject, task, subject.parameters.examples, "set 0")
+    competence.observe(o, subject.model, fitted.items, task=task)
+    competence.observe_fit(o, fitted, task=task)
+
+
+def file_task(o: Observations, one: Shared, task: str, state: str, *, places: bool) -> None:
+    """All that is read from the gradients of a task in one state of the model."""
+    progress.note(f"gradients: {task}, {state}")
+    file_set(o, one.subject, task, state, one.sets(task), places=places)
+
+
+def _answers(o: Observations, one: Shared, m: int, state: str) -> None:
+    file_answers(o, one.subject, one.pool, m, state)
+
+
+def _width(o: Observations, one: Shared, tasks: Sequence[str], width: int) -> None:
+    file_width(o, one.subject, {task: one.sets(task)[0] for task in tasks}, width)
+
+
+def _regime(o: Observations, one: Shared) -> None:
+    one.subject.forget_twin()  # nothing below needs it
+    file_decades(o, one.lines)
 
 
 def file_set(
@@ -137,22 +180,40 @@ def file_sketches(o: Observations, one: Subject, items: Sequence[Item]) -> None:
 
 
 def file_decades(o: Observations, lines: regime.Lines) -> None:
-    """Decades of linear regime along each direction."""
+    """Decades of linear regime along each direction, from a millionth of a unit; tensor units and |theta|."""
     for name in lines.regimes:
-        o.add("L2", "decades of linear regime", lines.decades(name), null=0.0, **NO_REGIME, direction=name)
+        told: Words = dict(**NO_REGIME, null=0.0, direction=name)
+        o.add("L2", "decades of linear regime", lines.decades(name), **told)
+        in_theta = np.log10(lines.regimes[name].crossing / lines.length / regime.SCALES[0])
+        o.add("L2", "decades of linear regime in |theta|", in_theta, **told)
 
 
-def file_crossings(o: Observations, lines: regime.Lines, trace: float) -> None:
+def file_crossings(o: Observations, lines: regime.Lines) -> None:
     """Where the linear regime ends along random directions, and whether curvature predicts it."""
     own, others = regime.crossing_errors(lines)
     told: Words = dict(unit="decades", null=others.mean(), null_means="another direction's prediction")
     o.add("L2", "error of the predicted crossing", mean_interval(own), **told)
-    by_trace = mean_interval(regime.errors_by_trace(lines, trace))
-    o.add("L2", "error of the crossing predicted by the trace", by_trace, **told)
     told = dict(unit="decades", null=0.0, null_means="no better than another's")
     o.add("L2", "error of the predicted crossing less that of another's", mean_interval(own - others), **told)
+    null = np.log10(regime.SCALES[0])
     cross = mean_interval([np.log10(lines.regimes[name].crossing / lines.length) for name in lines.random()])
-    o.add("L2", "log10 crossing / |theta|", cross, null=np.log10(regime.SCALES[0]), **NO_REGIME)
+    o.add("L2", "log10 crossing / |theta|", cross, null=null, **NO_REGIME)
+    cross = mean_interval([np.log10(lines.in_tensor_units(name)) for name in lines.random()])
+    o.add("L2", "log10 crossing in tensor units", cross, null=null, **NO_REGIME)
+
+
+def file_trace(o: Observations, one: Shared) -> None:
+    """The Hessian's trace, whatever its sign, and what it says of the end of the linear regime."""
+    found, kinks = one.curvature, len(one.subject.model.kinks)
+    bent: Words = dict(null=0.0, null_means="no curvature", unit="nats")
+    o.add("L2", "trace of the Hessian", found.trace, **bent)
+    o.add("L2", "curvature along the gradient", found.along, **bent)
+    smooth = "second derivatives everywhere"
+    o.add("context", "kinds of kinks that curvature leaves out", kinks, null=0.0, null_means=smooth)
+    _, others = regime.crossing_errors(one.lines)
+    told: Words = dict(unit="decades", null=others.mean(), null_means="another direction's prediction")
+    by_trace = mean_interval(regime.errors_by_trace(one.lines, found.trace.estimate))
+    o.add("L2", "error of the crossing predicted by the trace", by_trace, **told)
 
 
 def file_steps(o: Observations, one: Subject, star: SigmaStar, steps: Sequence[search.Step]) -> None:

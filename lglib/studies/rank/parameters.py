@@ -6,19 +6,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lglib.studies.base import Parameters as Base
 from lglib.studies.base import different, parameter, rising
+from lglib.studies.own_data import WithData
 
 Kind = Literal[
-    "boolq", "yes-no", "claim", "open", "sort", "reverse",
-    "count", "plural", "opposite", "capital", "add", "take",
+    "boolq", "yes-no", "claim", "open", "sort", "reverse", "count", "plural", "opposite", "capital", "add",
+    "take", "sentiment", "sentiment-2", "tense", "tense-2", "language", "language-2", "capitals",
+    "capitals-2", "data",
 ]  # fmt: skip
 Width = Annotated[int, Field(ge=8, le=8192, multiple_of=4)]
 Answers = Annotated[int, Field(ge=2, le=64)]
 Dimension = Annotated[int, Field(ge=1, le=65536)]
 
 
-class Parameters(Base):
+class Parameters(WithData):
     """What the study measures, and how much of it.
 
     >>> Parameters(examples=32).best_of
@@ -30,10 +31,11 @@ class Parameters(Base):
     )
     tasks: Annotated[tuple[Kind, ...], AfterValidator(different)] = parameter(
         ("yes-no", "open", "count", "sort"),
-        "kinds of items; the loss of the first is also that of the linear regime and of the search",
+        "kinds of items; the loss of the first is also that of the linear regime and of the search; data is "
+        "the file of that name",
         unit="name",
         min_length=2,
-        max_length=12,
+        max_length=21,
     )
     examples: int = parameter(128, "per-example gradients in each of three sets", unit="items", ge=8, le=4096)
     answer_counts: Annotated[tuple[Answers, ...], AfterValidator(rising)] = parameter(
@@ -59,6 +61,13 @@ class Parameters(Base):
     random_directions: int = parameter(
         4, "random directions along which the linear regime is measured", unit="directions", ge=2, le=1000
     )
+    block_directions: int = parameter(
+        64,
+        "blocks in which a direction is measured too, evenly over the depth; all where fewer",
+        unit="directions",
+        ge=1,
+        le=1000,
+    )
     probes: int = parameter(
         24, "random sign vectors behind the trace of the Hessian", unit="vectors", ge=2, le=100_000
     )
@@ -70,6 +79,17 @@ class Parameters(Base):
         le=100_000,
         multiple_of=2,
     )
+
+    precision: Literal["float64", "float32"] = parameter(
+        "float64",
+        "in which the linear regime is computed; float32 takes no second copy of the model",
+        unit="name",
+    )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The tasks, with the file of one's own in place of the first where one is given."""
+        return self.with_data(self.tasks)
 
     @property
     def best_of(self) -> int:

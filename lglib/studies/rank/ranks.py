@@ -14,10 +14,9 @@ from torch import Tensor
 from lglib.geometry import spectra
 from lglib.parameters import gram
 from lglib.parameters.gram import Grams
-from lglib.studies.rank.subject import Subject, encode, items, shuffled
+from lglib.studies.rank.subject import SETS, Subject, encode, items, shuffled
 from lglib.tasks.items import Item
 
-SETS = 3  # of items, for the spread within a run
 STATES = ("trained", "untrained", "shuffled labels")
 VIEWS = {"raw": lambda g: g, "centred": spectra.centred, "unit norm": spectra.unit}
 RANKS = ("participation ratio", "stable rank", "rank at 90 %")

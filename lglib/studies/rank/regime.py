@@ -2,66 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
+from lglib.base import progress
 from lglib.models import loading
 from lglib.models.loading import LanguageModel
 from lglib.parameters import double, hessian, linearity
 from lglib.parameters.linearity import Regime
 from lglib.parameters.space import ParameterSpace
+from lglib.parameters.units import TensorScale
 from lglib.search import random_search
 from lglib.studies.rank import directions
 from lglib.studies.rank.ranks import places
-from lglib.studies.rank.subject import Subject, encode, items
+from lglib.studies.rank.subject import FINITE, Subject, encode, items
 from lglib.tasks import supervised
 from lglib.tasks.supervised import Lesson
 
-SCALES = np.logspace(-6, 0, 13)  # of a step, in units of the length of theta
+SCALES = np.logspace(-6, 0, 13)  # of a step, in tensor units (parameters.units)
 CLAIMS, LORA_RANK = 64, 4  # behind the steering direction; of the LoRA step
 
 
 def questions(subject: Subject, part: str) -> Lesson:
     """Questions behind the loss: those of part "select", and others in part "held"."""
-    task, n = subject.parameters.tasks[0], subject.parameters.regime_items
+    task, n = subject.parameters.asked[0], subject.parameters.regime_items
     return encode(subject, items(subject, task, n, part))
 
 
 def in_precision(subject: Subject, dtype: str) -> LanguageModel:
-    """The trained model in another precision."""
+    """The trained model in another precision; the model itself where it is in this one."""
+    if dtype == str(subject.model.dtype).removeprefix("torch."):
+        return subject.model
     p = subject.parameters
     return loading.load(p.model, device=p.device, dtype=dtype, allow_download=p.allow_download)
 
 
-def lines(subject: Subject, model: LanguageModel, space: ParameterSpace, asked: Lesson) -> dict[str, Tensor]:
-    """Unit directions (d,) in weight space, by name.
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """At most so many of the values, evenly over their order, the last among them.
 
-    Random ones, the gradient, a LoRA step, a steering step at the last block, and one inside of each block.
+    >>> spread(range(1, 19), 3)
+    [6, 12, 18]
     """
-    gradient = space.gradient(supervised.loss, asked)
-    found = {}
-    for i in range(subject.parameters.random_directions):
-        found[f"random {i}"] = directions.unit(random_search.noise(space, subject.seed, i))
-    found["gradient"] = directions.unit(gradient)
-    found["LoRA step"] = directions.lora(space, gradient, model.attention, LORA_RANK, subject.seed)
-    claims = items(subject, "claim", CLAIMS, "claims")
-    labels, last = [item.label for item in claims], len(model.blocks)
-    found["steering"] = directions.steering(model, space, encode(subject, claims), last, labels)
-    for block in sorted({block for block, _ in places(subject)}):
-        noise = random_search.noise(space, subject.seed, -block)
-        found[f"block {block}"] = directions.inside(space, noise, f".{block - 1}.")
-    return found
+    count = min(most, len(values))
+    return [values[len(values) * (i + 1) // count - 1] for i in range(count)]
+
+
+def names(subject: Subject) -> list[str]:
+    """Names of the directions: random ones, the gradient, a LoRA step, a steering step, one in each block."""
+    random = [f"random {i}" for i in range(subject.parameters.random_directions)]
+    blocks = spread(sorted({block for block, _ in places(subject)}), subject.parameters.block_directions)
+    return [*random, "gradient", "LoRA step", "steering", *(f"block {block}" for block in blocks)]
+
+
+def direction(
+    subject: Subject, model: LanguageModel, space: ParameterSpace, asked: Lesson, name: str
+) -> Tensor:
+    """One of the unit directions (d,) in weight space by its name, made anew from its key: none is held.
+
+    The steering step is at the last block, along the difference of the two classes of the first task where
+    its items have two answers, else of claims. Raises ValueError for a name that is none.
+    """
+    if name == "steering":
+        first = subject.parameters.asked[0]
+        two = first in FINITE and all(len(item.answers) == 2 for item in subject.pool(first))
+        claims = items(subject, first if two else "claim", CLAIMS, "claims")
+        labels, last = [item.label for item in claims], len(model.blocks)
+        return directions.steering(model, space, encode(subject, claims), last, labels)
+    if name in ("gradient", "LoRA step"):
+        gradient = space.gradient(supervised.loss, asked)
+        if name == "gradient":
+            return directions.unit(gradient)
+        return directions.lora(space, gradient, model.attention, LORA_RANK, subject.seed)
+    kind, _, number = name.partition(" ")
+    if kind == "random":
+        return directions.unit(random_search.noise(space, subject.seed, int(number)))
+    if kind == "block":
+        noise = random_search.noise(space, subject.seed, -int(number))
+        return directions.inside(space, noise, f".{int(number) - 1}.")
+    raise ValueError(f"name is {name!r}; there is: {', '.join(names(subject))}")
 
 
 @dataclass(frozen=True)
 class Lines:
-    """F1 and F2 along unit directions u, in double precision, with u.Hu; `length` is that of theta."""
+    """F1 and F2 along unit directions u, with u.Hu, by name; scales are steps in theta.
+
+    `length` is that of theta (d,), `unit` the length of a step along u that is one tensor unit long.
+    """
 
     length: float
-    directions: Mapping[str, Tensor]
+    d: int
+    unit: Mapping[str, float]
     regimes: Mapping[str, Regime]
     curvature: Mapping[str, float]
 
@@ -72,6 +105,10 @@ class Lines:
     def decades(self, name: str) -> float:
         """Decades of linear regime, from the smallest scale to where F1 and F2 cross."""
         return float(np.log10(self.regimes[name].crossing / self.regimes[name].scales[0]))
+
+    def in_tensor_units(self, name: str) -> float:
+        """Where F1 and F2 cross, each tensor measured in its own size."""
+        return self.regimes[name].crossing / self.unit[name]
 
     def predicted(self, name: str) -> float:
         """Scale at which F1 and F2 cross on a quadratic, 2 |g.u| / |u.Hu| (prop-crossing)."""
@@ -84,27 +121,37 @@ class Lines:
         return float(good.max()) if len(good) else 0.0
 
 
-def regimes(subject: Subject, names: tuple[str, ...] = ()) -> Lines:
-    """F1, F2 and curvature along `lines` (or some of them, by name) for the loss on questions "select"."""
-    model, asked = in_precision(subject, "float64"), questions(subject, "select")
+def regimes(subject: Subject, chosen: Sequence[str] = ()) -> Lines:
+    """F1, F2 and curvature along all directions (or some, by name) for the loss on questions "select".
+
+    One direction after another, in the precision of the parameters.
+    """
+    model, asked = in_precision(subject, subject.parameters.precision), questions(subject, "select")
     space = ParameterSpace(model.model)
-    length = space.flatten().norm().item()
+    length, scale = space.flatten().norm().item(), TensorScale(space)
+    unit, found, bends = dict[str, float](), dict[str, Regime](), dict[str, float]()
     with double.Throughout():
-        along = lines(subject, model, space, asked)
-        along = {name: u for name, u in along.items() if name in names or not names}
-        units, scales = list(along.values()), (SCALES * length).tolist()
-        found = linearity.measure(space, supervised.loss, asked, units, scales)
-        bends = hessian.along(space.hvp_operator(supervised.loss, asked), units)
-    return Lines(length, along, dict(zip(along, found, strict=True)), dict(zip(along, bends, strict=True)))
+        for name in chosen or names(subject):
+            u = direction(subject, model, space, asked, name)
+            unit[name] = scale.unit(u)
+            steps = (SCALES * unit[name]).tolist()
+            (found[name],) = linearity.measure(space, supervised.loss, asked, [u], steps)
+            (bends[name],) = hessian.along(space.hvp_operator(supervised.loss, asked), [u])
+            progress.tell("directions", len(found), len(chosen or names(subject)), name)
+    return Lines(length, space.d, unit, found, bends)
 
 
-def in_rounded(subject: Subject, lines: Lines, dtype: str, names: tuple[str, ...]) -> dict[str, Regime]:
+def in_rounded(subject: Subject, lines: Lines, dtype: str, chosen: Sequence[str]) -> dict[str, Regime]:
     """F1 and F2 along some of the directions when the model computes in float32 or bfloat16."""
-    space = ParameterSpace(in_precision(subject, dtype).model)
-    units = [lines.directions[name].to(space.dtype) for name in names]
-    scales = (SCALES * lines.length).tolist()
-    found = linearity.measure(space, supervised.loss, questions(subject, "select"), units, scales)
-    return dict(zip(names, found, strict=True))
+    exact, asked = in_precision(subject, subject.parameters.precision), questions(subject, "select")
+    reference, space = ParameterSpace(exact.model), ParameterSpace(in_precision(subject, dtype).model)
+    found = {}
+    for name in chosen:
+        with double.Throughout():
+            u = direction(subject, exact, reference, asked, name)
+        steps = (SCALES * lines.unit[name]).tolist()
+        (found[name],) = linearity.measure(space, supervised.loss, asked, [u.to(space.dtype)], steps)
+    return found
 
 
 def crossing_errors(lines: Lines) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +168,7 @@ def crossing_errors(lines: Lines) -> tuple[np.ndarray, np.ndarray]:
 
 def errors_by_trace(lines: Lines, trace: float) -> np.ndarray:
     """Decades by which tr(H) / d, the mean of u.Hu, misses the crossing of each random direction."""
-    bend = abs(trace) / len(lines.directions[lines.random()[0]])
+    bend = abs(trace) / lines.d
     law = np.log10([2 * abs(lines.regimes[name].slope) / bend for name in lines.random()])
     return np.abs(_crossings(lines) - law)
 

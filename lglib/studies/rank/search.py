@@ -13,8 +13,8 @@ from scipy.stats import norm
 from torch import Tensor
 
 from lglib.parameters.space import ParameterSpace
-from lglib.search import random_search
-from lglib.search.step_length import SigmaStar, sigma_star
+from lglib.search import random_search, step_length
+from lglib.search.step_length import Curvature, SigmaStar
 from lglib.studies.rank.regime import questions
 from lglib.studies.rank.subject import Subject
 from lglib.tasks import supervised
@@ -25,11 +25,15 @@ MULTIPLES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of sigma*, the steps tried
 SMALL = 0.3  # multiple at which antithetic pairs and tied noise are tried
 
 
-def predicted_step(subject: Subject) -> SigmaStar:
-    """sigma* for the loss on the questions "select", from slope and curvature alone, before any search."""
-    p = subject.parameters
-    asked = questions(subject, "select")
-    return sigma_star(subject.space, supervised.loss, asked, n=p.best_of, probes=p.probes, seed=subject.seed)
+def curvature(subject: Subject) -> Curvature:
+    """Slope and curvature of the loss on the questions "select"."""
+    p, asked = subject.parameters, questions(subject, "select")
+    return step_length.curvature(subject.space, supervised.loss, asked, probes=p.probes, seed=subject.seed)
+
+
+def predicted_step(subject: Subject, found: Curvature | None = None) -> SigmaStar:
+    """sigma* from slope and curvature alone, before any search; NotMeasurable where there is none."""
+    return step_length.optimum(found or curvature(subject), subject.parameters.best_of)
 
 
 def effective_dimension(star: SigmaStar) -> Interval:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.search.pools import Pool
 from lglib.studies.synthetic import basis_drift, candidates, captures, gradients, schedules, setups, trained
@@ -16,6 +18,7 @@ from lglib.studies.synthetic.basis_drift import FOLLOWED, BasisDrift
 from lglib.studies.synthetic.captures import STATIC, Recovery
 from lglib.studies.synthetic.parameters import K, Parameters
 from lglib.studies.synthetic.setups import SETUPS, Outcome
+from lglib.studies.synthetic.shared import Shared
 from lglib.studies.synthetic.trained import RATES, RECOVERED, SCORED, Trained
 from lglib.theory import stats
 
@@ -25,34 +28,20 @@ Run = tuple[str, str]  # task and optimiser of a recovery
 Told = dict[str, Any]  # what was varied, or what the null is
 
 
-def measure(parameters: Parameters, seed: int) -> Observations:
+def measure(
+    parameters: Parameters, seed: int, *, found: Observations | None = None, keep: sections.Keep | None = None
+) -> Observations:
     """Measure all that the chapter says of claims S1 to S8."""
-    o, model = Observations(), trained.train(parameters, seed)
-    add_knowledge(o, model)
-    for task in RECOVERED:
-        for point in trained.POINTS:
-            sets = gradients.gradient_sets(model, task, point)
-            add_ranks(o, sets, task, point, seed)
-    planes, floor = captures.static_planes(model), basis_drift.overlap_of_strangers(model)
-    recoveries: dict[Run, Recovery] = {}
-    for task in RECOVERED:
-        beforehand = captures.bases_beforehand(model, task, planes)
-        for optimiser in RATES:
-            recoveries[task, optimiser] = captures.recover_and_capture(model, task, optimiser, beforehand)
-    for run, found in recoveries.items():
-        add_captures(o, model, run, found)
-    add_largest(o, model, recoveries)
-    for optimiser in RATES:
-        add_from_scratch(o, model, optimiser)
-        path = recoveries[FOLLOWED, optimiser].path
-        add_drift(o, optimiser, basis_drift.follow_basis(model, path, floor))
-    path = recoveries[FOLLOWED, SEARCHED].path
-    for point, step in {"theta_f": 0, "halfway": parameters.horizon // 2}.items():
-        add_pool(o, point, candidates.pool_at(model, path, step, planes))
-    outcomes = {(n, s): setups.train_by(model, n, s) for n in schedules.SCHEDULES for s in SETUPS}
-    for (schedule, setup), outcome in outcomes.items():
-        add_outcome(o, model, schedule, setup, outcome)
-    add_means(o, model, outcomes)
+    o, one = Observations() if found is None else found, Shared(trained.train(parameters, seed))
+    of: dict[str, Callable[[], None]] = {"knowledge": partial(add_knowledge, o, one.model)}
+    of |= {f"ranks, {task}": partial(add_all_ranks, o, one, task) for task in RECOVERED}
+    of["captures"] = partial(add_all_captures, o, one)
+    of |= {f"drift, {optimiser}": partial(add_way, o, one, optimiser) for optimiser in RATES}
+    steps = {"theta_f": 0, "halfway": parameters.horizon // 2}
+    of |= {f"candidates, {point}": partial(add_drawn, o, one, point, step) for point, step in steps.items()}
+    of |= {f"schedule, {name}": partial(add_schedule, o, one, name) for name in schedules.SCHEDULES}
+    of["schedules, means"] = partial(add_means, o, one)
+    sections.measure_sections(o, of, keep=keep)
     return o
 
 
@@ -80,6 +69,40 @@ def add_knowledge(o: Observations, model: Trained) -> None:
     for point, theta in model.points.items():
         for task, score in model.scores(theta).items():
             o.add("context", "exact match", _share(score), point=point, task=task, **_guess(model))
+
+
+def add_all_ranks(o: Observations, one: Shared, task: str) -> None:
+    """Add the ranks of one task's gradients at all points (S1)."""
+    for point in trained.POINTS:
+        sets = gradients.gradient_sets(one.model, task, point)
+        add_ranks(o, sets, task, point, one.model.seed)
+
+
+def add_all_captures(o: Observations, one: Shared) -> None:
+    """Add the captures of all recoveries, and the largest of them (S2, S3)."""
+    runs = {(task, optimiser): one.recovery(task, optimiser) for task in RECOVERED for optimiser in RATES}
+    for run, found in runs.items():
+        add_captures(o, one.model, run, found)
+    add_largest(o, one.model, runs)
+
+
+def add_way(o: Observations, one: Shared, optimiser: str) -> None:
+    """Add a run from scratch, and the drift along the recovery that is followed (S3, S4)."""
+    add_from_scratch(o, one.model, optimiser)
+    path = one.recovery(FOLLOWED, optimiser).path
+    add_drift(o, optimiser, basis_drift.follow_basis(one.model, path, one.floor))
+
+
+def add_drawn(o: Observations, one: Shared, point: str, step: int) -> None:
+    """Add the candidates around one step of a recovery (S5 to S7)."""
+    path = one.recovery(FOLLOWED, SEARCHED).path
+    add_pool(o, point, candidates.pool_at(one.model, path, step, one.planes))
+
+
+def add_schedule(o: Observations, one: Shared, schedule: str) -> None:
+    """Add what one schedule reached in all set-ups (S8)."""
+    for setup in SETUPS:
+        add_outcome(o, one.model, schedule, setup, one.outcome(schedule, setup))
 
 
 def add_ranks(o: Observations, sets: Sequence[Tensor], task: str, point: str, seed: int) -> None:
@@ -189,13 +212,13 @@ def add_outcome(o: Observations, model: Trained, schedule: str, setup: str, foun
             o.add("S8", "exact match", _share(score), task=task, when=when, **told, **_guess(model))
 
 
-def add_means(o: Observations, model: Trained, outcomes: Mapping[tuple[str, str], Outcome]) -> None:
+def add_means(o: Observations, one: Shared) -> None:
     """Add the mean over the set-ups, and the gap between two schedules that are the same mathematics (S8)."""
     for schedule in schedules.SCHEDULES:
-        mean = fmean(outcomes[schedule, setup].worst for setup in SETUPS)
-        o.add("S8", "mean worst-task exact match", mean, schedule=schedule, **_guess(model))
+        mean = fmean(one.outcome(schedule, setup).worst for setup in SETUPS)
+        o.add("S8", "mean worst-task exact match", mean, schedule=schedule, **_guess(one.model))
     alike = ("joint mixed", "raw gradient sum")
-    gaps = {s: outcomes[alike[0], s].worst - outcomes[alike[1], s].worst for s in SETUPS}
+    gaps = {s: one.outcome(alike[0], s).worst - one.outcome(alike[1], s).worst for s in SETUPS}
     same: Told = {"null": 0.0, "null_means": "no noise"}
     for setup, gap in gaps.items():
         o.add("S8", "noise floor", abs(gap), setup=setup, **same)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from lglib.base import progress
 from lglib.geometry.subspace import Subspace
 from lglib.parameters.space import ParameterSpace
+from lglib.report import sections
 from lglib.report.observations import Observations
 from lglib.studies.theory import best_of_n, curvature, density, networks, pushforward, recovery
 from lglib.studies.theory.best_of_n import N
@@ -25,19 +26,27 @@ RANDOM = "random k-dimensional subspace"
 ALIKE = "all directions bend alike"
 
 
-def measure(parameters: Parameters, seed: int) -> Observations:
+def measure(
+    parameters: Parameters, seed: int, *, found: Observations | None = None, keep: sections.Keep | None = None
+) -> Observations:
     """Measure the four claims, on synthetic losses and on networks that read digits."""
-    o = Observations()
-    _synthetic_gains(o, parameters.draws, seed, best_of_n.DIMENSIONS)
-    _layered_gains(o, parameters.draws, seed)
-    _density(o, parameters.draws, seed)
-    _curvature(o, parameters.draws, seed)
-    for done, width in enumerate(parameters.widths):
-        progress.tell("networks", done + 1, len(parameters.widths), f"width {width}")
-        _network(o, parameters, seed, width)
-    _captures(o, parameters.draws, seed)
-    _recovery(o, seed, recovery.spectra())
-    _pushforward(o, seed)
+    o, draws = Observations() if found is None else found, parameters.draws
+    of: dict[str, Callable[[], None]] = {
+        "synthetic gains": partial(_synthetic_gains, o, draws, seed, best_of_n.DIMENSIONS),
+        "layered gains": partial(_layered_gains, o, draws, seed),
+        "density": partial(_density, o, draws, seed),
+        "curvature": partial(_curvature, o, draws, seed),
+    }
+    of |= {
+        f"network, width {width}": partial(_network, o, parameters, seed, width)
+        for width in parameters.widths
+    }
+    of |= {
+        "captures by chance": partial(_captures, o, draws, seed),
+        "recovery": partial(_recovery, o, seed, recovery.spectra()),
+        "pushforward": partial(_pushforward, o, seed),
+    }
+    sections.measure_sections(o, of, keep=keep)
     return o
 
 
