@@ -187,8 +187,8 @@ def serve(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-# Loaded, and past a page that only sends the reader on. (Silence of the network is no sign: on a busy machine the
-# browser may report it late or never.)
+# Loaded, and past a page that only sends the reader on. Silence of the network is no sign: on a busy machine
+# the browser may tell of it late or never.
 ARRIVED = "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
 
 # The theme follows the reader's scheme a moment later; a page that never does is told by LOOK.

@@ -152,8 +152,9 @@ class Pushforward:
 
         It is of first order in s where h has two derivatives: the remainder itself is of second order.
         """
-        exact = self.push(u).mean(0)
-        gaps = [self.difference(u, s, central=False).mean(0) - exact for s in scales]
+        positive("scales", scales)
+        theta, here, exact = self.space.flatten(), self.values().mean(0), self.push(u).mean(0)
+        gaps = [(self.values(theta + s * u).mean(0) - here) / s - exact for s in scales]
         return torch.stack(gaps).norm(dim=-1) / exact.norm(dim=-1)
 
 

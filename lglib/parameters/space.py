@@ -111,7 +111,9 @@ class ParameterSpace:
         """
         if vector.shape != (self.d,):
             raise ValueError(f"vector: got shape {tuple(vector.shape)}, want ({self.d},)")
-        return {n: vector[self.slices[n]].view(self.shapes[n]) for n in self.names}
+        # One split, not a slice each: on its way back each slice would fill a zero vector of length d.
+        parts = vector.split([own.stop - own.start for own in self.slices.values()])
+        return {n: part.view(self.shapes[n]) for n, part in zip(self.names, parts, strict=True)}
 
     def join(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Vector (d,) from tensors by name, the inverse of `split`; ValueError for wrong names or shapes.
