@@ -10,6 +10,7 @@ CHAPTERS ?=
 CORES ?=
 CONFIRM ?=
 NAMES ?=
+ALL ?=
 PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +39,7 @@ help:  ## show this list
 	@echo "make publish CONFIRM=1        even where published values change beyond the tolerance"
 	@echo "make serve                    show the built book at http://localhost:$(PORT)"
 	@echo "make test                     set up, then all tests, style and types"
+	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
@@ -81,7 +83,7 @@ test: .venv/.test  ## set up, test
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(ALL),,-m 'not long') --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 models: .venv/.book  ## train the shipped models anew
 	@$(BIN)/python -m workflow.micro $$NAMES
@@ -104,6 +106,7 @@ bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/lora.py
 	@$(BIN)/python benchmarks/rank.py
 	@$(BIN)/python benchmarks/steering.py
+	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/pipeline.py
 
 lock:  ## resolve requirements.txt anew

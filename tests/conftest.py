@@ -19,7 +19,7 @@ COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes come first, so that no core is left with one of them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("slow", "long"))))
 
 
 @pytest.fixture(scope="session")

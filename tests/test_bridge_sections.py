@@ -74,6 +74,7 @@ def test_words_that_the_model_does_not_know_as_tokens_are_told(parameters):
         bridge.prepare(parameters.changed(templates=("language", "language-2")), 0)
 
 
+@pytest.mark.long
 def test_a_whole_run_on_a_contrast_files_rows_of_every_claim_and_its_competence(parameters, reader):
     found = bridge.measure(parameters.changed(model=reader, templates=("sentiment", "sentiment-2")), 0)
     assert found.left_out == {}
@@ -92,6 +93,7 @@ def test_a_whole_run_on_a_contrast_files_rows_of_every_claim_and_its_competence(
     }
 
 
+@pytest.mark.long
 def test_a_late_crash_loses_one_section_only(parameters, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("late")

@@ -186,6 +186,7 @@ def test_make_measure_and_make_book_refuse_with_all_reasons_before_anything_star
         assert not (project / "runs" / "quick").exists()
 
 
+@pytest.mark.long
 def test_a_profile_without_a_study_executes_only_the_chapters_that_it_has(tmp_path):
     project = mini.make(tmp_path / "mini")
     (project / "config" / "smoke.yml").write_text("two:\n  runs: {mini: [0]}\n")
@@ -202,6 +203,7 @@ def test_a_profile_without_a_study_executes_only_the_chapters_that_it_has(tmp_pa
     assert "01_one: not executed yet" in done.stderr  # and nothing of it is published here to show
 
 
+@pytest.mark.long
 def test_a_folder_of_the_command_line_is_measured_and_filed_under_its_name(tmp_path):
     project = mini.make(tmp_path / "mini")
     folder = tmp_path / "my model"
@@ -221,6 +223,7 @@ def test_a_folder_of_the_command_line_is_measured_and_filed_under_its_name(tmp_p
     assert noted == {"quick": {"short": str(short)}}
 
 
+@pytest.mark.long
 def test_a_job_that_is_killed_is_told_and_so_is_a_graph_that_cannot_be_made(tmp_path):
     project = mini.make(tmp_path / "mini")
     mini.write_study(project, "two", value="__import__('os').kill(__import__('os').getpid(), 9)")
@@ -329,7 +332,7 @@ def paper(root, tmp_path_factory):
         yield run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_models_of_the_paper_profile_are_planned_and_fetched_from_a_stand_in_of_the_hub(paper):
     """Tiny stand-ins under the names of the paper's models; the commits are those of the stand-in."""
     found = paper(FETCH)
@@ -341,7 +344,7 @@ def test_the_models_of_the_paper_profile_are_planned_and_fetched_from_a_stand_in
     assert found["wrong"] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_studies_of_the_paper_profile_run_to_their_end_on_stand_ins(paper):
     """Its models, tasks, templates and pairs, at the sizes of smoke: no section ends in a fault."""
     found = paper(MEASURE)

@@ -199,6 +199,7 @@ def test_another_commit_has_other_weights_and_its_own_record(client, hub, publis
     assert is_whole(by_hand, name, new, folders[1])
 
 
+@pytest.mark.long
 def test_what_is_cached_loads_in_another_process_without_the_hub(client, stand_in, hub, published, folders):
     name, old = published
     new = hub.publish(name, folders[1])

@@ -119,7 +119,7 @@ def test_a_header_with_a_path_of_this_machine_is_not_published(tmp_path):
     assert merge.private(f"{Path.home()}/x")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_own_data_are_measured_from_the_command_line_and_no_header_has_their_folder(root, data, tmp_path):
     copy = tmp_path / "project"
     for name in ("lglib", "workflow", "config", "notebooks"):

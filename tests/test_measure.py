@@ -79,6 +79,7 @@ def test_an_observation_says_where_it_comes_from(project):
     assert filed.frame["value"].tolist() == [1.0, 1.1, 1.2]
 
 
+@pytest.mark.long
 def test_a_failing_run_names_study_model_seed_and_cause_leaves_nothing_and_stops_no_other(project):
     mini.write_study(project, "one", value="1.0 / (1 - seed)")
     before = observations(project)
@@ -122,6 +123,7 @@ def test_a_run_that_is_killed_leaves_nothing_and_is_taken_up_again(project):
     assert filing.read(path).frame["value"].tolist() == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_late_goes_on_where_it_was(project):
     import json
 

@@ -144,6 +144,7 @@ def test_the_sections_of_this_test_are_all_that_is_filed(chapter):
     assert rest.empty, rest[["claim", "measure"]].drop_duplicates()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [0, 1], ids=["of one model", "of all"])
 def test_rows_that_are_missing_are_told_and_the_chapter_goes_on(chapter, run, first):
     models = MODELS[: 1 + first]

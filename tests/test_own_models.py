@@ -55,7 +55,7 @@ def judged(study, found):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", strangers.CONFIGS)
 def test_a_strange_model_is_measured_and_nothing_is_reproduced_by_it(made, family):
     folder = made[family]
@@ -155,6 +155,7 @@ def test_a_pipe_or_a_folder_is_refused_at_once(tmp_path, read):
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.long
 def test_prompts_beyond_the_context_are_cut_or_told(made, tmp_path):
     path = tmp_path / "long.jsonl"
     lines = [

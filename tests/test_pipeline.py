@@ -181,6 +181,7 @@ def test_a_book_of_which_a_page_was_deleted_or_cut_off_does_not_stand(project, l
     assert not look().book_stands(["01_one", "02_two"])
 
 
+@pytest.mark.long
 def test_a_corrupt_published_chapter_is_not_shown_and_is_replaced_when_published(project):
     published = project / "book" / "chapters" / "01_one.ipynb"
     published.write_text("{ no notebook")
@@ -209,6 +210,7 @@ def test_after_a_failed_build_the_next_one_fails_too_and_the_old_pages_stay(proj
     assert stands(drive(project, "book"))
 
 
+@pytest.mark.long
 def test_a_failing_notebook_is_named_with_cell_error_and_log_and_hurts_nothing_else(project):
     html = page(project, "01_one")
     mini.write_chapter(project, "01_one", work="object()")  # shows an address of this machine
@@ -250,6 +252,7 @@ def test_a_termination_during_the_build_leaves_the_old_pages_and_the_next_book_b
     assert "New words" in (project / "_build" / "html" / "book" / "intro.html").read_text()
 
 
+@pytest.mark.long
 def test_a_driver_killed_alone_keeps_the_lock_as_long_as_its_children_live(project):
     first = executed(project)
     pause = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)"
@@ -318,6 +321,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(project
     assert not (project / "runs").exists()
 
 
+@pytest.mark.long
 def test_another_profile_in_a_folder_with_a_space_touches_no_other_book(project):
     project = project.rename(project.with_name("my own 'mini' $book"))  # what stood still stands
     html, measured = page(project, "01_one"), observations(project)
@@ -372,6 +376,7 @@ def test_progress_within_a_cell_reaches_the_terminal_and_leaves_no_file(tmp_path
     assert not path.exists()
 
 
+@pytest.mark.long
 def test_papermill_and_jupyter_book_work_by_hand(project):
     environment = {**os.environ, "PYTHONPATH": str(project)}
     tools = Path(sys.executable).parent

@@ -170,7 +170,7 @@ def test_an_image_is_not_searched_and_a_very_long_text_is_refused(source, run):
         merge(source, run, "01_x")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_publishing_names_what_differs_and_overwrites_values_only_when_confirmed(tmp_path):
     project = mini.make(tmp_path / "mini")
     refused = drive(project, "publish")

@@ -55,6 +55,7 @@ def test_a_negative_trace_loses_the_step_that_has_no_optimum_and_nothing_else(mo
     assert len(again) == len(rows)
 
 
+@pytest.mark.long
 def test_a_crash_loses_one_section_and_each_is_kept_before_the_next(monkeypatch):
     def broken(*_):
         raise RuntimeError("out of luck")
@@ -69,6 +70,7 @@ def test_a_crash_loses_one_section_and_each_is_kept_before_the_next(monkeypatch)
     assert "gain at sigma* / largest gain over the steps" in set(found.frame()["measure"])
 
 
+@pytest.mark.long
 def test_a_file_of_ones_own_takes_the_place_of_the_first_task_and_is_named_in_the_header(tmp_path):
     path = words.write(tmp_path / "mine.jsonl", data.micro(120, "yes-no", key="mine"))
     own = TINY.changed(data=path)

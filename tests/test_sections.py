@@ -235,7 +235,7 @@ class Cut(BaseException):
     """The machine is switched off."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("study", list(TINY))
 def test_a_run_that_is_cut_off_and_taken_up_ends_as_one_that_was_not(study):
     module, parameters = studies.study(study), studies.parameters(study, "smoke", **TINY[study])

@@ -114,6 +114,7 @@ def test_questions_to_select_on_are_not_those_to_report_on(smoke, case):
     assert not select & held_out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "told", "gate"),
     [
@@ -163,6 +164,7 @@ def one_pair_fails(monkeypatch):
     monkeypatch.setattr(lora_cases, "prepare", fails)
 
 
+@pytest.mark.long
 def test_a_pair_that_fails_is_left_out_and_the_others_are_filed(smoke, measured, one_pair_fails):
     found = lora.measure(smoke.changed(shapes=("4-attention",)), 0)
     assert found.left_out["pair cipher"].startswith("GateError: cipher, A never reached the bar of 0.9: ")
@@ -192,6 +194,7 @@ def claims_of(found, beyond):
     return claims.judge("lora", frames.over_seeds(frame.assign(model="m", seed=0)), "m", beyond=beyond)
 
 
+@pytest.mark.long
 def test_a_pair_can_be_made_of_a_file_of_ones_own(smoke, tmp_path):
     path = tmp_path / "colours.jsonl"
     words = ("red", "green", "blue")

@@ -104,7 +104,7 @@ def ladder(
     Rungs run from the top down, so that long names fit beside them on a phone.
     """
     rungs = np.arange(len(labels))[::-1]
-    shifts = np.linspace(0.2, -0.2, len(series)) if len(series) > 1 else [0.0]
+    shifts = np.linspace(0.2, -0.2, len(series)) if len(series) > 1 else [0.0] * len(series)
     for shift, (name, rows) in zip(shifts, series.items(), strict=True):
         value, low, high = np.array(rows, dtype=float).T
         bars = np.abs(np.stack([value - low, high - value]))
