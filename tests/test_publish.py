@@ -212,3 +212,15 @@ def test_publishing_names_what_differs_and_overwrites_values_only_when_confirmed
     assert {p: p.read_bytes() for p in kept} != kept
     shutil.rmtree(project / "runs")
     assert "measuring" not in drive(project, "book").stderr
+
+    # Of the profile of a pretrained model the observations alone, and they make the chapters stale.
+    (project / "config" / "real.yml").write_text("one: {runs: {mini: [0]}, parameters: {steps: 2}}\n")
+    assert drive(project, "measure", "--profile", "real").returncode == 0
+    chapters = {p: p.read_bytes() for p in (project / "book" / "chapters").rglob("*.*")}
+    beside = drive(project, "publish", "--profile", "real")
+    assert "1 files of observations, 0 chapters" in beside.stdout
+    assert (project / "results" / "real" / "mini" / "seed0" / "one.csv").exists()
+    assert {p: p.read_bytes() for p in chapters} == chapters
+    again = drive(project, "book").stderr
+    assert "01_one" in again
+    assert "02_two" not in again

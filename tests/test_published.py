@@ -4,8 +4,10 @@ import pytest
 
 from lglib import studies
 from lglib.report import claims, filing, frames, provenance
+from workflow import plan
 
 PROFILE = "quick"
+BESIDE = plan.BESIDE
 
 
 @pytest.fixture(params=studies.NAMES)
@@ -15,14 +17,26 @@ def study(request, root):
     return request.param
 
 
-def published(study, root):
-    return sorted((root / filing.PUBLISHED / PROFILE).glob(f"*/seed*/{study}.csv"))
+def published(study, root, profile=PROFILE):
+    return sorted((root / filing.PUBLISHED / profile).glob(f"*/seed*/{study}.csv"))
 
 
-def test_each_file_is_whole_and_made_by_the_present_code_with_the_parameters_of_the_profile(study, root):
-    code, parameters = provenance.code_hash(study), studies.parameters(study, PROFILE)
-    for path in published(study, root):
+@pytest.mark.parametrize("profile", [PROFILE, BESIDE])
+def test_each_file_is_whole_and_made_by_the_present_code_with_the_parameters_of_the_profile(
+    study, root, profile
+):
+    if not (there := published(study, root, profile)):
+        pytest.skip(f"no observation of {study} is published in the profile {profile}")
+    code, parameters = provenance.code_hash(study), studies.parameters(study, profile)
+    for path in there:
         assert filing.stale(filing.read(path).header, code, parameters) == "", path
+
+
+def test_what_is_published_of_the_pretrained_model_is_of_its_plan(root):
+    planned = studies.plan(BESIDE)
+    for path in (p for name in planned for p in published(name, root, BESIDE)):
+        header = filing.read(path).header
+        assert header.seed in planned[header.study][header.model], path
 
 
 def test_each_run_of_the_plan_is_there(study, root):
@@ -46,9 +60,10 @@ def test_nothing_else_is_published(root):
     known = {
         path.with_suffix(s)
         for name in studies.NAMES
-        for path in published(name, root)
+        for profile in (PROFILE, BESIDE)
+        for path in published(name, root, profile)
         for s in (".csv", ".json")
     }
     if not known:
         pytest.skip("no observation is published")
-    assert {path for path in (root / filing.PUBLISHED / PROFILE).rglob("*") if path.is_file()} == known
+    assert {path for path in (root / filing.PUBLISHED).rglob("*") if path.is_file()} == known

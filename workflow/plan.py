@@ -26,6 +26,7 @@ from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
+BESIDE = "real"  # that of a pretrained model: its observations are committed too, and stand on the same pages
 STAMP = ".stamp.json"  # in the folder of the built book
 LANGUAGE = ("lora", "rank", "bridge")  # studies of one language model
 USUAL = "micro-gpt2"  # the model of their chapters' live cases
@@ -165,8 +166,18 @@ class State:
             standing = self.standing(study)
             parts += [f"{key} {standing.counted[key][1]}" for key in sorted(standing.counted)]
             parts += [f"{file}: {why}" for file, why in standing.left_out.items()]  # a page names them
+        parts += self.beside(chapter)
         claims = self.root / "config" / "claims.yml"
         return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
+
+    def beside(self, chapter: str) -> list[str]:
+        """What counts, and what does not, of the other committed profile's observations that a chapter shows."""
+        if self.profile == BESIDE or not (self.root / "config" / f"{BESIDE}.yml").is_file():
+            return []
+        other = State(BESIDE, self.root)
+        found = [other.standing(study) for study in self.studies_of(chapter) if study in other.plan]
+        counted = [f"{BESIDE} {key} {one.counted[key][1]}" for one in found for key in sorted(one.counted)]
+        return counted + [f"{file}: {why}" for one in found for file, why in one.left_out.items()]
 
     def chapter_stands(self, chapter: str) -> bool:
         """Whether the executed chapter is whole, and made from what is there now."""

@@ -1,7 +1,8 @@
 """`make publish`: bring executed chapters into book/chapters and current observations into results/.
 
-Nothing else writes into the committed folders. What is there and differs is named first, and by how much;
-where values differ beyond the tolerance of `make verify`, nothing is written before the user confirms.
+Of the profile of a pretrained model the observations alone: the published chapters show them too. Nothing
+else writes into the committed folders. What is there and differs is named first, and by how much; where
+values differ beyond the tolerance of `make verify`, nothing is written before the user confirms.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from workflow import merge, plan, verify
 
 def main(profile: str, chapters: list[str], confirmed: bool, root: Path) -> int:
     """Publish what is current; returns the exit status, 3 when it waits for the user to confirm."""
-    if profile != plan.PUBLISHED:
-        print(f"make publish: only the profile {plan.PUBLISHED} is published, got {profile!r}")
+    if profile not in (plan.PUBLISHED, plan.BESIDE):
+        told = f"only the profiles {plan.PUBLISHED} and {plan.BESIDE} are published, got {profile!r}"
+        print(f"make publish: {told}")
         return 2
     state = plan.State(profile, root)
+    if profile == plan.BESIDE:  # its observations are shown by the chapters of the other
+        chapters = []
     if stale := [chapter for chapter in chapters if not state.chapter_stands(chapter)]:
         print(f"make publish: not executed from what is there now: {', '.join(stale)}; type: make book")
         return 1

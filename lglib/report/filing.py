@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pandas as pd
 from pydantic import BaseModel
 
+from lglib.base.checks import NotMeasurable
 from lglib.base.files import write_atomically
 from lglib.report import frames, provenance
 from lglib.report.headers import Header, of_schema, stale
@@ -98,6 +99,10 @@ def read(path: str | Path) -> Filed:
         raise ValueError(f"{path} is not a whole file of observations: {error}") from error
 
 
+class NoObservation(NotMeasurable):
+    """No filed run of a study counts: how to measure one, and why those that are there do not."""
+
+
 def gather(
     study: str,
     profile: str,
@@ -110,8 +115,8 @@ def gather(
 
     A run counts while its code hash is `code` (default: the current one) and its parameters, all but the
     model, are `parameters`; without these all that count must have the same. `root` is the project's folder.
-    What is left out is named with its reason, a file that cannot be read too. Raises ValueError when no run
-    counts.
+    What is left out is named with its reason, a file that cannot be read too. Raises NoObservation when no
+    run counts.
     """
     project = Path(root or provenance.project_root())
     code = code or provenance.code_hash(study)
@@ -132,7 +137,7 @@ def gather(
     if not counted:
         told = "".join(f"\n{file}: {why}" for file, why in left_out.items())
         ask = f"make measure STUDIES={study} PROFILE={profile}"
-        raise ValueError(f"no observation of study {study} in profile {profile} counts; {ask}{told}")
+        raise NoObservation(f"no observation of study {study} in profile {profile} counts; {ask}{told}")
     runs = sorted(counted.values(), key=lambda run: (run.header.model, run.header.seed))
     for one in runs[1:]:
         if reason := stale(one.header, code, runs[0].header.parameters):
