@@ -171,7 +171,7 @@ class State:
         return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
 
     def beside(self, chapter: str) -> list[str]:
-        """What counts, and what does not, of the other committed profile's observations that a chapter shows."""
+        """What counts, and what does not, of the observations of `BESIDE` that a chapter shows."""
         if self.profile == BESIDE or not (self.root / "config" / f"{BESIDE}.yml").is_file():
             return []
         other = State(BESIDE, self.root)
