@@ -1,4 +1,6 @@
 # make book: the finished book.  make test: everything that it says, checked.  make help: the rest.
+ASKED := $(value PROFILE)
+export ASKED  # empty where no profile is named
 PROFILE ?= quick
 STUDIES ?=
 MODELS ?=
@@ -13,13 +15,15 @@ NAMES ?=
 ALL ?=
 PORT ?= 8000
 PYTHON ?= python3
+GIVEN := PROFILE STUDIES MODELS SEEDS DATA DEVICE ACCEPT_TERMS CHAPTERS CORES CONFIRM NAMES ALL PORT
+# As they were typed: without this, make would run a $(shell ...) in one of them.
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 BIN := .venv/bin
-HTML := _build/$(if $(filter quick,$(PROFILE)),html,$(PROFILE)/html)
 CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
 GGUF := gguf==0.19.0 accelerate==1.15.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
-export PROFILE STUDIES MODELS SEEDS CHAPTERS CORES CONFIRM HTML NAMES DATA DEVICE ACCEPT_TERMS  # the shell reads them as they are
+export $(GIVEN)  # the shell reads them as they are
 
 .PHONY: help plan gemma measure book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
@@ -37,7 +41,7 @@ help:  ## show this list
 	@echo "make verify                   measure a part of each study anew; is it what is filed?"
 	@echo "make publish                  executed chapters and observations into the committed folders"
 	@echo "make publish CONFIRM=1        even where published values change beyond the tolerance"
-	@echo "make serve                    show the built book at http://localhost:$(PORT)"
+	@echo "make serve                    show the book that was built last (PROFILE= another) at port 8000 (PORT=)"
 	@echo "make test                     set up, then all tests, style and types"
 	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
@@ -86,12 +90,10 @@ test: .venv/.test  ## set up, test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(ALL),,-m 'not long') --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 models: .venv/.book  ## train the shipped models anew
-	@$(BIN)/python -m workflow.micro $$NAMES
+	@set -f; $(BIN)/python -m workflow.micro $$NAMES
 
 serve:  ## show the built book
-	@test -f "$$HTML/index.html" || { echo "There is no $$HTML yet: type make book first" >&2; exit 2; }
-	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
-	@$(PYTHON) -m http.server --directory "$$HTML" --bind 127.0.0.1 $(PORT)
+	@$(PYTHON) -m workflow.serve --profile "$$ASKED" --port "$$PORT"
 
 sync: .venv/.book  ## bring notebook pairs in step
 	@$(BIN)/python -m workflow.pairs
