@@ -199,3 +199,12 @@ def test_the_gradient_by_activations_is_that_of_the_whole_batch_in_chunks_too(fo
         cut = pushforward.activation_gradient(own, supervised.loss, asked, 2)
     assert cut.shape == whole.shape
     assert torch.allclose(cut, whole, rtol=1e-5, atol=1e-9)
+
+
+def test_the_remainder_asks_for_h_once_a_scale_and_once_at_theta(linear, monkeypatch):
+    _, space, h = linear
+    asked = []
+    plain = Pushforward.values
+    monkeypatch.setattr(Pushforward, "values", lambda self, *at: asked.append(at) or plain(self, *at))
+    h.remainder(gaussian(space.d), [0.01, 0.1, 1.0])
+    assert len(asked) == 4

@@ -500,3 +500,10 @@ def test_neighbours_in_one_buffer_do_not_share_memory():
     buffer, net = torch.zeros(4), torch.nn.Linear(3, 1)
     net.weight.data, net.bias.data = buffer[:3].view(1, 3), buffer[3:]
     assert ParameterSpace(net).d == 4
+
+
+def test_all_parts_of_a_vector_share_one_step_of_the_way_back():
+    space = ParameterSpace(network())
+    theta = space.flatten().requires_grad_(True)
+    above = {part.grad_fn.next_functions[0][0] for part in space.split(theta).values()}
+    assert len(above) == 1  # with a slice each, every part would fill a zero vector of length d
