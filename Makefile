@@ -24,6 +24,7 @@ GGUF := gguf==0.19.0 accelerate==1.15.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
+unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
 .PHONY: help plan gemma measure book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help

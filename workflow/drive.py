@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(name, default="")
     asked = parser.parse_args(argv)
     root = project_root()
+    terminal.isolate(root)
     try:
         state = plan.State(asked.profile, root, _data(asked, root))
         chosen = dict(names=asked.studies, models=asked.models, seeds=asked.seeds)

@@ -19,6 +19,8 @@ from lglib.report.provenance import project_root
 from lglib.studies.profiles import ProfileError
 from workflow import plan, terminal
 
+START = 180  # seconds after which a kernel that does not answer is given up
+
 
 class Telling(NBClientEngine):
     """papermill's engine that prints a line per section: chapter, cell of how many, elapsed, heading."""
@@ -63,7 +65,8 @@ def execute(chapter: str, profile: str, root: Path) -> None:
     live, failed = target.with_name(f".{chapter}.live.ipynb"), target.with_name(f"{chapter}.failed.ipynb")
     log, progress = target.with_suffix(".log"), target.with_name(f".{chapter}.progress")
     failed.unlink(missing_ok=True)
-    os.environ.update(terminal.ENVIRONMENT, LG_PROGRESS=str(progress))
+    terminal.isolate(root)
+    os.environ["LG_PROGRESS"] = str(progress)
     stamp, shown = state.chapter_stamp(chapter), state.shown_model(chapter)
     with log.open("w", encoding="utf-8") as stream, terminal.following(progress, label):
         try:
@@ -80,11 +83,12 @@ def execute(chapter: str, profile: str, root: Path) -> None:
                 stdout_file=stream,
                 stderr_file=stream,
                 extra_arguments=["--log-level=ERROR"],
+                start_timeout=START,
             )
             _check_finished(live)
             if plan.State(profile, root).chapter_stamp(chapter) != stamp:
                 raise ValueError("its code or its observations changed while it ran; run it again")
-        except (PapermillExecutionError, DeadKernelError, ValueError) as error:
+        except (PapermillExecutionError, DeadKernelError, RuntimeError, ValueError) as error:
             stream.write(f"\n{error}\n")
             if live.exists():
                 live.replace(failed)

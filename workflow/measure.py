@@ -37,9 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
-    if any(os.environ.get(name) != value for name, value in terminal.ENVIRONMENT.items()):
-        # Threads and the seed of hashes are read when the interpreter and torch start: start anew.
-        os.environ.update(terminal.ENVIRONMENT)
+    if terminal.isolate(root):  # much of it is read when the interpreter and torch start: start anew
         os.execv(sys.executable, [sys.executable, "-m", "workflow.measure", *(argv or sys.argv[1:])])
     with terminal.at_work(root):
         return measure(asked.study, asked.profile, model, seed, root, data)

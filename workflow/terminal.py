@@ -1,8 +1,9 @@
-"""What the jobs of the pipeline share: one thread, a lock while they work, progress lines on the terminal."""
+"""What the jobs of the pipeline share: an environment of their own, a lock, progress lines on the terminal."""
 
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import sys
 import threading
@@ -18,6 +19,28 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",
 }
+# The user's own set-up of Python, IPython, Jupyter and Snakemake, none of which may change a number or a page.
+DROPPED = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "MPLBACKEND", "PYTHONOPTIMIZE", "PYTHONSTARTUP")
+DROPPED += ("PYTHONWARNINGS", "SNAKEMAKE_PROFILE")
+FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")  # start-up files, settings, kernels
+
+
+def isolate(root: Path) -> bool:
+    """Give this process and its children the environment of the project; whether anything changed by it.
+
+    A PYTHONPATH keeps the project and what lies below it; all else could stand before an installed library.
+    What an interpreter reads when it starts (threads, the seed of hashes) counts for the children only.
+    """
+    home, before = root / "runs" / ".home", dict(os.environ)
+    for name in DROPPED:
+        os.environ.pop(name, None)
+    os.environ.update(ENVIRONMENT, **{name: str(home / name.lower()) for name in FOLDERS})
+    if (found := importlib.util.find_spec("matplotlib")) and found.origin:
+        os.environ["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
+    paths = [path for path in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if path]
+    if own := [path for path in paths if Path(path).resolve().is_relative_to(root.resolve())]:
+        os.environ["PYTHONPATH"] = os.pathsep.join(own)
+    return dict(os.environ) != before
 
 
 class Busy(RuntimeError):

@@ -113,12 +113,12 @@ def verify(run: Run, root: Path) -> int:
 
 def main(runs: Sequence[Run], cores: int, root: Path) -> int:
     """Verify runs, each in a process of its own; returns the exit status."""
-    environment = {**os.environ, **terminal.ENVIRONMENT}
+    terminal.isolate(root)
 
     def one(run: Run) -> int:
         asked = ["--profile", run.profile, "--model", run.model, "--seed", str(run.seed)]
         command = [sys.executable, "-m", "workflow.verify", run.study, *asked]
-        return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+        return subprocess.run(command, cwd=root, check=False).returncode
 
     with ThreadPoolExecutor(cores) as pool:
         states = list(pool.map(one, runs))

@@ -1,0 +1,80 @@
+"""The user's own set-up of Python, IPython, Jupyter and Snakemake changes nothing."""
+
+import json
+import os
+import subprocess
+import sys
+
+import mini
+import pytest
+
+from workflow import terminal
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A user's set-up, all of it in the way."""
+    folder = tmp_path / "home"
+    startup = folder / "ipython" / "profile_default" / "startup"
+    kernel = folder / "data" / "kernels" / "python3"
+    for path in (startup, kernel, folder / "modules"):
+        path.mkdir(parents=True)
+    (startup / "00.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    spec = {"argv": ["/bin/false"], "display_name": "mine", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    (folder / "matplotlibrc").write_text("figure.dpi: 13\n")
+    (folder / "modules" / "nbformat.py").write_text("raise SystemExit('the wrong nbformat')")
+    given = dict(
+        IPYTHONDIR=folder / "ipython", JUPYTER_DATA_DIR=folder / "data", JUPYTER_PATH=folder / "data"
+    )
+    given |= dict(MATPLOTLIBRC=folder / "matplotlibrc", SNAKEMAKE_PROFILE="mine", PYTHONWARNINGS="error")
+    given |= dict(PYTHONPATH=folder / "modules", PYTHONOPTIMIZE="2", MPLBACKEND="nonsense")
+    for name, value in given.items():
+        monkeypatch.setenv(name, str(value))
+    for name in (*terminal.ENVIRONMENT, *terminal.FOLDERS):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # put back after the test
+    return folder
+
+
+def test_the_environment_is_the_projects_own(home, tmp_path):
+    assert terminal.isolate(tmp_path / "project")
+    assert not {name for name in terminal.DROPPED if name in os.environ}
+    assert not [value for value in os.environ.values() if str(home) in value]
+    assert not terminal.isolate(tmp_path / "project")
+
+
+def test_of_a_pythonpath_the_project_stays(home, tmp_path, monkeypatch):
+    project = tmp_path / "a project"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(home / "modules"), "", str(project / "inside")]))
+    terminal.isolate(project)
+    assert os.environ["PYTHONPATH"] == str(project / "inside")
+
+
+@pytest.mark.usefixtures("home")
+def test_the_settings_of_matplotlib_are_those_that_it_comes_with(tmp_path):
+    terminal.isolate(tmp_path)
+    code = "import matplotlib; print(matplotlib.rcParams['figure.dpi'], matplotlib.get_backend())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert told.stdout.split()[0] == "100.0"
+
+
+@pytest.mark.long
+def test_a_book_is_made_in_spite_of_it(home, tmp_path, monkeypatch):
+    for name in ("PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE"):  # make drops them before Python starts
+        monkeypatch.delenv(name)
+    project = mini.make(tmp_path / "mini")
+    done = mini.drive(project, "book")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_make_drops_what_python_reads_when_it_starts(root, home):
+    told = subprocess.run(
+        ["make", "--no-print-directory", "serve", "PYTHON=env; true"],
+        cwd=root, env={**os.environ, "PROFILE": "none"}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert not {line.partition("=")[0] for line in told.splitlines()} & {
+        "PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONSTARTUP",
+    }  # fmt: skip
