@@ -24,11 +24,10 @@ def home(tmp_path, monkeypatch):
     (kernel / "kernel.json").write_text(json.dumps(spec))
     (folder / "matplotlibrc").write_text("figure.dpi: 13\n")
     (folder / "modules" / "nbformat.py").write_text("raise SystemExit('the wrong nbformat')")
-    given = dict(
-        IPYTHONDIR=folder / "ipython", JUPYTER_DATA_DIR=folder / "data", JUPYTER_PATH=folder / "data"
-    )
-    given |= dict(MATPLOTLIBRC=folder / "matplotlibrc", SNAKEMAKE_PROFILE="mine", PYTHONWARNINGS="error")
-    given |= dict(PYTHONPATH=folder / "modules", PYTHONOPTIMIZE="2", MPLBACKEND="nonsense")
+    given = dict(IPYTHONDIR=folder / "ipython", JUPYTER_DATA_DIR=folder / "data")
+    given |= dict(JUPYTER_PATH=folder / "data", MATPLOTLIBRC=folder / "matplotlibrc")
+    given |= dict(PYTHONPATH=folder / "modules", PYTHONWARNINGS="error", PYTHONOPTIMIZE="2")
+    given |= dict(SNAKEMAKE_PROFILE="mine", MPLBACKEND="nonsense")
     for name, value in given.items():
         monkeypatch.setenv(name, str(value))
     for name in (*terminal.ENVIRONMENT, *terminal.FOLDERS):

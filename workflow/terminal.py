@@ -1,4 +1,4 @@
-"""What the jobs of the pipeline share: an environment of their own, a lock, progress lines on the terminal."""
+"""What the jobs of the pipeline share: their environment, a lock, progress lines on the terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",
 }
-# The user's own set-up of Python, IPython, Jupyter and Snakemake, none of which may change a number or a page.
-DROPPED = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "MPLBACKEND", "PYTHONOPTIMIZE", "PYTHONSTARTUP")
-DROPPED += ("PYTHONWARNINGS", "SNAKEMAKE_PROFILE")
+# The user's own set-up of Python, IPython, Jupyter and Snakemake: none of it may change a number or a page.
+DROPPED = (
+    *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "MPLBACKEND", "SNAKEMAKE_PROFILE"),
+    *("PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS"),
+)
 FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")  # start-up files, settings, kernels
 
 
