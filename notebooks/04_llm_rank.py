@@ -481,6 +481,8 @@ names = ["log10 crossing / |theta|", "log10 crossing in tensor units"]
 names += ["error of the predicted crossing"]
 names += ["error of the predicted crossing less that of another's"]
 names += ["error of the crossing predicted by the trace"]
+for part in ("linear regime", "crossings", "trace"):
+    tables.tell_left_out(over, part)
 with tables.if_measured("the end of the linear regime"):
     ends = tables.of_measures(over, names)
     print("the end of the linear regime along random directions, in decades")
@@ -586,6 +588,8 @@ names += ["gain / Theorem 1", "held out / selected", "spread of gains / law"]
 names += ["gain of the best antithetic pair / law"]
 heads = {"measure": "measured", "at": "at, or noise", "model": "model"}
 heads |= {tables.VALUE: "value [95 %] (n)", "null": "null", "null_means": "which is"}
+for part in ("steps", "sigma*", "noise"):
+    tables.tell_left_out(over, part)
 with tables.if_measured("the search"):
     found = tables.of_measures(over, names)
     found = found.reindex(columns=[*{**dict.fromkeys(over), "noise": 0, "multiple": 0}])

@@ -15,9 +15,11 @@ _LARGEST = 2**53  # above it a float no longer tells neighbouring whole numbers 
 class NotMeasurable(ValueError):
     """A known impossibility: the thing cannot be measured here, and the message says why in a sentence.
 
-    >>> raise NotMeasurable("no finite optimum: the Hessian's trace is -3.1")
-    Traceback (most recent call last):
-    lglib.base.checks.NotMeasurable: no finite optimum: the Hessian's trace is -3.1
+    >>> try:
+    ...     raise NotMeasurable("no finite optimum: the Hessian's trace is -3.1")
+    ... except NotMeasurable as why:
+    ...     print(why)
+    no finite optimum: the Hessian's trace is -3.1
     """
 
 

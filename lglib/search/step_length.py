@@ -68,9 +68,11 @@ def optimum(found: Curvature, n: int) -> SigmaStar:
     Raises NotMeasurable when mean curvature is not positive: then the quadratic law has no finite optimum
     (`theory.laws.optimal_sigma`).
 
-    >>> optimum(Curvature(1.0, stats.Interval(-3.1, -4.0, -2.0, 0.95, 8), 0.5), 16)
-    Traceback (most recent call last):
-    lglib.base.checks.NotMeasurable: no finite optimum: the Hessian's trace is -3.1, 0.5 along the gradient
+    >>> try:
+    ...     optimum(Curvature(1.0, stats.Interval(-3.1, -4.0, -2.0, 0.95, 8), 0.5), 16)
+    ... except NotMeasurable as why:
+    ...     print(why)
+    no finite optimum: the Hessian's trace is -3.1, 0.5 along the gradient
     """
     slope, trace, along = found.slope, found.trace.estimate, found.along
     if not trace + along * (laws.maximum_second_moment(n) - 1) > 0:
