@@ -170,11 +170,16 @@ class State:
         claims = self.root / "config" / "claims.yml"
         return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
 
+    @functools.cached_property
+    def _other(self) -> State | None:
+        """The profile `BESIDE`, looked at once for all chapters; None in that profile itself or without it."""
+        there = self.profile != BESIDE and (self.root / "config" / f"{BESIDE}.yml").is_file()
+        return State(BESIDE, self.root) if there else None
+
     def beside(self, chapter: str) -> list[str]:
         """What counts, and what does not, of the observations of `BESIDE` that a chapter shows."""
-        if self.profile == BESIDE or not (self.root / "config" / f"{BESIDE}.yml").is_file():
+        if (other := self._other) is None:
             return []
-        other = State(BESIDE, self.root)
         found = [other.standing(study) for study in self.studies_of(chapter) if study in other.plan]
         counted = [f"{BESIDE} {key} {one.counted[key][1]}" for one in found for key in sorted(one.counted)]
         return counted + [f"{file}: {why}" for one in found for file, why in one.left_out.items()]
