@@ -172,7 +172,7 @@ class State:
 
     @functools.cached_property
     def _other(self) -> State | None:
-        """The profile `BESIDE`, looked at once for all chapters; None in that profile itself or without it."""
+        """The profile `BESIDE`, looked at once for all chapters; None in that profile or without it."""
         there = self.profile != BESIDE and (self.root / "config" / f"{BESIDE}.yml").is_file()
         return State(BESIDE, self.root) if there else None
 
