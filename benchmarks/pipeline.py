@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge")
+STUDIES = ("theory", "synthetic", "models", "lora", "rank", "bridge", "lens")
 BUDGETS = {  # seconds
     "install": 180,
     "study theory, one run": 90,
