@@ -1,7 +1,7 @@
 """The logit lens: which direction of the residual stream the final norm and the unembedding turn into a word.
 
 The lens reads h_l as if block l were the last one: logits are W_U norm(h_l). So the direction that raises
-the logit of word a over that of word b fastest is J^T (W_U[a] - W_U[b]), with the Jacobian J of the norm at h_l.
+the logit of word a over that of word b fastest is J^T (W_U[a] - W_U[b]), with the norm's Jacobian J at h_l.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def prepare(parameters: Parameters, seed: int) -> Setup:
 def _drawn(model: LanguageModel, task: str, parameters: Parameters, seed: int) -> Drawn:
     given: dict[str, Any] = dict(size=parameters.questions, seed=seed)
     if task in contrasts.NAMES:
-        own = contrasts.pool(10 * parameters.questions + 60, task, key=f"{seed}/lens")
+        own = contrasts.pool(30 * parameters.questions, task, key=f"{seed}/lens")
         return splits.draw(model, splits.OWN, own=own, **given)
     return splits.draw(model, task, allow_download=parameters.allow_download, **given)
 
