@@ -70,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project / "_build" / "html"
 
 
-OTHERS = tuple((study, "micro-qwen2") for study in ("lora", "rank", "bridge"))  # beside micro-gpt2
+OTHERS = tuple((study, "micro-qwen2") for study in ("lora", "rank", "bridge", "lens"))  # beside micro-gpt2
 
 
 @pytest.fixture(scope="session")

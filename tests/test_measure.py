@@ -248,7 +248,7 @@ def test_the_plan_and_what_is_asked_make_the_runs(root):
         ("lora", "micro-qwen2", 1),
         ("lora", "micro-qwen2", 2),
     ]
-    assert {study for study, _, _ in asked(models="micro-olmo2")} == {"lora", "rank", "bridge"}
+    assert {study for study, _, _ in asked(models="micro-olmo2")} == {"lora", "rank", "bridge", "lens"}
     hub = "openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e"
     assert asked(names="lora", models=hub) == [("lora", "openai-community--gpt2", 0)]
 

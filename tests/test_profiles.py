@@ -172,7 +172,9 @@ def test_a_profile_may_leave_a_study_out_and_says_so_when_it_is_asked_for(profil
         found["two"]
     with pytest.raises(profiles.ProfileError, match="study theory is not in profile real, which has: lora"):
         studies.parameters("theory", "real")
-    assert {run.study for run in request.runs("real", profiles.project_root())} == {"lora", "rank", "bridge"}
+    assert {run.study for run in request.runs("real", profiles.project_root())} == {
+        *("lora", "rank", "bridge", "lens")
+    }
 
 
 def test_a_folder_is_loaded_from_its_path_and_filed_under_its_last_part(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ MEASURED = {
     "lora": 300.0,
     "rank": 115.0,
     "bridge": 114.0,
+    "lens": 48.0,
 }
 CORE = 92e9  # float32 operations a second of that core in a matrix product (benchmarks/rank.json)
 SHARE_OF_GPU = 0.3  # of a GPU's peak that such work reaches
@@ -167,9 +168,17 @@ def _bridge(p: Given, shape: footprint.Shape) -> Work:
     return Work(asked, SHORT, ("loading", "gradient", "pushforward"), passes)
 
 
+def _lens(p: Given, shape: footprint.Shape) -> Work:
+    vectors = 12 * 2 * p["questions"]  # two gradients, two pushforwards, one gradient by h, readings
+    steered = 2 * (6 + p["random_directions"]) * len(p["depths"]) * len(p["doses"]) * 2 * p["judged"]
+    passes = len(p["tasks"]) * (vectors + steered)
+    return Work(2 * p["questions"], SHORT, ("loading", "gradient", "pushforward"), passes)
+
+
 OF: dict[str, Callable[[Given, footprint.Shape], Work]] = {
     "models": _models,
     "lora": _lora,
     "rank": _rank,
     "bridge": _bridge,
+    "lens": _lens,
 }

@@ -28,7 +28,7 @@ from workflow.request import Run
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
 BESIDE = "real"  # that of a pretrained model: its observations are committed too, and stand on the same pages
 STAMP = ".stamp.json"  # in the folder of the built book
-LANGUAGE = ("lora", "rank", "bridge")  # studies of one language model
+LANGUAGE = ("lora", "rank", "bridge", "lens")  # studies of one language model
 USUAL = "micro-gpt2"  # the model of their chapters' live cases
 FLAGS = "runs/.flags"  # what the jobs of the run that is going on have done; cleared before each
 
