@@ -30,7 +30,7 @@
 # | B4 | Random search finds the vector too | {ref}`bridge-search` |
 # | B5 | Target gain against side cost differs between models | {ref}`bridge-models` |
 #
-# One question is ours: which small *weight* edit does the same as a given steering vector ({ref}`bridge-back`)? That closes the circle. The models come from {doc}`02b_models`, adapters from {doc}`03_lora_drift`, laws and nulls from {doc}`01_theory`. Symbols are on the {doc}`../notation` page. We did not have the paper's code: where a definition is our reading, we say so.
+# One question is ours: which small *weight* edit does the same as a given steering vector ({ref}`bridge-back`)? That closes the circle. Another is how much of all this one has without any step, from the output words alone ({ref}`bridge-lens`). The models come from {doc}`02b_models`, adapters from {doc}`03_lora_drift`, laws and nulls from {doc}`01_theory`. Symbols are on the {doc}`../notation` page. We did not have the paper's code: where a definition is our reading, we say so.
 
 # %% tags=["parameters"]
 profile = (
@@ -59,7 +59,7 @@ from lglib.report import (
     rows,
     tables,
 )
-from lglib.studies import bridge
+from lglib.studies import bridge, lens
 from lglib.theory import nulls
 
 figures.style()
@@ -400,6 +400,74 @@ for depth in late:
 # *The costs.* Up to a multiplier of one the other skills and plain stories hardly notice. At two they do, and which vector costs more depends on sign and depth. Much of that is the price of *any* vector so long: one depth before the last, that of a random weight step, which does little for the target, costs the skills and the stories more than all others. One cost is in plain sight: a model that is made to say yes is wrong on half of the questions. Accuracy falls to one half as $P(\text{yes})$ goes to an end, since the model had every answer right. Here steering cannot raise accuracy; it can only trade it.
 #
 # **What this does not show.** We steer towards *yes*, which is one direction of the output. That a gradient *of the output's logit difference* steers the output is hardly a surprise: it is built for it. The surprise would be a behaviour that no single logit holds.
+#
+# (bridge-lens)=
+# ## Is it only the logit lens?
+#
+# **What the paper claims.** Nothing here: it compares the shift with the CAA vector and with no third one. But a shift and a CAA vector could agree because both point along the *output*, and that direction needs neither a step nor labelled examples.
+#
+# **What we do.** The **logit lens** {cite}`nostalgebraist2020logit` reads $h_l$ as if block $l$ were the last one: through the final norm and the unembedding. Let $w_a$, $w_b$ be the rows of the unembedding for the two answer words. Then $v=J^\top(w_a-w_b)$, with the Jacobian $J$ of the final norm at the mean of $h_l$, is the direction that raises the first answer over the second. A simpler form takes the elementwise scale of the norm for $J$. The second baseline is $-\nabla_h\ell$, the gradient of the logit difference by $h_l$, which goes through all blocks above, still without a step of the weights. At the last block it is $v$ but for the state at which $J$ is taken. Both are means over *select*.
+#
+# Three behaviours, each a choice between two words: **yes-no**, as above; **place-thing** ("Where is Vera?" or "What does Vera have?" of a passage that tells both: a place against a thing, other words in each question); **sort-reverse** (the first letter of a row when it is sorted, or when it is reversed, where no fixed word stands for either side, so that the mean of $w_a-w_b$ says little). The shift is that of the logit difference, CAA is true − false: prompts whose first answer is right against those whose second is.
+
+# %% tags=["hide-input"]
+looked = None
+with tables.if_measured("the logit lens"):
+    looked = studies.observed("lens", profile)
+    seen_in = over_seeds(looked.frame)
+    names = seen_in["model"].unique().tolist()
+    beheld = rows(seen_in, model=run if run in names else names[0])
+    near = rows(beheld, claim="B1", measure="cosine", vector=lens.CAA)
+    where = [f"{r.task}, depth {r.depth:g}" for r in near.itertuples()]
+    told = f"random directions {near['null'].iloc[0]:.2f}"
+    print(f"{looked}\n{near['model'].iloc[0]}: cosine with CAA; {told}")
+    display(tables.wide(near.assign(where=where), "where", "other"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-lens", "caption": "Is it only the logit lens? Cosine with the true - false CAA vector by depth, of the shift of a gradient step, of the logit lens, and of minus the gradient by the activation; one panel a behaviour; means and 95% intervals over seeds. Grey band: random directions. Grey ticks: the bound of permuted labels for the shift."}, "image": {"alt": "Stacked panels of cosine against depth, three lines each, with a grey band around zero and grey ticks."}}
+with tables.if_measured("cosines beside the logit lens"):
+    tables.needs(looked)
+    tasks = near["task"].unique()
+    figure, axes = figures.panels(len(tasks), height=2.7)
+    for panel, task in zip(axes, tasks, strict=True):
+        for i, other in enumerate((lens.STEP, lens.LENS, lens.GRADIENT)):
+            own = rows(near, task=task, other=other).sort_values("depth")
+            x, bars = own["depth"] + 0.015 * (i - 1), own[["value", "low", "high"]]
+            figures.points(panel, x, *bars.to_numpy().T, fmt="o-", lw=1.2, label=other)
+        less = rows(beheld, measure="cosine minus permuted bound", task=task)
+        ticks = rows(near, task=task, other=lens.STEP).merge(
+            rows(less, other=lens.STEP), on="depth", suffixes=("", " less")
+        )
+        grey = dict(color=figures.NULL, ms=9, mew=1.6, label="permuted labels")
+        panel.plot(ticks["depth"], ticks["value"] - ticks["value less"], "_", **grey)
+        band, ends = near["null"].iloc[0], [x.min() - 0.05, 1.05]
+        figures.null_band(panel, ends, [-band] * 2, [band] * 2, "random directions")
+        panel.set(title=task, ylabel="cosine with CAA", ylim=(-0.4, 1.05))
+    axes[-1].set_xlabel("depth")
+    figures.legend_below(axes[-1])
+
+# %% tags=["hide-input"]
+with tables.if_measured("effects beside the logit lens"):
+    tables.needs(looked)
+    for name in names:
+        own = rows(seen_in, model=name, claim="B2", measure="effect", multiplier=1.0)
+        where = [f"{r.task}, depth {r.depth:g}" for r in own.itertuples()]
+        print(f"{name}, one unit: P(first answer) at plus it less that at minus it")
+        display(tables.wide(own.assign(where=where), "where", "vector"))
+
+# %% tags=["hide-input"]
+with tables.if_measured("the verdicts on the logit lens"):
+    tables.needs(looked)
+    ahead = rows(seen_in, measure=lens.LEAD)
+    ahead = ahead.assign(of=[f"{r.model}, {r.task}" for r in ahead.itertuples()])
+    print("cosine of CAA with the shift less the larger of that with the lens and chance")
+    display(tables.wide(ahead, "of", "depth"))
+    heads = ["model", "statement", "verdict", "reproduced", "because"]
+    judged = [claims.judge("lens", seen_in, name, beyond=True) for name in names]
+    told = [claims.summary(own).assign(model=own["model"].iloc[0]) for own in judged]
+    display(tables.show(pd.concat(told), heads))
+
+# %% [markdown]
+# LENSTEXT
 #
 # (bridge-routes)=
 # ## B3: independent constructions

@@ -1,6 +1,6 @@
 """The residual stream of a language model: reading it, steering it, pushing weight steps into it and back."""
 
-from lglib.activations import effects, imitation, lens, pushforward, residual, steering, steering_losses
+from lglib.activations import effects, imitation, pushforward, residual, steering, steering_losses
 from lglib.activations.pushforward import Pushforward
 from lglib.activations.steering import SteeringVector, caa, steer
 
@@ -10,7 +10,6 @@ __all__ = [
     "caa",
     "effects",
     "imitation",
-    "lens",
     "pushforward",
     "residual",
     "steer",
