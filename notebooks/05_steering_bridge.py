@@ -467,7 +467,13 @@ with tables.if_measured("the verdicts on the logit lens"):
     display(tables.show(pd.concat(told), heads))
 
 # %% [markdown]
-# LENSTEXT
+# **What we see** on the three shipped models. *At the last block* little is left for the step to say. The lens is nearer to the CAA vector than the shift is, in every model and for every behaviour but one: yes-no in micro-gpt2. A cosine as high as the paper's is had there from the output words alone.
+#
+# *Below the last block* it depends on the model and on the behaviour. In micro-gpt2 the shift is nearer to CAA than the lens at every depth at which the CAA vector reproduces itself, most of all at the early ones, where the lens is near nothing. In micro-qwen2 the same holds for place-thing and sort-reverse, and not for yes-no. In micro-olmo2 it holds for sort-reverse at the middle depths alone: for place-thing both are about as near, and for yes-no there is no CAA vector that reproduces itself.
+#
+# *Steering* ranks the vectors otherwise. At the last block the lens and $-\nabla_h\ell$ steer more than the shift and CAA do. Below it $-\nabla_h\ell$ mostly steers more than the lens, and so does the shift in micro-olmo2 and micro-qwen2, also where CAA has next to no effect; for yes-no in micro-gpt2 the lens steers more than the shift at all depths. So what is near to CAA and what steers are two questions. And $-\nabla_h\ell$ takes no step of the weights: where it steers as well as the shift, the way through the weights is no cause of that.
+#
+# **What this does not show.** The prompts of the two sides of place-thing and sort-reverse differ in a word of the question ("Where" or "What", "Sort" or "Reverse"). At early depths a CAA vector may hold that word, and not yet the answer. At sort-reverse hardly anything steers below the last block at one unit. The lens is taken as it is; one that is fitted layer by layer may be nearer. All models have fewer than a million parameters.
 #
 # (bridge-routes)=
 # ## B3: independent constructions
@@ -914,6 +920,7 @@ with tables.if_measured("the verdicts of Gemma 3 270M"):
 # - *The bridge stands, at the last block, for the right pair of definitions.* A gradient step on the logit difference shifts activations like the contrast of true and false prompts, with cosines like the paper's $0.58$ or above. With the published answer-token contrast it does not.
 # - *The right null is permuted labels, not random directions.* It takes away most of what looks remarkable in such a cosine: late activations of true and false prompts differ mainly along the coming answer, whichever of them one labels true.
 # - *Agreement is not identity.* Gradients agree with gradients and contrasts with contrasts almost within their noise; between the kinds a real angle is left.
+# - *Much of it is the logit lens, at the last block.* There the direction of the output words, which needs no step, is mostly nearer to the CAA vector than the shift is, and steers more. What a weight step says beyond it is said further down, for some behaviours and models ({ref}`bridge-lens`).
 # - *The shift steers*, about as well as CAA at the last block, and that of the logit difference better one depth earlier; both at the price of every wrong "yes" that they cause.
 # - *Random search finds the vector in activation space while it is blind in weight space*, at the last block, by a law with one measured constant: how many directions matter.
 # - *The way back exists.* A small LoRA step imitates a steering vector. One depth before the last it must, in GPT-2, be asked to do so at other positions too, which the later block reads; in the other two models the read position is enough.

@@ -85,7 +85,7 @@ def test_what_may_not_be_fetched_is_named_and_a_made_model_says_how_it_is_made(r
     assert facts.of(strange, root).shape is None
     (why,) = forecast.reasons(planned(root, "real")[1])
     assert why.startswith(
-        "lora on gemma-3-270m, rank on gemma-3-270m, bridge on gemma-3-270m: gemma-3-270m is"
+        "lora on gemma-3-270m, rank on gemma-3-270m, bridge on gemma-3-270m, lens on gemma-3-270m: gemma-3"
     )
     assert why.endswith("run: make gemma ACCEPT_TERMS=yes")
 
