@@ -71,9 +71,9 @@ def word_differences(model: LanguageModel, lesson: Lesson) -> Tensor:
 def through_norm(norm: nn.Module, at: Tensor, v: Tensor) -> Tensor:
     """J^T v (n, width) of a norm for directions v (n, width), with J at each state of `at` (n or 1, width).
 
-    >>> through_norm(nn.LayerNorm(2, elementwise_affine=False), torch.tensor([[3.0, 1.0]]), torch.eye(2))
-    tensor([[ 5.0000e-06, -5.0000e-06],
-            [-5.0000e-06,  5.0000e-06]])
+    >>> through_norm(nn.RMSNorm(2, elementwise_affine=False), torch.ones(1, 2), torch.eye(2))
+    tensor([[ 0.5000, -0.5000],
+            [-0.5000,  0.5000]])
     """
     with torch.enable_grad():
         states = at.detach().expand_as(v).clone().requires_grad_(True)

@@ -54,7 +54,7 @@ def pool(n: int, name: str, *, part: str = "test", key: object = 0) -> list[Item
     or n < 1.
 
     >>> [(item.prompt, item.answer) for item in pool(2, "sort-reverse")]
-    [('Reverse: t p f c. Answer:', ' c'), ('Sort: b k f. Answer:', ' b')]
+    [('Reverse: m g b h. Answer:', ' h'), ('Reverse: b k p t. Answer:', ' t')]
     """
     if name not in NAMES:
         raise ValueError(f"name is {name!r}; there is: {', '.join(NAMES)}")
