@@ -406,7 +406,7 @@ for depth in late:
 #
 # **What the paper claims.** Nothing here: it compares the shift with the CAA vector and with no third one. But a shift and a CAA vector could agree because both point along the *output*, and that direction needs neither a step nor labelled examples.
 #
-# **What we do.** The **logit lens** {cite}`nostalgebraist2020logit` reads $h_l$ as if block $l$ were the last one: through the final norm and the unembedding. Let $w_a$, $w_b$ be the rows of the unembedding for the two answer words. Then $v=J^\top(w_a-w_b)$, with the Jacobian $J$ of the final norm at the mean of $h_l$, is the direction that raises the first answer over the second. A simpler form takes the elementwise scale of the norm for $J$. The second baseline is $-\nabla_h\ell$, the gradient of the logit difference by $h_l$, which goes through all blocks above, still without a step of the weights. At the last block it is $v$ but for the state at which $J$ is taken. Both are means over *select*.
+# **What we do.** The **logit lens** {cite}`nostalgebraist2020logit` reads $h_l$ as if block $l$ were the last one: through the final norm and the unembedding. Let $w_a$, $w_b$ be the rows of the unembedding for the two answer words. Then $v=J^\top(w_a-w_b)$, with the Jacobian $J$ of the final norm at the mean of $h_l$, is the direction that raises the first answer over the second. A simpler form takes the elementwise scale of the norm for $J$. The second baseline is minus the activation gradient, $-\nabla_h\ell$ of the same loss as the step, which goes through all blocks above, still without a step of the weights. At the last block it is $v$ but for the state at which $J$ is taken. Both are means over *select*.
 #
 # Three behaviours, each a choice between two words: **yes-no**, as above; **place-thing** ("Where is Vera?" or "What does Vera have?" of a passage that tells both: a place against a thing, other words in each question); **sort-reverse** (the first letter of a row when it is sorted, or when it is reversed, where no fixed word stands for either side, so that the mean of $w_a-w_b$ says little). The shift is that of the logit difference, CAA is true − false: prompts whose first answer is right against those whose second is.
 
@@ -423,7 +423,7 @@ with tables.if_measured("the logit lens"):
     print(f"{looked}\n{near['model'].iloc[0]}: cosine with CAA; {told}")
     display(tables.wide(near.assign(where=where), "where", "other"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-lens", "caption": "Is it only the logit lens? Cosine with the true - false CAA vector by depth, of the shift of a gradient step, of the logit lens, and of minus the gradient by the activation; one panel a behaviour; means and 95% intervals over seeds. Grey band: random directions. Grey ticks: the bound of permuted labels for the shift."}, "image": {"alt": "Stacked panels of cosine against depth, three lines each, with a grey band around zero and grey ticks."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-lens", "caption": "Is it only the logit lens? Cosine with the true - false CAA vector by depth, of the shift of a gradient step, of the logit lens, and of minus the activation gradient; one panel a behaviour; means and 95% intervals over seeds. Grey band: random directions. Grey ticks: the bound of permuted labels for the shift."}, "image": {"alt": "Stacked panels of cosine against depth, three lines each, with a grey band around zero and grey ticks."}}
 with tables.if_measured("cosines beside the logit lens"):
     tables.needs(looked)
     tasks = near["task"].unique()
@@ -459,7 +459,7 @@ with tables.if_measured("the verdicts on the logit lens"):
     tables.needs(looked)
     ahead = rows(seen_in, measure=lens.LEAD)
     ahead = ahead.assign(of=[f"{r.model}, {r.task}" for r in ahead.itertuples()])
-    print("cosine of CAA with the shift less the larger of that with the lens and chance")
+    print("cosine of CAA with the shift, less that with the lens or chance if larger")
     display(tables.wide(ahead, "of", "depth"))
     heads = ["model", "statement", "verdict", "reproduced", "because"]
     judged = [claims.judge("lens", seen_in, name, beyond=True) for name in names]

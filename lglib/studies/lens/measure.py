@@ -1,4 +1,4 @@
-"""What the lens study measures: B1 and B2 beside the logit lens and the gradient by h, task by task."""
+"""What the lens study measures: B1 and B2 beside the logit lens and activation gradients, task by task."""
 
 from __future__ import annotations
 

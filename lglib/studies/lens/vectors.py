@@ -18,10 +18,10 @@ from lglib.theory import nulls
 
 CONTRAST = "true - false"  # of the prompts whose first answer is right, and of the others
 CAA, STEP = f"CAA, {CONTRAST}", "shift, logit difference"  # as the bridge study calls them
-GRADIENT, LENS, SCALED = "minus gradient by h", "logit lens", "logit lens, scale only"
+GRADIENT, LENS, SCALED = "minus activation gradient", "logit lens", "logit lens, scale only"
 RANDOM = "random direction"
 NAMES = (CAA, STEP, GRADIENT, LENS, SCALED)
-KIND = "logit difference"  # the loss of the step and of the gradient by h
+KIND = "logit difference"  # the loss of the step and of the activation gradient
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def of_task(setup: Setup, task: str) -> Vectors:
     """All vectors of a task.
 
     The step is of select and its shift is read on one half of extract, CAA on the other; the lens and the
-    gradient by h are of select.
+    activation gradient are of select.
     """
     first, second = shifts(setup, task)
     pairs = splits.halves(setup.part(task, "extract"))[1]
@@ -78,8 +78,8 @@ def shifts(setup: Setup, task: str) -> tuple[Tensor, Tensor]:
 def baselines(setup: Setup, task: str) -> dict[str, Tensor]:
     """What needs no weight step, item by item of select, (n, layers, width) each.
 
-    The gradient by h is of the same loss as the step. The lens is W_U[first answer] - W_U[second answer]
-    pulled through the final norm: by its Jacobian at the mean state of each layer, or by its scale alone.
+    The activation gradient is of the same loss as the step. The lens is W_U[first answer] less W_U[second
+    answer], pulled through the final norm: by its Jacobian at each layer's mean state, or by its scale alone.
     """
     model, items = setup.model, setup.part(task, "select")
     lesson, loss = setup.lesson(items), steering_losses.loss(model, KIND)
