@@ -461,10 +461,12 @@ with tables.if_measured("the verdicts on the logit lens"):
     ahead = ahead.assign(of=[f"{r.model}, {r.task}" for r in ahead.itertuples()])
     print("cosine of CAA with the shift, less that with the lens or chance if larger")
     display(tables.wide(ahead, "of", "depth"))
-    heads = ["model", "statement", "verdict", "reproduced", "because"]
-    judged = [claims.judge("lens", seen_in, name, beyond=True) for name in names]
-    told = [claims.summary(own).assign(model=own["model"].iloc[0]) for own in judged]
+    heads = ["model", "statement", "verdict", "reproduced"]
+    judged = {name: claims.judge("lens", seen_in, name, beyond=True) for name in names}
+    told = [claims.summary(own).assign(model=name) for name, own in judged.items()]
     display(tables.show(pd.concat(told), heads))
+    print("line by line,", name := beheld["model"].iloc[0])
+    display(tables.verdicts(judged[name]))
 
 # %% [markdown]
 # **What we see** on the three shipped models. *At the last block* little is left for the step to say. The lens is nearer to the CAA vector than the shift is, in every model and for every behaviour but one: yes-no in micro-gpt2. A cosine as high as the paper's is had there from the output words alone.
