@@ -154,7 +154,7 @@ def tails() -> pd.DataFrame:
     [300, 900, 900]
     """
     lines = []
-    for name, n, above in _shares():
+    for name, n, above in shares():
         found = fits.tail(above.index.to_numpy(), above.to_numpy(), n)
         lines.append([name, n, found.mean, found.spread, found.p])
     return pd.DataFrame(lines, columns=["candidates", "n", "mean", "spread", "p of a Gaussian"])
@@ -243,7 +243,7 @@ def _mean_gap(gaps: list[tuple[float, float]]) -> Interval:
     return Interval(float(mean), float(mean - half), float(mean + half), 0.95, len(values))
 
 
-def _shares() -> list[tuple[str, int, pd.Series]]:
+def shares() -> list[tuple[str, int, pd.Series]]:
     """Counts of candidates that reach each threshold: name, how many in all, counts by threshold."""
     one = table("countdown_above_base").set_index("threshold")["percent"]
     found = [("countdown, plain", 300, (3 * one).round())]
