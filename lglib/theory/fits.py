@@ -35,7 +35,7 @@ class Fall:
 
     @property
     def trace(self) -> Interval:
-        """Twice the fall, where H is the Hessian of minus the score and the mean falls by sigma^2 tr(H) / 2."""
+        """Twice the fall, as the mean falls by sigma^2 tr(H) / 2 with H the Hessian of minus the score."""
         return Interval(2 * self.fall.estimate, 2 * self.fall.low, 2 * self.fall.high, 0.95, self.fall.n)
 
 
