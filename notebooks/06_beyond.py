@@ -64,9 +64,10 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # The figures were typed from these files and lie in `book/data/06_beyond`. We found no licence beside them, so no file is copied; numbers are facts, and each is cited by the commit that holds it.
 
 # %%
-found = elsewhere.sources()
-found = found.assign(commit=found["commit"].str[:10])
-tables.show(found, ["table", "repository", "commit", "path", "licence", "what"])
+for row in elsewhere.sources().itertuples():
+    print(f"{row.table}: {row.what}")
+    print(f"    {row.repository}, commit {row.commit[:10]}, licence: {row.licence}")
+    print(f"    {row.path}")
 
 # %% [markdown]
 # The first three tables come from a study of random search on Countdown, an arithmetic puzzle {cite}`andyrdt2026randopt`. A candidate adds noise of standard deviation $\sigma$ to every weight. Its *reward* is one for a right answer and up to a tenth for the form of the answer, averaged over 100 or 200 questions; we give it in points (hundredths).
@@ -88,16 +89,19 @@ for name, part in ratio.groupby("model"):
 # For 1.5 to 7 billion parameters the two agree on average (a logarithm of zero). For 0.5 billion the intervals are wide: its rewards lie between zero and the base's, and are no Gaussian. That model has next to no right answer, its reward is for form alone, and we leave it out where skill is meant.
 #
 # (others-fall)=
-# ## Does the mean fall as $\sigma^2\operatorname{tr}H/2$?
+# ## Does the mean fall as the law says?
 #
 # **What the law says.** A random step costs $\tfrac12\sigma^2\operatorname{tr}H$ on average, as long as the score is quadratic ({ref}`curvature`). So the mean reward falls as $\sigma^2$ from where it starts, and the spread grows as $\sigma\lVert a\rVert$.
 #
-# **What we do.** For each model and each set of questions, up to $\sigma=0.003$: fit $\text{start}-\tfrac12\sigma^2\operatorname{tr}H$ by weighted least squares and test it by $\chi^2$; then leave the power of $\sigma$ free. The start is fitted too, because the published base is a single evaluation. $n$ counts values of $\sigma$, each the mean of 100 or 200 candidates.
+# **What we do.** For each model and each set of questions, up to $\sigma=0.003$: fit $\text{start}-\tfrac12\sigma^2\operatorname{tr}H$ by weighted least squares and test it by $\chi^2$; then leave the power of $\sigma$ free. The start is fitted too, because the published base is a single evaluation. $n$ counts values of $\sigma$, each the mean of 100 or 200 candidates. Powers from 0.05 to 8 are tried, so an end there is no bound.
 
 # %%
 fall = elsewhere.falls()
-shown = ["model", "questions", "tr(H)", "sigma^2", "p", "power", "slope", "floor"]
-tables.show(fall, shown)
+shown = ["model", "questions", "n", "trace", "sigma^2", "p", "power"]
+tables.show(fall.map(elsewhere.words), shown)
+
+# %% tags=["hide-input"]
+tables.show(fall.map(elsewhere.words), ["model", "questions", "n", "slope", "floor"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-fall", "caption": "Mean reward of random candidates on Countdown against the noise, for three sizes of Qwen2.5, as published. Lines: start minus sigma squared times tr(H)/2, fitted up to sigma = 0.003 (grey line) and drawn beyond; dashed: 100 questions, solid: 200. For 7 billion parameters the square describes two decades and then falls too fast; for 3 billion the mean stays and then drops. Bars: 95 %, from the spread of the candidates."}, "image": {"alt": "Three panels, one a model, mean reward against the logarithm of sigma. The 7B points follow a parabola and leave it upwards at the end; 3B and 1.5B are flat and then drop."}}
 figure, panels = figures.panels(3, height=2.3)
@@ -145,9 +149,9 @@ size = elsewhere.table("models").set_index("model")["parameters"]
 best = every.dropna(subset="winner_held_out").sort_values("winner_held_out")
 best = best.groupby("model")["sigma"].last()
 for row in fall[fall["model"] != "0.5B"].itertuples():
-    trace, a = row._4, row.slope
-    star = laws.optimal_sigma(a.estimate, trace.estimate, 100)
-    share = trace.estimate / row.start.estimate / size[row.model]
+    trace = row.trace.estimate
+    star = laws.optimal_sigma(row.slope.estimate, trace, 100)
+    share = trace / row.start.estimate / size[row.model]
     told = f"sigma* {star:.4f}, best on new questions {best[row.model]}"
     print(f"{row.model:5s}{row.questions}: tr(H)/start/d {share:.1e}; {told}")
 
@@ -170,11 +174,12 @@ tables.show(tied, list(tied))
 # %% [markdown]
 # **What we see.** No difference of means in any model, and a ratio of spreads whose interval holds one. So the blocks' gradients are nearly unrelated: with up to 72 tensors of one shape in the 3B model, as the source counts them, aligned blocks would give a ratio of several. The intervals are wide for one model, and a gain of a third in the spread is not excluded. (The floor is in both spreads and draws the ratio towards one.) It follows that figures made with tied noise may be read with the law of independent noise, at this precision.
 #
-# The third kind of noise has another scale for each tensor, its own standard deviation. It moves the same total length elsewhere, above all into norm gains and biases, which are large:
+# The third kind of noise has another scale for each tensor, its own standard deviation. So norm gains and biases, whose numbers are large, get far more of it:
 
 # %%
 scaled = elsewhere.falls(0.02, "tensor_std")
-tables.show(scaled, ["model", "questions", "tr(H)", "sigma^2", "power", "slope"])
+shown = ["model", "questions", "n", "trace", "sigma^2", "power", "slope"]
+tables.show(scaled.map(elsewhere.words), shown)
 
 # %% [markdown]
 # Its $\sigma$ counts standard deviations, so its trace is another number and not to be compared. The square is rejected for 7B, and for 3B the mean *rises* with the noise. So no single trace describes it.
@@ -230,7 +235,7 @@ won = elsewhere.winners()
 tables.show(won, list(won))
 
 # %% [markdown]
-# **What we see.** At $\sigma\le3\cdot10^{-5}$ selection seems to gain some points, and none of them is there on new questions: this is the floor of the spread, and choosing by it is choosing by noise. At $0.001$ the winner of 7B and that of 1.5B are better by several points on new questions too; that of 3B is not. (For 1.5B the gain at $10^{-4}$ is far above what its slope allows: there the law fails.) So at the right $\sigma$ random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. (Selection counts form as well, so the two columns are not in the same unit.)
+# **What we see.** At $\sigma\le3\cdot10^{-5}$ selection seems to gain some points, and none of them is there on new questions: this is the floor of the spread, and choosing by it is choosing by noise. At $0.001$ the winner of 7B and that of 1.5B are better by several points on new questions too; that of 3B is so at $0.003$ only. (For 1.5B the gain at $10^{-4}$ is far above what its slope allows: there the law fails.) So at the right $\sigma$ random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. (Selection counts form as well, so the two columns are not in the same unit.)
 #
 # **What this does not show.** How another search would have come out: there is one winner in each line.
 #

@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 
 from lglib.report.provenance import project_root
 from lglib.theory import fits
-from lglib.theory.stats import Interval, mean_interval
+from lglib.theory.stats import Interval, mean_interval, with_spread
 
 FOLDER = "book/data/06_beyond"
 MODELS = ("0.5B", "1.5B", "3B", "7B")  # of Qwen2.5-Instruct
@@ -73,6 +73,7 @@ def fall(part: pd.DataFrame, upto: float, *, free: bool = False) -> fits.Fall:
 def falls(upto: float = 0.003, scale: str = "absolute") -> pd.DataFrame:
     """For each model and set of questions: tr(H), whether sigma^2 fits, the power where it is free, ||a||.
 
+    `trace` is tr(H) and `slope` ||a||, both of the reward in points, `n` the number of values of sigma.
     `power` and `start` are of the fit with a free power. `sigma^2` says whether chi^2 rejects the square, at
     5 % over all rows (Holm). Slope and floor of the spread are None where the points do not tell them apart.
 
@@ -86,12 +87,22 @@ def falls(upto: float = 0.003, scale: str = "absolute") -> pd.DataFrame:
             continue
         square, free = fall(part, upto), fall(part, upto, free=True)
         slope, floor = slope_and_floor(part, upto)
-        lines.append([model, questions, free.start, square.trace, square.p, free.power, slope, floor])
-    heads = ["model", "questions", "start", "tr(H)", "p", "power", "slope", "floor"]
+        told = [square.trace, square.p, free.power, slope, floor]
+        lines.append([model, questions, len(used), free.start, *told])
+    heads = ["model", "questions", "n", "start", "trace", "p", "power", "slope", "floor"]
     found = pd.DataFrame(lines, columns=heads)
     verdict = np.where(holm(found["p"].to_numpy()), "rejected", "not rejected")
     found.insert(heads.index("p"), "sigma^2", verdict)
     return found
+
+
+def words(cell: object) -> object:
+    """An interval for a cell of a table whose n has a column of its own; anything else as it is.
+
+    >>> words(Interval(0.77, 0.71, 0.83, 0.95, 5)), words("7B")
+    ('0.770 [0.710, 0.830]', '7B')
+    """
+    return with_spread(cell.estimate, cell.low, cell.high) if isinstance(cell, Interval) else cell
 
 
 def slope_and_floor(part: pd.DataFrame, upto: float) -> tuple[Interval | None, Interval | None]:
