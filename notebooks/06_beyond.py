@@ -235,7 +235,7 @@ won = elsewhere.winners()
 tables.show(won, list(won))
 
 # %% [markdown]
-# **What we see.** At $\sigma\le3\cdot10^{-5}$ selection seems to gain some points, and none of them is there on new questions: this is the floor of the spread, and choosing by it is choosing by noise. At $0.001$ the winner of 7B and that of 1.5B are better by several points on new questions too; that of 3B is so at $0.003$ only. (For 1.5B the gain at $10^{-4}$ is far above what its slope allows: there the law fails.) So at the right $\sigma$ random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. (Selection counts form as well, so the two columns are not in the same unit.)
+# **What we see.** At $\sigma=3\cdot10^{-5}$ selection seems to gain some points, and none of them is there on new questions: this is the floor of the spread, and choosing by it is choosing by noise. At $0.001$ the winner of 7B and that of 1.5B are better by several points on new questions too; that of 3B is so at $0.003$ only. (For 1.5B the gain at $10^{-4}$ is far above what its slope allows: there the law fails.) So at the right $\sigma$ random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. (Selection counts form as well, so the two columns are not in the same unit.)
 #
 # **What this does not show.** How another search would have come out: there is one winner in each line.
 #
@@ -362,7 +362,7 @@ axes.minorticks_off()
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see.** Adapters from one start share a gauge by their history, and the mean of their factors is usable. Write one of them in another gauge, or start it elsewhere, and the mean of factors is another model; from another start it has lost the task. Aligning and SVD do not notice the gauge, and the SVD is nearest in every case; nearest is not always best, as the losses from one start show. peft's `add_weighted_adapter` has both kinds: its `linear` adds factors, its `svd` products.
+# **What we see.** Adapters from one start share a gauge by their history, and the mean of their factors is usable. Write one of them in another gauge, or start it elsewhere, and the mean of factors is another model; from another start it has lost most of the task. Aligning and SVD do not notice the gauge, and the SVD is nearest in every case; nearest is not always best, as the losses from one start show. peft's `add_weighted_adapter` has both kinds: its `linear` adds factors, its `svd` products.
 #
 # **What this does not show.** That the mean of products is a *good* model: it is only the mean. How much is lost by rank $r$ is in the column "off the mean". And one task on one model of 0.9 million parameters is an example, not a benchmark.
 #
