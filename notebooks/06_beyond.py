@@ -198,6 +198,8 @@ tail["after Holm"] = np.where(bad, "rejected", "not rejected")
 tables.show(tail, list(tail))
 
 # %% [markdown]
+# A Gaussian's best of $N$ grows as $m_N$. Whether it does so here can only be read from the shares: no table has the best for several $N$.
+#
 # **What is left?** The study lets the best 25 of $N$ candidates vote on held-out questions, for $N$ from 25 (no selection) to 300. If the vote follows the mean of its members, its accuracy grows with the mean of the best 25 of $N$ normals, and the slope of this line over the spread on the selection questions is the share that is kept.
 
 # %%
