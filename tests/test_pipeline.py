@@ -403,3 +403,14 @@ def test_the_stamp_of_a_book_holds_every_kind_of_source(project, look):
         assert look().book_stamp(chapters) != before, name
         path.write_bytes(whole)
     assert look().book_stamp(chapters) == before
+
+
+def test_the_stamp_of_a_chapter_holds_the_figures_that_were_typed_for_it_and_no_other(project, look):
+    before = {name: look().chapter_stamp(name) for name in ("01_one", "02_two")}
+    typed = project / "book" / "data" / "02_two" / "found.csv"
+    typed.parent.mkdir(parents=True)
+    typed.write_text("value\n1\n")
+    assert look().chapter_stamp("01_one") == before["01_one"]
+    assert look().chapter_stamp("02_two") != before["02_two"]
+    shutil.rmtree(project / "book" / "data")
+    assert look().chapter_stamp("02_two") == before["02_two"]

@@ -4,7 +4,7 @@ Every product carries a stamp of all that it was made from, and stands only whil
 nothing depends on times, on what ran before, or on how it ended.
 
 observation   code of the study and its tools, parameters             in its header
-chapter       its code and lglib's, its parameters, observations      beside it, in runs/<profile>/chapters
+chapter       its code and lglib's, parameters, observations, data    beside it, in runs/<profile>/chapters
 book          notebooks, executed chapters, pages, settings, lglib    in its folder, _build/html/.stamp.json
 """
 
@@ -156,7 +156,7 @@ class State:
 
     def chapter_stamp(self, chapter: str) -> str:
         """Stamp of all that the outputs of a chapter depend on."""
-        parts = [
+        parts: list[str | bytes] = [
             self.profile,
             self.shown_model(chapter),
             notebooks.notebook_hash(self.source(chapter), self.root),
@@ -167,6 +167,8 @@ class State:
             parts += [f"{key} {standing.counted[key][1]}" for key in sorted(standing.counted)]
             parts += [f"{file}: {why}" for file, why in standing.left_out.items()]  # a page names them
         parts += self.beside(chapter)
+        typed = self.root / "book" / "data" / chapter  # figures that others published
+        parts += [part for path in sorted(typed.glob("*.csv")) for part in (path.name, path.read_bytes())]
         claims = self.root / "config" / "claims.yml"
         return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
 
