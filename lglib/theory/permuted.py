@@ -12,12 +12,13 @@ from lglib.base.checks import count, level_of, numpy_generator
 
 @dataclass(frozen=True)
 class Permuted:
-    """Pearson's r, its two-sided p-value by permutation (never 0), and a bound of |r| under permutation.
+    """Pearson's r, its mean under permutation, and its two-sided p-value (never 0), by distance from there.
 
-    95 % of the permutations stay below the bound, unless another level was asked for.
+    95 % of the permutations stay within `bound` of that mean, unless another level was asked for.
     """
 
     r: float
+    mean: float
     p: float
     bound: float
 
@@ -33,8 +34,8 @@ def correlation(
 ) -> Permuted:
     """Correlation of n pairs with its null by permutation of y, within `groups` (n,) where they are given.
 
-    Within groups, what lies between their means stays as it is and is part of the null: what is left to find
-    is whether x tells members of one group apart. Raises ValueError unless x and y are (n,) with n >= 4,
+    Within groups, what lies between their means stays as it is: it is the mean of the null, and what is left
+    to find is whether x tells members of one group apart. Raises ValueError unless x and y are (n,), n >= 4,
     finite, and vary.
 
     >>> found = correlation([1.0, 2, 3, 4, 5, 6], [1.0, 3, 2, 5, 4, 6], seed=0)
@@ -59,6 +60,8 @@ def correlation(
     order = np.lexsort((rng.random((permutations, len(x))), np.broadcast_to(labels, (permutations, len(x)))))
     shuffled = np.empty((permutations, len(x)))
     shuffled[:, np.argsort(labels, kind="stable")] = zy[order]  # each group's values, in its own places
-    drawn = np.abs(shuffled @ zx)
-    at_least = int((drawn >= abs(r) - 1e-12).sum())
-    return Permuted(r, (1 + at_least) / (1 + permutations), float(np.quantile(drawn, level)))
+    counts = np.bincount(labels)
+    mean = float((np.bincount(labels, zx) * np.bincount(labels, zy) / counts).sum())
+    off = np.abs(shuffled @ zx - mean)
+    at_least = int((off >= abs(r - mean) - 1e-12).sum())
+    return Permuted(r, mean, (1 + at_least) / (1 + permutations), float(np.quantile(off, level)))
