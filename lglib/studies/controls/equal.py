@@ -173,7 +173,7 @@ def evolved(parameters: Parameters, case: Case, asked: Parts, propose: Proposal,
     found, p = begin(case, asked, cost), parameters.mirrored
     theta, size = case.points.forgot, length(case.points.forgot)
     probe, step, each = LENGTHS[0] * size, LENGTHS[1] * size, 2 * p + 3 + 1
-    spent, loss, i = cost + 1, loss_at(case, theta, asked.fit), 0
+    spent, loss, i = cost + 2, loss_at(case, theta, asked.fit), 0
     while spent + each <= parameters.budgets[-1]:
         case.adapter.space.load(theta)
         odd = _odd(case, asked.fit, propose, i, p, probe)
