@@ -44,7 +44,7 @@ def test_the_paper_profile_fits_an_h100_by_the_plan(root, nothing_cached):
     assert {row.study for row in found} == set(studies.NAMES)
     assert forecast.reasons(found) == []
     models = [row for row in found if row.known]
-    assert len(models) == 9
+    assert len(models) == 10
     assert all(0 < row.peak < 80e9 for row in models)
     assert all(row.seconds > 0 for row in found)
     fetched = {row.known.model: row.known.download for row in models if row.known.fetched}

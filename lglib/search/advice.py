@@ -30,7 +30,8 @@ def advised_sigma(
 
     sigma* (`search.sigma_star`) is best for the questions that were searched on, where loss and gradient are
     quadratic and exact. Elsewhere the slope is smaller and the curvature is not, so a smaller step gains
-    more and risks less; at 0.3 sigma* the law itself gives up half of the gain. Costs one gradient and
+    more and risks less; at 0.3 sigma* the law itself gives up half of the gain. Where the gradient of other
+    questions has nothing in common with that of these, no scale gains there. Costs one gradient and
     `probes` + 1 Hessian products. Raises NotMeasurable, a ValueError, where mean curvature is not positive
     and there is no sigma*: try lengths then. ValueError for a share that is not above 0.
 
