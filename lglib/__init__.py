@@ -34,6 +34,7 @@ _FACE = {
     "best_of_n": "search.random_search",
     "noise": "search.random_search",
     "sigma_star": "search.step_length",
+    "advised_sigma": "search.advice",
     "pass_at": "search.votes",
     # language models, adapters, questions
     "load": "models.loading",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from lglib.parameters.per_example import per_example_gradients
     from lglib.parameters.recovery import prefix_capture
     from lglib.parameters.space import ParameterSpace
+    from lglib.search.advice import advised_sigma
     from lglib.search.random_search import best_of_n, gains, noise, random_search
     from lglib.search.step_length import sigma_star
     from lglib.search.votes import pass_at

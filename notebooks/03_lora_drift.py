@@ -50,13 +50,14 @@ import torch
 from IPython.display import display
 from matplotlib.ticker import NullFormatter
 
-from lglib import studies
+from lglib import advised_sigma, studies
 from lglib.base import seeding
 from lglib.models import load
 from lglib.parameters import prefix_capture
 from lglib.report import Observations, claims, figures, over_seeds, rows, tables
 from lglib.search import pass_at
-from lglib.studies import lora
+from lglib.studies import controls, lora
+from lglib.tasks import supervised
 from lglib.theory import beta_null
 
 figures.style()
@@ -73,6 +74,17 @@ filed = studies.filed(model)  # the name under which its runs are filed
 over = rows(over_models, model=filed)
 print(observed)
 print(f"in the text: k = {K}, T = {T}, model {filed}; live: pair {pair}, seed {seed}")
+
+# %% tags=["hide-input"]
+control_seeds = observed.frame.head(0)  # of the study of controls, one row a seed
+control = over.head(0)  # its means over seeds
+with tables.if_measured(f"controls of {filed}"):
+    if "controls" not in studies.plan(profile):
+        raise studies.NotMeasurable(f"profile {profile} leaves them out")
+    checked = studies.observed("controls", profile)
+    control_seeds = rows(checked.frame, model=filed)
+    control = rows(over_seeds(checked.frame), model=filed)
+    print(checked)
 
 # %% tags=["hide-input"]
 gate = over["measure"] == "score at the gate"
@@ -413,7 +425,45 @@ except KeyError:
 
 # %% [markdown]
 # With eight times as many coordinates, in every linear layer of the model, the captures of the prefix and its controls are of the size of those above, though the null is eight times smaller; the static plane's is smaller, as its null is. (The static plane here is made of mixed batches.)
+
+# %% [markdown]
+# (lora-to-come)=
+# ### What is still to come
 #
+# A prefix holds its own updates, and they are a part of the displacement. The capture of $\theta_T-\theta_k$, which is *still to come* after $k$ steps, is free of that. Beside it stand four controls.
+#
+# - **shuffled updates**: $k$ updates drawn at random from the same run capture the sum of the others (mean over draws). If updates could change places, this would be the law of the prefix. They lie all along the way, and neighbours are alike, above all with momentum. So this control asks whether the *first* updates are special.
+# - **isotropic walk** and **walk of these lengths**: steps in random directions, all of one length or of the lengths of this run. What is to come is then captured by $k/d$ on average.
+# - **walk of these updates**: the later updates $u$ as independent Gaussian draws with their own covariance $C$, the mean of $uu^\top$. By the projector $P$ on the prefix, $\operatorname{tr}(PC)/\operatorname{tr}(C)$ is captured.
+# - the **twin**: the same for a run that never learned the task.
+
+# %%
+for name, one in {"recovery": run, "never learned": never}.items():
+    captured = controls.captured(one, K, 200, seed)
+    told = {by: round(found.to_come, 3) for by, found in captured.items()}
+    print(f"{pair}, AdamW, {name}, still to come: {told}")
+
+# %% tags=["hide-input"]
+with tables.if_measured("captures of what is still to come"):
+    shown = rows(control, measure="controlled capture", of="to come", k=K)
+    shown = shown.assign(cell=shown["pair"] + ", " + shown["optimiser"])
+    for name, part in shown.groupby("run", sort=False):
+        print(f"{name}: capture of what is still to come, k = {K}, T = {T}")
+        display(tables.wide(part, "cell", "by"))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-twin", "caption": "Capture of what is still to come by the prefix of a recovery, less that by the prefix of its never-learned twin, for each pair and optimiser. One dot a seed. Grey line: no difference."}, "image": {"alt": "Dot plot with a rung for each pair and optimiser and one dot for each seed, on both sides of a vertical line at zero."}}
+with tables.if_measured("the prefix less its twin"):
+    shown = rows(control_seeds, measure="prefix less its twin", of="to come")
+    cells = shown["pair"] + ", " + shown["optimiser"]
+    names = cells.unique().tolist()[::-1]
+    figure, (axes,) = figures.panels(1, height=3.6)
+    axes.plot(shown["value"], cells.map(names.index), "o", ms=4, alpha=0.8)
+    axes.set_yticks(range(len(names)), names)
+    axes.axvline(0, color=figures.NULL, label="no difference", zorder=0)
+    axes.set_xlabel("prefix less its twin, still to come")
+    figures.legend_below(axes)
+
+# %% [markdown]
 # (lora-function)=
 # ## In function space
 #
@@ -564,6 +614,19 @@ tables.show(
 # **What this does not show.** That nothing useful stays; the section on recalibration asks that directly.
 
 # %% [markdown]
+# ### Along a run that never learned, and without the mean
+#
+# Does a basis drift because something is *recovered*? The same is measured along the never-learned run. And a raw gradient basis is led by the mean gradient. So the mean of each set is taken off (*centred*) and the basis is made of what is left.
+
+# %% tags=["hide-input"]
+with tables.if_measured("drift along a run that never learned"):
+    shown = rows(control, measure="controlled overlap", step=T)
+    shown = shown.assign(cell=shown["pair"] + ", " + shown["optimiser"])
+    shown = shown.assign(what=shown["run"] + ", " + shown["basis"])
+    print(f"relative overlap at step {T} (1: a basis that stays)")
+    display(tables.wide(shown, "cell", "what"))
+
+# %% [markdown]
 # (lora-predict)=
 # ## S5 and S6: what predicts a candidate's gain?
 #
@@ -583,6 +646,44 @@ for claim in ("S5", "S6"):
 # In the pool without recovery directions, the overlap has in effect two values, one for the static family and nothing for the others, so $r$ is one contrast between families.
 #
 # **What this does not show.** One pair, one optimiser; gains measured on the questions that gave gradient and curvature.
+
+# %% [markdown]
+# (lora-scatter)=
+# ### Candidate by candidate, on several pairs
+#
+# The paper's figure 3 shows its candidates one by one. Here are ours, a few of each proposal, around $\theta_f$. The figure is of one seed; the table holds all seeds, all lengths, and means over pairs (on Fisher's scale).
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lora-candidates", "caption": "Candidates around the forgetful point, as in the paper's figure 3: gain against alignment with the negative gradient (top) and against overlap with the static task plane (bottom), for steps of a tenth of the recovery. One symbol a candidate, seed 0, several pairs; colour: where it was drawn. Grey: no gain."}, "image": {"alt": "Two scatter plots of gain, against alignment above and against overlap below, with a colour for each of six proposals."}}
+with tables.if_measured("candidates one by one"):
+    shown = rows(control_seeds, measure="candidate", norm=0.1)
+    figure, axes = figures.panels(2, height=2.8)
+    for panel, x in zip(axes, ("alignment", "overlap"), strict=True):
+        for family, part in shown.groupby("subspace", sort=False):
+            panel.plot(part[x], part["value"], "o", ms=4, alpha=0.7, label=family)
+        panel.axhline(0, color=figures.NULL, zorder=0)
+        r = np.corrcoef(shown[x].astype(float), shown["value"])[0, 1]
+        panel.set(xlabel=x, ylabel="gain (nats)", title=f"r = {r:+.2f}, all pairs")
+    figures.legend_below(axes[1], columns=3)
+
+# %% tags=["hide-input"]
+with tables.if_measured("correlations on several pairs"):
+    name = "correlation with the gain, mean over pairs"
+    shown = rows(control, measure=name, claim=["S5", "S6"])
+    shown = shown.assign(where=shown["point"] + ", " + shown["pool"])
+    for of, part in shown.groupby("of", sort=False):
+        print(f"{of}: {name}, at lengths in |Delta| (null 0)")
+        display(tables.wide(part, "where", "norm"))
+
+# %% tags=["hide-input"]
+with tables.if_measured("correlations beside permutations"):
+    shown = rows(control_seeds, measure="p-value by permutation")
+    shown = shown.assign(small=shown["value"] < 0.05)
+    by = ["of", "permuted", "pool", "norm"]
+    shares = shown.groupby(by, sort=False)["small"].mean().unstack("norm")
+    print(
+        "share of runs (pairs, points, seeds) with p below 0.05 by permutation (null 0.05)"
+    )
+    display(shares.round(2))
 
 # %% [markdown]
 # (lora-search)=
@@ -684,6 +785,64 @@ tables.show(lead, ["measure", tables.VALUE, "unit", "null"])
 # *Cost.* Random search surprised us. On these few questions, as many gradient steps as the search could pay for overfit on the tables: for *cipher* they raise the loss on the held-out half, for *edit* they lower it less than the best search does. The best of eight searches, chosen afterwards, ends at about the same held-out loss or somewhat lower, averaged over pairs. That average hides two cases: on the two tables the best search ends lower, on the three rules gradient steps do, even on the same twelve questions. And where the training stream offers as many questions as one likes, a recovery of a hundred steps reaches losses that no search comes near.
 #
 # **What this does not show.** Single runs scatter: *cipher* has 12 held-out questions, *edit* 8, the rules about 40. The model is small, and $\theta_f$ is far from a solution. Near one, random search does better {cite}`gan2026neural`.
+
+# %% [markdown]
+# (lora-equal)=
+# ### Search and descent with the same information
+#
+# The comparison above favours the search: it is the best of eight, picked by its held-out gain, and some bases had seen the held-out questions. So here both sides get the same. Test questions are parted in three by their text: to learn from, to choose on, to report on. The unit of cost is one forward pass over the questions to learn from; a backward pass counts as two, a Hessian product as six, a look at the questions to choose on as one. Each method hands over, within a budget, its point with the lowest loss on the questions to choose on ($\theta_f$ is one of them).
+#
+# - **AdamW**, **SGD**: all questions in each step, rates as above.
+# - **best of $N$**: one round at four lengths, everywhere or in the span of the gradients of the questions to learn from; or at the advised noise scale of the next section, which is paid for.
+# - **mirrored pairs** (evolution strategies): pairs $\pm u$, then a step along their sum weighted by gain, again and again.
+#
+# The rates of descent are those of the study, which learn these pairs well; nothing else was tuned. For the two tables the held-out questions are other code words or countries, of which those to learn from say little.
+
+# %% tags=["hide-input"]
+with tables.if_measured("search and descent with the same information"):
+    for what in ("held-out loss", "held-out exact match"):
+        name = f"{what} at equal forward passes, mean over pairs"
+        shown = rows(control, measure=name)
+        null_is = f"{shown['null'].mean():.2f}: {shown['null_means'].iloc[0]}"
+        print(f"{name}, by budget (null {null_is})")
+        display(tables.wide(shown, "method", "budget"))
+
+# %% tags=["hide-input"]
+with tables.if_measured("search and descent by pair"):
+    name = "held-out loss less that of descent"
+    shown = rows(control, measure=name, budget="max")
+    print(f"{name} (AdamW) at the largest budget, nats; below 0 the search wins")
+    display(tables.wide(shown, "method", "pair"))
+    wins = rows(control_seeds, measure=name).assign(won=lambda f: f["value"] < 0)
+    print("share of runs (pairs, seeds) in which a method ends below AdamW")
+    display(wins.groupby(["method", "budget"])["won"].mean().unstack().round(2))
+
+# %% [markdown]
+# (lora-sigma)=
+# ### Which noise scale?
+#
+# Chapter 1 gives the noise scale $\sigma^\ast$ at which the best of $N$ gains most *on the questions that it was selected on*. On others the slope is smaller and the curvature is not, so less is better. Here is the gain on held-out questions, at shares of $\sigma^\ast$, beside its law $\sigma m_N\langle g,g'\rangle/\lVert g\rVert-\sigma^2\tau_N'/2$, with $g'$ and $\tau_N'$ of the held-out questions. `advised_sigma` returns $0.3\,\sigma^\ast$. Where mean curvature is not positive there is no $\sigma^\ast$, and none is advised: means are over the pairs that have one, and a point at which fewer than two have one is missing.
+
+# %%
+with tables.if_measured("advised noise scale"), space.at(run.points[T // 2]):
+    n = parameters.candidates
+    sigma = advised_sigma(space, supervised.loss, asked.select, n=n)
+    print(f"{pair}, halfway: advised sigma {sigma:.2e} for the best of {n}")
+
+# %% tags=["hide-input"]
+with tables.if_measured("gains at shares of sigma*"):
+    for of in ("held-out", "selected"):
+        name = f"{of} gain at a share of sigma*, mean over pairs"
+        shown = rows(control, measure=name)
+        heads = {"point": "around", "share": "share of sigma*"}
+        heads |= {tables.VALUE: f"{of} gain, nats", "predicted": "law", "null": "null"}
+        display(tables.show(shown, heads))
+
+# %% tags=["hide-input"]
+with tables.if_measured("held-out gain less that at sigma*"):
+    name = "held-out gain at a share of sigma* less that at sigma*, mean over pairs"
+    heads = {"point": "around", "share": "share of sigma*", tables.VALUE: "less, nats"}
+    display(tables.show(rows(control, measure=name), heads | {"null": "null"}))
 
 # %% [markdown]
 # (lora-refresh)=
@@ -813,6 +972,22 @@ tables.show(claims.summary(beyond), ["claim", "statement", "verdict", "reproduce
 
 # %% tags=["hide-output", "hide-input"]
 tables.verdicts(beyond)
+
+# %% [markdown]
+# And of the controls: on several pairs and at all lengths (S5, S6), and whether what is still to come, and the drift, tell a recovery from a first training (S3, S4). These rules were written before any run of five seeds.
+
+# %% tags=["hide-input"]
+with tables.if_measured("claims beside their controls"):
+    tables.needs(None if control.empty else control)
+    told = [claims.judge("controls", control, filed, beyond=b) for b in (False, True)]
+    judged_controls = pd.concat(told, ignore_index=True)
+    heads = ["claim", "statement", "verdict", "reproduced"]
+    display(tables.show(claims.summary(judged_controls), heads))
+
+# %% tags=["hide-output", "hide-input"]
+with tables.if_measured("claims beside their controls, row by row"):
+    tables.needs(None if control.empty else control)
+    display(tables.verdicts(judged_controls))
 
 # %% [markdown]
 # The same for the other models: the verdicts of the claims, with how many lines reproduce each. One seed is no spread, so they wait for more.

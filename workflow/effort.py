@@ -21,6 +21,7 @@ MEASURED = {
     "synthetic": 206.0,
     "models": 48.0,
     "lora": 300.0,
+    "controls": 240.0,
     "rank": 115.0,
     "bridge": 114.0,
     "lens": 48.0,
@@ -146,6 +147,18 @@ def _lora(p: Given, shape: footprint.Shape) -> Work:
     return Work(LESSON, STORY, ("loading", "gradient", "candidates"), passes, rank * shape.layers * per_block)
 
 
+def _controls(p: Given, shape: footprint.Shape) -> Work:
+    wide = p["shape"].endswith("linear")
+    per_block = 4 * 2 * shape.width + (3 * (shape.width + shape.inner) if wide else 0)
+    run = 3 * LESSON * (p["limit"] / 2 + 4 * p["horizon"] + 66 * p["gradients"])
+    contest = 8 * p["budgets"][-1] * p["questions"]
+    scales = 2 * p["scale_candidates"] * len(p["shares"]) * 5 * p["questions"]
+    pool = 2 * (24 * p["pool_candidates"] + 6 * (5 * p["ks"][-1] + p["pool_candidates"])) * p["items"]
+    passes = len(p["task_pairs"]) * run + len(p["search_pairs"]) * (contest + scales + pool)
+    rank = int(p["shape"].split("-")[0])
+    return Work(LESSON, STORY, ("loading", "gradient", "candidates"), passes, rank * shape.layers * per_block)
+
+
 def _rank(p: Given, shape: footprint.Shape) -> Work:
     grams = 9 * len(p["tasks"]) * p["examples"] * 6 + 2 * len(p["answer_counts"]) * p["examples"] * 6
     directions = p["random_directions"] + 3 + min(p["block_directions"], shape.layers)
@@ -178,6 +191,7 @@ def _lens(p: Given, shape: footprint.Shape) -> Work:
 OF: dict[str, Callable[[Given, footprint.Shape], Work]] = {
     "models": _models,
     "lora": _lora,
+    "controls": _controls,
     "rank": _rank,
     "bridge": _bridge,
     "lens": _lens,

@@ -28,7 +28,8 @@ from workflow.request import Run
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
 BESIDE = "real"  # that of a pretrained model: its observations are committed too, and stand on the same pages
 STAMP = ".stamp.json"  # in the folder of the built book
-LANGUAGE = ("lora", "rank", "bridge", "lens")  # studies of one language model
+LANGUAGE = ("lora", "controls", "rank", "bridge", "lens")  # studies of one language model
+MAY_LACK = ("controls",)  # studies that a profile may leave out and keep their chapter, which then says so
 USUAL = "micro-gpt2"  # the model of their chapters' live cases
 FLAGS = "runs/.flags"  # what the jobs of the run that is going on have done; cleared before each
 
@@ -152,7 +153,8 @@ class State:
 
     def studies_of(self, chapter: str) -> list[str]:
         """Studies whose observations a chapter reads."""
-        return notebooks.studies_of(self.source(chapter))
+        found = notebooks.studies_of(self.source(chapter))
+        return [study for study in found if study in self.plan or study not in MAY_LACK]
 
     def chapter_stamp(self, chapter: str) -> str:
         """Stamp of all that the outputs of a chapter depend on."""
