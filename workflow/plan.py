@@ -26,7 +26,7 @@ from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
-BESIDE = "real"  # that of a pretrained model: its observations are committed too, and stand on the same pages
+BESIDE = studies.BESIDE  # that of a pretrained model: its observations are committed too, and stand on the same pages
 STAMP = ".stamp.json"  # in the folder of the built book
 LANGUAGE = ("lora", "rank", "bridge")  # studies of one language model
 USUAL = "micro-gpt2"  # the model of their chapters' live cases
