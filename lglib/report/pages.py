@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from lglib.report import claims, tables
 from lglib.report.filing import Measured
 
+WORDS_A_MINUTE = 200
 TOLD = ("torch", "transformers", "peft")  # versions that a page names first
 
 
@@ -61,3 +64,10 @@ def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.Data
         for (claim, statement), line in lines.items()
     ]
     return tables.show(pd.DataFrame(table), ["claim", "in the paper", "here"])
+
+
+def minutes(notebook: Path) -> int:
+    """Minutes that the prose of a notebook takes to read, at 200 words a minute; at least one."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    words = sum(len("".join(c["source"]).split()) for c in cells if c["cell_type"] == "markdown")
+    return max(1, round(words / WORDS_A_MINUTE))
