@@ -47,6 +47,8 @@ _FACE = {
     "caa_from_texts": "activations.steering",
     "steer": "activations.steering",
     "Pushforward": "activations.pushforward",
+    # exercises of the book
+    "check": "course.checks",
 }
 _OWN_NAME = {"attach_lora": "attach", "micro_items": "micro"}
 __all__ = list(_FACE)
@@ -67,6 +69,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from lglib.activations.pushforward import Pushforward
     from lglib.activations.steering import caa, caa_from_texts, steer
+    from lglib.course.checks import check
     from lglib.geometry.spectra import gram_matrix, same_norms, spectrum
     from lglib.geometry.subspace import Subspace
     from lglib.models.loading import load

@@ -26,7 +26,7 @@ from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
-BESIDE = "real"  # that of a pretrained model: its observations are committed too, and stand on the same pages
+BESIDE = studies.BESIDE  # that of a pretrained model: its observations are committed too, and stand on the same pages
 STAMP = ".stamp.json"  # in the folder of the built book
 LANGUAGE = ("lora", "controls", "rank", "bridge", "lens")  # studies of one language model
 MAY_LACK = ("controls",)  # studies that a profile may leave out and keep their chapter, which then says so

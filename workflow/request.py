@@ -94,10 +94,15 @@ def pick_seeds(wanted: str) -> list[int]:
 
 
 def pick_chapters(wanted: str, known: list[str]) -> list[str]:
-    """Chapters by number or by name, for example "01 03"; none named means all."""
+    """Pages by chapter or by name, for example "01 03s_lora_drift"; a number means all of the chapter.
+
+    >>> pick_chapters("4 02b", ["02_a", "02b_m", "04_b", "04s_b"])
+    ['02b_m', '04_b', '04s_b']
+    """
     found = []
     for word in wanted.split():
-        matches = [c for c in known if word in (c, c.split("_")[0])]
+        number = word.zfill(2) if word.isdecimal() else word
+        matches = [c for c in known if number in (c, c.split("_")[0], c[:2])]
         if not matches:
             raise ProfileError(f"CHAPTERS has {word!r}; there is: {', '.join(known)}")
         found += matches

@@ -21,6 +21,7 @@ __all__ = [
     "gather",
     "observations",
     "over_seeds",
+    "pages",
     "provenance",
     "rows",
     "tables",

@@ -42,7 +42,7 @@ def behind(
 def imported(source: str, package: Path = PACKAGE, name: str = "__main__") -> set[str]:
     """The modules of lglib that Python source imports directly; `name` is its own, for relative imports.
 
-    Raises ValueError for `import lglib` and for a star, which do not say what they are for.
+    After `import lglib` it is the names used as `lglib.<name>`. Raises ValueError for a star.
 
     >>> sorted(imported("from lglib.theory import stats\\nfrom lglib.base.checks import count"))
     ['lglib.base.checks', 'lglib.theory.stats']
@@ -58,18 +58,25 @@ def imported(source: str, package: Path = PACKAGE, name: str = "__main__") -> se
 def _pairs(source: str, name: str, is_package: bool) -> tuple[tuple[str, str | None], ...]:
     """What is imported of lglib: a module and a name in it, or None for the module itself."""
     found: list[tuple[str, str | None]] = []
-    for node in _executed(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
-            found += [(alias.name, None) for alias in node.names]
+            found += [(alias.name, None) for alias in node.names if alias.name != "lglib"]
+            for alias in node.names:
+                found += _by_attribute(tree, alias.asname or "lglib") if alias.name == "lglib" else []
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(node, name, is_package)
             found += [(module, alias.name) for alias in node.names]
     found = [(module, wanted) for module, wanted in found if module.split(".")[0] == "lglib"]
-    if ("lglib", None) in found or any(wanted == "*" for _, wanted in found):
-        raise ValueError(
-            f"{name}: write `from lglib.<package> import <name>`, not `import lglib` and not a star"
-        )
+    if any(wanted == "*" for _, wanted in found):
+        raise ValueError(f"{name}: write `from lglib.<package> import <name>`, not a star")
     return tuple(found)
+
+
+def _by_attribute(tree: ast.AST, alias: str) -> list[tuple[str, str | None]]:
+    """Names of the library's face that code uses as `lglib.<name>`."""
+    nodes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
+    return [("lglib", node.attr) for node in nodes if isinstance(node.value, ast.Name) and node.value.id == alias]
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from lglib.report.observations import Measured
 
 NAMES = provenance.STUDIES  # in the order of the book
+BESIDE = "real"  # the profile of a pretrained model, whose observations stand on the pages of the others
 
-__all__ = ["NAMES", "NotMeasurable", "Parameters", "ProfileError"]
-__all__ += ["filed", "observed", "parameters", "plan", "study"]
+__all__ = ["BESIDE", "NAMES", "NotMeasurable", "Parameters", "ProfileError"]
+__all__ += ["beside", "filed", "observed", "parameters", "plan", "study"]
 
 
 def study(name: str) -> ModuleType:
@@ -89,3 +90,18 @@ def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
         return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured
     except frames.NoRows:  # no run has the rows that would be compared
         return measured
+
+
+def beside(name: str, profile: str = "quick") -> Measured | None:
+    """Observations of a study on the pretrained model, which a page of `profile` shows beside its own.
+
+    None where none counts, and in the profile of that model itself.
+    """
+    from lglib.report import filing
+
+    if profile == BESIDE:
+        return None
+    try:
+        return observed(name, BESIDE)
+    except filing.NoObservation:
+        return None

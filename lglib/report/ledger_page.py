@@ -1,0 +1,125 @@
+"""The page of all claims: every judged row, a grid of verdicts, a forest of values beside nulls and bars."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lglib.report import claims, figures, frames, tables
+from lglib.report.filing import Measured
+
+WORDS = {  # how a verdict is drawn: mark, colour, letter for those who see none
+    "reproduced": ("o", figures.PALETTE[2], "R"),
+    "partly": ("D", figures.PALETTE[0], "P"),
+    "inconclusive": ("s", figures.PALETTE[1], "I"),
+    "not reproduced": ("X", figures.PALETTE[3], "N"),
+}
+OPEN = (".", figures.NULL, "-")  # no verdict: too few seeds or models, cannot be judged, or a check of code
+
+
+def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> pd.DataFrame:
+    """All lines of `claims.judge` of all studies and models, with the paper's figure; studies without rows left out.
+
+    `measured` has what was observed by study, None where nothing counts.
+    """
+    ledger, parts = claims.read(), []
+    for study, found in measured.items():
+        if found is None or not any((c.beyond if beyond else c.judged).get(study) for c in ledger.values()):
+            continue
+        over = frames.over_seeds(found.frame)
+        parts += [claims.judge(study, over, m, beyond=beyond) for m in over["model"].unique()]
+    if not parts:
+        raise frames.NoRows("no study has an observation that counts")
+    whole = pd.concat(parts, ignore_index=True)
+    papers = {name: claim.paper.figure if claim.paper else None for name, claim in ledger.items()}
+    return whole.assign(paper=whole["claim"].map(papers).astype(float))
+
+
+def words(lines: pd.DataFrame) -> pd.DataFrame:
+    """The verdict of each claim on each model: one line each, in the order of the ledger."""
+    found = []
+    for (claim, study, model), own in lines.groupby(["claim", "study", "model"], sort=False):
+        word = claims.overall(own["verdict"].tolist())
+        found.append({"claim": claim, "study": study, "model": model, "verdict": word, "rows": len(own)})
+    order = {name: i for i, name in enumerate(frames.CLAIMS)}
+    return pd.DataFrame(found).sort_values("claim", key=lambda c: c.map(order), kind="stable")
+
+
+def grid(axes: Axes, found: pd.DataFrame) -> None:
+    """Draw the verdicts of `words`: a rung a claim, a column a model, mark, colour and letter by verdict."""
+    names = list(dict.fromkeys(found["claim"]))
+    models = list(dict.fromkeys(found["model"]))
+    for row in found.itertuples():
+        mark, colour, letter = WORDS.get(row.verdict, OPEN)
+        x, y = models.index(row.model), -names.index(row.claim)
+        axes.plot(x, y, mark, color=colour, markersize=13)
+        axes.text(x, y, letter, ha="center", va="center", fontsize=7.5, color="white")
+    axes.set_xticks(range(len(models)), models, rotation=40, ha="right")
+    axes.set_yticks([-i for i in range(len(names))], names)
+    axes.set(xlim=(-0.6, len(models) - 0.4), ylim=(-len(names) + 0.4, 0.6))
+    for word, (mark, colour, letter) in WORDS.items():
+        axes.plot([], [], mark, color=colour, label=f"{letter}: {word}", ls="")
+    axes.plot([], [], OPEN[0], color=OPEN[1], label="no verdict", ls="")
+
+
+def forest(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
+    """Draw the judged rows of one claim: value and interval by model (colour), null (grey), bar (dashed), paper.
+
+    Rows of one description stand on one rung.
+    """
+    rungs = list(dict.fromkeys(lines["what"]))
+    shifts = np.linspace(0.25, -0.25, len(models)) if len(models) > 1 else [0.0]
+    for i, model in enumerate(models):
+        own = lines[(lines["model"] == model) & lines["value"].notna()]
+        y = np.array([-rungs.index(what) for what in own["what"]]) + shifts[i]
+        bars = np.abs(np.stack([own["value"] - own["low"], own["high"] - own["value"]]))
+        look = {"color": figures.PALETTE[i], "label": model}
+        axes.errorbar(own["value"], y, xerr=bars, **{**figures.DOTS, **look})
+        axes.plot(own["null"], y, "|", color=figures.NULL, markersize=8, label=None if i else "null")
+    bars = lines.loc[~lines["rule"].str.contains("prediction|within|times"), "bar"].unique()
+    if len(bars) == 1:
+        axes.axvline(bars[0], color="black", lw=0.8, ls=":", label="bar")
+    if np.isfinite(paper := lines["paper"].iloc[0]):
+        axes.axvline(paper, color=figures.PAPER, lw=1.2, ls="--", label="paper")
+    axes.set_yticks([-i for i in range(len(rungs))], rungs)
+    axes.set_ylim(-len(rungs) + 0.4, 0.6)
+
+
+def rows_html(lines: pd.DataFrame) -> str:
+    """Every judged row as an HTML table that the page's script can filter; whole where scripts are off."""
+    cells = ['<table class="filterable dataframe"><thead><tr>']
+    cells += [f"<th>{head}</th>" for head in ("claim and row", "verdict", "value, null, rule")]
+    cells.append("</tr></thead><tbody>")
+    for row in lines.to_dict("records"):
+        first = f"<b>{html.escape(row['claim'])}</b> {html.escape(row['model'])}: {html.escape(row['what'])}"
+        null = "" if pd.isna(row["null"]) else f"null {row['null']:.3g} ({html.escape(row['null_means'])}); "
+        why = html.escape(f"{row['rule']}: {row['why']}")
+        value = tables.in_words(row)
+        cells.append(f"<tr><td>{first}</td><td>{html.escape(row['verdict'])}</td>")
+        cells.append(f"<td>{value}; {null}<details><summary>rule</summary>{why}</details></td></tr>")
+    return "".join([*cells, "</tbody></table>"])
+
+
+def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
+    """Draw all judged rows of the claims that have a number in the paper: a rung a claim, dots by model.
+
+    Grey ticks are the nulls of the rows, a black diamond is the paper's figure.
+    """
+    numbered = lines[lines["paper"].notna() & lines["value"].notna()]
+    names = [name for name in frames.CLAIMS if (numbered["claim"] == name).any()]
+    shifts = np.linspace(0.28, -0.28, len(models)) if len(models) > 1 else [0.0]
+    for place, model in zip(shifts, models, strict=True):
+        own = numbered[numbered["model"] == model]
+        y = np.array([-names.index(claim) for claim in own["claim"]]) + place
+        axes.plot(own["null"], y, "|", color=figures.NULL, markersize=7, zorder=1)
+        axes.plot(own["value"], y, "o", color=figures.PALETTE[list(models).index(model)], markersize=4, label=model)
+    paper = numbered.groupby("claim", sort=False)["paper"].first()
+    axes.plot(paper[names], [-i for i in range(len(names))], "D", color="black", markersize=7, label="paper", zorder=3)
+    axes.plot([], [], "|", color=figures.NULL, markersize=9, label="null")
+    axes.axvline(0, color=figures.NULL, lw=0.6, zorder=0)
+    axes.set_yticks([-i for i in range(len(names))], names)
+    axes.set_ylim(-len(names) + 0.4, 0.6)

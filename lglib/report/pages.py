@@ -1,0 +1,73 @@
+"""What the pages of a chapter share: what was measured, the verdicts in short, the model that is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lglib.report import claims, tables
+from lglib.report.filing import Measured
+
+WORDS_A_MINUTE = 200
+TOLD = ("torch", "transformers", "peft")  # versions that a page names first
+
+
+def measured(observed: Measured, *, seed: int, versions: Mapping[str, str]) -> str:
+    """What a page stands on, in three lines: models and seeds, the live case's seed, versions.
+
+    >>> print(measured(Measured(pd.DataFrame({"model": ["a", "a"], "seed": [0, 1]}), {}), seed=0, versions={}))
+    a: seeds 0, 1
+    live case: seed 0
+    """
+    known = ", ".join(f"{name} {versions[name]}" for name in TOLD if name in versions)
+    return "\n".join([str(observed), f"live case: seed {seed}", *([known] if known else [])])
+
+
+def seeds(observed: Measured) -> str:
+    """Models and their seeds, in one line.
+
+    >>> seeds(Measured(pd.DataFrame({"model": ["a", "a"], "seed": [0, 1]}), {}))
+    'a: seeds 0, 1'
+    """
+    return str(observed).splitlines()[0]
+
+
+def shown(model: str, models: Sequence[str]) -> str:
+    """The model whose rows a page shows where it shows one: that of the live case, else the first.
+
+    >>> shown("gpt", ["qwen", "olmo"])
+    'qwen'
+    """
+    if not models:
+        raise ValueError("models is empty: no observation counts")
+    return model if model in models else models[0]
+
+
+def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
+    """The verdicts of a study in short: one line a statement, with what the paper has, and the word by model.
+
+    `over` is the table over seeds (`frames.over_seeds`). The count says how many rows of how many reproduce.
+    """
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for model in over["model"].unique():
+        found = claims.summary(claims.judge(study, over, model, beyond=beyond))
+        for row in found.to_dict("records"):
+            line = lines.setdefault((row["claim"], row["statement"]), {"paper": row["paper"], "verdict": ""})
+            told = f"{model}: {row['verdict']}"
+            told += f" ({row['reproduced']})" if row["verdict"] in claims.VERDICTS else ""
+            line["verdict"] = "; ".join(filter(None, [line["verdict"], told]))
+    table = [
+        {"claim": f"{claim}: {statement}", "in the paper": line["paper"], "here": line["verdict"]}
+        for (claim, statement), line in lines.items()
+    ]
+    return tables.show(pd.DataFrame(table), ["claim", "in the paper", "here"])
+
+
+def minutes(notebook: Path) -> int:
+    """Minutes that the prose of a notebook takes to read, at 200 words a minute; at least one."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    words = sum(len("".join(c["source"]).split()) for c in cells if c["cell_type"] == "markdown")
+    return max(1, round(words / WORDS_A_MINUTE))

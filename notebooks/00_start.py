@@ -1,0 +1,59 @@
+# %% [markdown]
+# # Recoverable but Not Stationary
+#
+# *An unofficial, executable companion to the paper by Irina Piontkovskaia and Sergey Nikolenko* {cite}`piontkovskaia2026recoverable`. Its full text was not at hand: the claims are from its abstract, captions and reviews, and definitions that are our reading are marked so. The findings are about small models: three language models of 0.9 million parameters that this project trained, a small synthetic transformer, networks that read digits, and one pretrained model, Gemma 3 270M.
+#
+# Which linear directions in trained networks are real? Three sentences:
+#
+# **The first updates of a recovery do contain much of its displacement, and so does nearly any run:** a captured share such as $0.77$ is ordinary beside the right null. **What is local is real:** gradient bases drift within a few steps, the loss is linear over a measurable length, and an activation shift is the pushforward of the weight step. **What looks like a shared direction is often the output:** gradient steps, contrasts and the logit lens meet at the last block, where permuted labels come near them too.
+
+# %% tags=["parameters", "hide-input"]
+profile = "quick"  # whose observations are shown
+
+# %% tags=["hide-input"]
+from lglib import studies
+from lglib.report import figures, ledger_page, pages, provenance, tables
+
+figures.style()
+found = None
+with tables.if_measured("the claims with a figure in the paper"):
+    found = ledger_page.judged(
+        {
+            "synthetic": studies.observed("synthetic", profile),
+            "lora": studies.observed("lora", profile),
+            "bridge": studies.observed("bridge", profile),
+        }
+    )
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
+figure, (axes,) = figures.panels(1, height=4.6)
+with tables.if_measured("the claims with a figure in the paper"):
+    tables.needs(found)
+    ledger_page.strip(axes, found, list(dict.fromkeys(found["model"])))
+axes.set(xlabel="share, correlation or cosine", xlim=(-1.05, 1.05))
+figures.legend_below(axes)
+
+# %% [markdown]
+# All claims with verdicts, nulls and intervals: {doc}`06_ledger`.
+#
+# ## Three ways to read
+#
+# - **In half an hour:** the first screen of each chapter (finding, figure, *in short*), then {doc}`06_ledger`.
+# - **Re-execute it:** two commands on any laptop, `make book` and `make test`; the same notebooks run GPT-2, Qwen2.5-0.5B or a model of your own by a parameter, and `make plan` says before what it takes. See the README of the repository.
+# - **Teach it:** each chapter has exercises with checks that answer at once (`make course` writes notebooks for students), and a supplement with proofs.
+
+# %% tags=["hide-input"]
+titles = {
+    "01_theory": "Chapter 1: theory",
+    "02_synthetic_transformer": "Chapter 2: a synthetic transformer",
+    "02b_models": "Chapter 2b: the small language models",
+    "03_lora_drift": "Chapter 3: LoRA drift",
+    "04_llm_rank": "Chapter 4: gradient rank, linear regime",
+    "05_steering_bridge": "Chapter 5: the bridge to steering",
+    "06_ledger": "Chapter 6: the ledger",
+}
+folder = provenance.project_root() / "notebooks"
+print("reading times of the main pages")
+for name, title in titles.items():
+    if (folder / f"{name}.ipynb").is_file():
+        print(f"  {title}: {pages.minutes(folder / f'{name}.ipynb')} min")
