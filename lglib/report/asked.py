@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,7 +48,7 @@ class Asked:
         yes = max([yes, *(one.p()[0] for one in self.also), float(bool(self.missing))])
         if self.table is not None:
             groups, seeds = self.table.shape
-            yes = max(yes, p_largest_gap(self.table, permutations(groups, seeds, PERMUTATIONS, seed=0)))
+            yes = max(yes, p_largest_gap(self.table, _permutations(groups, seeds)))
         return yes, no
 
 
@@ -128,6 +129,11 @@ def _tested(asked: Asked, mine: pd.DataFrame, over: pd.DataFrame) -> Asked:
     own, told = _own(row, rule, control), "; ".join(missing)
     because = asked.because or told
     return replace(asked, own=own, also=tuple(also), missing=told, table=table, because=because)
+
+
+@functools.lru_cache(maxsize=8)
+def _permutations(groups: int, seeds: int) -> Any:
+    return permutations(groups, seeds, PERMUTATIONS, seed=0)
 
 
 def _same(row: Mapping[str, Any], need: Need) -> dict[str, Any]:

@@ -167,6 +167,7 @@ def _line(asked: Asked) -> dict[str, Any]:
     if asked.own is not None and (rule.less or asked.models):
         value, low, high = asked.own.interval()
         kept |= {"value": value, "low": low, "high": high, "n": len(asked.own.values), "null": asked.own.null}
+        kept |= {"null_means": "no difference"} if rule.less else {}
         over = "models" if asked.models else over
     told = {"claim": asked.claim, "statement": asked.statement, "what": questions.what(asked)}
     says = {"rule": rule.words(), "bar": rule.bar, "why": rule.why, "because": asked.because}

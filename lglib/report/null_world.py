@@ -1,0 +1,151 @@
+"""The whole table of verdicts in a world without any effect: how often would a claim be called reproduced?
+
+Each row gets the mean that its null says, and keeps the spread over seeds that was recorded, on the scale of its
+measure, with its correlations with the other rows. What is asked of the rows, and how, is what `claims` asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+
+from lglib.report import asked as questions
+from lglib.report import claims
+from lglib.report.asked import Asked
+from lglib.report.tested import PARTLY, YES, Test, family
+from lglib.theory.intervals import MAPS, Scale
+
+FILE = "benchmarks/null_table.json"  # in the project's folder
+MOST = 0.05  # of the draws in which a claim may be called reproduced or partly
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+
+
+@dataclass(frozen=True)
+class _World:
+    """Where the values of a test lie without an effect: on a scale, around a centre, with recorded deviations."""
+
+    scale: Scale
+    centre: float
+    deviations: np.ndarray[Any, np.dtype[np.float64]]
+
+    def draw(self, mix: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Values of the seeds (S,): recorded deviations mixed by a normal matrix, (S or more, S or more)."""
+        n = len(self.deviations)
+        moved = self.centre + mix[:n, :n] @ self.deviations / np.sqrt(max(n - 1, 1))
+        return np.array([MAPS[self.scale].back(float(x)) for x in moved])
+
+
+def world(test: Test) -> _World:
+    """The world of a test without its effect: the mean of a draw is the null, the spread is the recorded one.
+
+    On the plain scale where a value or the null lies at the end of the range.
+
+    >>> test = Test(np.array([0.1, 0.2, 0.4]), np.zeros(3), np.ones(3), "share", null=0.02)
+    >>> made, rng = world(test), np.random.default_rng(0)
+    >>> drawn = np.mean([made.draw(rng.standard_normal((3, 3))) for _ in range(4000)])
+    >>> abs(drawn - 0.02) < 0.002
+    True
+    """
+    ends = MAPS[test.scale]
+    inside = all(ends.low < x < ends.high for x in (*test.values, test.null))
+    scale: Scale = test.scale if inside else "plain"
+    there, back = MAPS[scale].there, MAPS[scale].back
+    moved = np.array([there(float(x)) for x in test.values])
+    deviations = moved - moved.mean() if test.error is None else np.array([test.error])
+    sigma = float(moved.std(ddof=1)) if len(moved) > 1 else test.error or 0.0
+    if scale == "plain" or sigma == 0:
+        return _World(scale, there(test.null), deviations)
+
+    def off(centre: float) -> float:
+        drawn = [back(centre + sigma * node) for node in NODES]
+        return float(np.dot(WEIGHTS, drawn) / WEIGHTS.sum()) - test.null
+
+    reach = 2 * sigma + sigma**2 + 1
+    return _World(scale, float(brentq(off, there(test.null) - reach, there(test.null) + reach)), deviations)
+
+
+def rates(asked: Sequence[Asked], draws: int, seed: int) -> pd.DataFrame:
+    """How often each claim is called reproduced, and partly, in so many worlds without an effect.
+
+    `asked` are the questions of one model. Lines that have no verdict have none in these worlds either; checks
+    of code are left out.
+    """
+    own = [one for one in asked if not one.rule.check]
+    open_ = [one for one in own if not one.instead]
+    worlds = [_worlds(one) for one in open_]
+    most = max((len(one.own.values) for one in open_ if one.own is not None), default=1)
+    most = max([most, *(one.table.shape[1] for one in open_ if one.table is not None)])
+    names, rng = list(dict.fromkeys(one.claim for one in own)), np.random.default_rng(seed)
+    counts = {name: {YES: 0, PARTLY: 0} for name in names}
+    for _ in range(draws):
+        mix = rng.standard_normal((most, most))
+        p = {id(one): _drawn(one, w, mix).p() for one, w in zip(open_, worlds, strict=True)}
+        for name in names:
+            mine = [p[id(one)] for one in open_ if one.claim == name]
+            words = (family(mine)[0] if mine else []) + [
+                one.instead for one in own if one.claim == name and one.instead
+            ]
+            if (found := claims.overall(words)) in counts[name]:
+                counts[name][found] += 1
+    shares = [{"claim": k, **{word: n / draws for word, n in v.items()}} for k, v in counts.items()]
+    settled = {one.claim for one in open_}
+    return pd.DataFrame([one for one in shares if one["claim"] in settled], columns=["claim", YES, PARTLY])
+
+
+def table(study: str, over: pd.DataFrame, draws: int, seed: int = 0) -> pd.DataFrame:
+    """`rates` of each model of a study, and of all of them at once where there are three with a verdict."""
+    read, models = claims.read(), over["model"].unique().tolist()
+    asked = [questions.questions(study, over, model, read) for model in models]
+    parts = [rates(own, draws, seed).assign(model=name) for own, name in zip(asked, models, strict=True)]
+    pooled = [one for one, count in questions.pooled(asked) if count >= claims.MODELS_LEAST]
+    if pooled:
+        parts.append(rates(pooled, draws, seed).assign(model=claims.ALL))
+    found = pd.concat(parts, ignore_index=True).assign(study=study, draws=draws)
+    return found[["study", "model", "claim", "draws", YES, PARTLY]]
+
+
+def of_rules() -> str:
+    """A hash of the rules that the table was drawn for; words about them do not enter.
+
+    >>> len(of_rules())
+    16
+    """
+    kept = {name: claim.model_dump(include={"judged", "needs"}) for name, claim in claims.read().items()}
+    text = json.dumps(_without_why(kept), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_why(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_why(v) for k, v in value.items() if k != "why"}
+    return [_without_why(v) for v in value] if isinstance(value, list) else value
+
+
+def _worlds(one: Asked) -> list[_World]:
+    """Worlds of the tests of a question; where models are compared, of the values of each model, all alike."""
+    if one.table is not None:
+        flat = np.full_like(one.table[0], np.inf)
+        return [world(Test(row, -flat, flat, "plain", null=0.0)) for row in one.table]
+    return [world(test) for test in (one.own, *one.also) if test is not None]
+
+
+def _drawn(one: Asked, worlds: Sequence[_World], mix: np.ndarray[Any, np.dtype[np.float64]]) -> Asked:
+    """The question with values drawn from its worlds."""
+    if one.own is None:
+        raise ValueError(f"{one.claim} has no test")
+    if one.table is not None:
+        drawn = np.stack([own.draw(mix) for own in worlds])
+        means = drawn.mean(axis=1)
+        gaps = drawn[means.argmax()] - drawn[means.argmin()]
+        bar = np.full_like(gaps, one.own.low[0])
+        return replace(one, table=drawn, own=replace(one.own, values=gaps, low=bar, high=np.full_like(gaps, np.inf)))
+    tests = [one.own, *one.also]
+    values = [replace(test, values=own.draw(mix)) for test, own in zip(tests, worlds, strict=True)]
+    return replace(one, own=values[0], also=tuple(values[1:]))
