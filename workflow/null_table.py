@@ -17,7 +17,8 @@ from lglib.report.provenance import project_root
 def draw(profile: str, draws: int, root: Path) -> Path:
     """Draw the table for all observations of a profile and write it; return its path."""
     lines = []
-    for study in dict.fromkeys(study for claim in claims.read().values() for study in claim.judged):
+    judged = {study for claim in claims.read().values() for study in claim.judged}
+    for study in (study for study in claims.STUDIES if study in judged):
         print(f"[null] {study}", file=sys.stderr, flush=True)
         try:
             over = frames.over_seeds(studies.observed(study, profile).frame)

@@ -40,16 +40,19 @@ class Asked:
     table: Any = None
     models: int = 0
 
-    def p(self) -> tuple[float, float]:
+    def p(self) -> tuple[Any, Any]:
         """p-values for saying that it holds, with all that must be shown as well, and that it does not."""
         if self.own is None:
             raise ValueError(f"nothing was measured of {self.claim} {self.rule.rows}")
         yes, no = self.own.p()
-        yes = max([yes, *(one.p()[0] for one in self.also), float(bool(self.missing))])
+        for one in self.also:
+            yes = np.maximum(yes, one.p()[0])
         if self.table is not None:
-            groups, seeds = self.table.shape
-            yes = max(yes, p_largest_gap(self.table, _permutations(groups, seeds)))
-        return yes, no
+            draws = _permutations(*self.table.shape[-2:])
+            tables = self.table.reshape(-1, *self.table.shape[-2:])
+            p = np.array([p_largest_gap(one, draws) for one in tables])
+            yes = np.maximum(yes, p.reshape(self.table.shape[:-2]))
+        return np.maximum(yes, float(bool(self.missing))), no
 
 
 def questions(

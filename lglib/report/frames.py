@@ -129,25 +129,32 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     groups = frame.groupby(keys, dropna=False, sort=False)
     _check_alike(frame, groups, keys)
     found = frame.assign(_run=list(zip(*(frame[name] for name in RUNS), strict=True)))
-    found = found.groupby(keys, dropna=False, sort=False).agg(
-        value=("value", "mean"),
-        _spread=("value", "sem"),
-        _range=("value", np.ptp),
-        low=("low", "first"),
-        high=("high", "first"),
-        _seeds=("seed", "nunique"),
-        n=("n", "first"),
-        unit=("unit", "first"),
-        null=("null", "mean"),
-        null_means=("null_means", "first"),
-        predicted=("predicted", "mean"),
-        runs=("_run", tuple),
-    ).reset_index()
+    found = (
+        found.groupby(keys, dropna=False, sort=False)
+        .agg(
+            value=("value", "mean"),
+            _spread=("value", "sem"),
+            _range=("value", np.ptp),
+            low=("low", "first"),
+            high=("high", "first"),
+            _seeds=("seed", "nunique"),
+            n=("n", "first"),
+            unit=("unit", "first"),
+            null=("null", "mean"),
+            null_means=("null_means", "first"),
+            predicted=("predicted", "mean"),
+            runs=("_run", tuple),
+        )
+        .reset_index()
+    )
     many = found["_seeds"] > 1
     spread = found["_spread"].where(found["_range"] > 0, 0.0)
     told = zip(found["measure"], found["value"], spread, found["_seeds"], strict=True)
     ends = np.array([_interval(*row) if row[3] > 1 else (np.nan, np.nan) for row in told])
-    found["low"], found["high"] = found["low"].where(~many, ends[:, 0]), found["high"].where(~many, ends[:, 1])
+    found["low"], found["high"] = (
+        found["low"].where(~many, ends[:, 0]),
+        found["high"].where(~many, ends[:, 1]),
+    )
     found["n"] = found["n"].where(~many, found["_seeds"])
     found["over"] = np.where(many, "seeds", "draws")
     return found[[*keys, *RIGHT, "over", "runs"]]

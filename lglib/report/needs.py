@@ -54,7 +54,11 @@ def filled(rows: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     {'vector': 'CAA, text after', 'template': 'claim'}
     """
     parts = {name: value.partition(", ") for name, value in row.items() if isinstance(value, str)}
-    known = {**row, **{f"{k}_kind": v[0] for k, v in parts.items()}, **{f"{k}_form": v[2] for k, v in parts.items()}}
+    known = {
+        **row,
+        **{f"{k}_kind": v[0] for k, v in parts.items()},
+        **{f"{k}_form": v[2] for k, v in parts.items()},
+    }
     return {name: v.format_map(known) if isinstance(v, str) else v for name, v in rows.items()}
 
 

@@ -19,8 +19,8 @@ from scipy.optimize import brentq
 from lglib.report import asked as questions
 from lglib.report import claims
 from lglib.report.asked import Asked
-from lglib.report.tested import PARTLY, YES, Test, family
-from lglib.theory.intervals import MAPS, Scale
+from lglib.report.tested import LEVEL, PARTLY, YES, Test, Values
+from lglib.theory.intervals import MAPS, Scale, holm
 
 FILE = "benchmarks/null_table.json"  # in the project's folder
 MOST = 0.05  # of the draws in which a claim may be called reproduced or partly
@@ -33,13 +33,13 @@ class _World:
 
     scale: Scale
     centre: float
-    deviations: np.ndarray[Any, np.dtype[np.float64]]
+    deviations: Values
 
-    def draw(self, mix: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Values of the seeds (S,): recorded deviations mixed by a normal matrix, (S or more, S or more)."""
+    def draw(self, mix: Values) -> Values:
+        """Values of the seeds (..., S): recorded deviations mixed by a normal matrix, (..., S or more, S or more)."""
         n = len(self.deviations)
-        moved = self.centre + mix[:n, :n] @ self.deviations / np.sqrt(max(n - 1, 1))
-        return np.array([MAPS[self.scale].back(float(x)) for x in moved])
+        moved: Values = self.centre + mix[..., :n, :n] @ self.deviations / np.sqrt(max(n - 1, 1))
+        return np.asarray(MAPS[self.scale].back(moved), dtype=float)
 
 
 def world(test: Test) -> _World:
@@ -48,24 +48,22 @@ def world(test: Test) -> _World:
     On the plain scale where a value or the null lies at the end of the range.
 
     >>> test = Test(np.array([0.1, 0.2, 0.4]), np.zeros(3), np.ones(3), "share", null=0.02)
-    >>> made, rng = world(test), np.random.default_rng(0)
-    >>> drawn = np.mean([made.draw(rng.standard_normal((3, 3))) for _ in range(4000)])
-    >>> abs(drawn - 0.02) < 0.002
+    >>> mix = np.random.default_rng(0).standard_normal((4000, 3, 3))
+    >>> bool(abs(world(test).draw(mix).mean() - 0.02) < 0.002)
     True
     """
     ends = MAPS[test.scale]
-    inside = all(ends.low < x < ends.high for x in (*test.values, test.null))
+    inside = bool(np.all(ends.inside(np.array([*test.values, test.null]))))
     scale: Scale = test.scale if inside else "plain"
     there, back = MAPS[scale].there, MAPS[scale].back
-    moved = np.array([there(float(x)) for x in test.values])
+    moved = there(test.values)
     deviations = moved - moved.mean() if test.error is None else np.array([test.error])
     sigma = float(moved.std(ddof=1)) if len(moved) > 1 else test.error or 0.0
     if scale == "plain" or sigma == 0:
-        return _World(scale, there(test.null), deviations)
+        return _World(scale, float(there(test.null)), deviations)
 
     def off(centre: float) -> float:
-        drawn = [back(centre + sigma * node) for node in NODES]
-        return float(np.dot(WEIGHTS, drawn) / WEIGHTS.sum()) - test.null
+        return float(WEIGHTS @ back(centre + sigma * NODES) / WEIGHTS.sum()) - test.null
 
     reach = 2 * sigma + sigma**2 + 1
     return _World(scale, float(brentq(off, there(test.null) - reach, there(test.null) + reach)), deviations)
@@ -79,24 +77,17 @@ def rates(asked: Sequence[Asked], draws: int, seed: int) -> pd.DataFrame:
     """
     own = [one for one in asked if not one.rule.check]
     open_ = [one for one in own if not one.instead]
-    worlds = [_worlds(one) for one in open_]
-    most = max((len(one.own.values) for one in open_ if one.own is not None), default=1)
-    most = max([most, *(one.table.shape[1] for one in open_ if one.table is not None)])
-    names, rng = list(dict.fromkeys(one.claim for one in own)), np.random.default_rng(seed)
-    counts = {name: {YES: 0, PARTLY: 0} for name in names}
-    for _ in range(draws):
-        mix = rng.standard_normal((most, most))
-        p = {id(one): _drawn(one, w, mix).p() for one, w in zip(open_, worlds, strict=True)}
-        for name in names:
-            mine = [p[id(one)] for one in open_ if one.claim == name]
-            words = (family(mine)[0] if mine else []) + [
-                one.instead for one in own if one.claim == name and one.instead
-            ]
-            if (found := claims.overall(words)) in counts[name]:
-                counts[name][found] += 1
-    shares = [{"claim": k, **{word: n / draws for word, n in v.items()}} for k, v in counts.items()]
-    settled = {one.claim for one in open_}
-    return pd.DataFrame([one for one in shares if one["claim"] in settled], columns=["claim", YES, PARTLY])
+    most = max([len(w.deviations) for one in open_ for w in _worlds(one)], default=1)
+    mix = np.random.default_rng(seed).standard_normal((draws, most, most))
+    lines = []
+    for name in dict.fromkeys(one.claim for one in open_):
+        mine = [one for one in open_ if one.claim == name]
+        p = np.stack([_drawn(one, mix).p()[0] for one in mine], axis=-1)  # (draws, rows)
+        found = holm(p) <= LEVEL
+        rest = any(one.claim == name and one.instead for one in own)
+        whole = found.all(axis=-1) & (not rest)
+        lines.append({"claim": name, YES: whole.mean(), PARTLY: (found.any(axis=-1) & ~whole).mean()})
+    return pd.DataFrame(lines, columns=["claim", YES, PARTLY])
 
 
 def table(study: str, over: pd.DataFrame, draws: int, seed: int = 0) -> pd.DataFrame:
@@ -136,16 +127,20 @@ def _worlds(one: Asked) -> list[_World]:
     return [world(test) for test in (one.own, *one.also) if test is not None]
 
 
-def _drawn(one: Asked, worlds: Sequence[_World], mix: np.ndarray[Any, np.dtype[np.float64]]) -> Asked:
-    """The question with values drawn from its worlds."""
+def _drawn(one: Asked, mix: Values) -> Asked:
+    """The question with values drawn from its worlds, (draws, S) each."""
+    worlds = _worlds(one)
     if one.own is None:
         raise ValueError(f"{one.claim} has no test")
-    if one.table is not None:
-        drawn = np.stack([own.draw(mix) for own in worlds])
-        means = drawn.mean(axis=1)
-        gaps = drawn[means.argmax()] - drawn[means.argmin()]
-        bar = np.full_like(gaps, one.own.low[0])
-        return replace(one, table=drawn, own=replace(one.own, values=gaps, low=bar, high=np.full_like(gaps, np.inf)))
-    tests = [one.own, *one.also]
-    values = [replace(test, values=own.draw(mix)) for test, own in zip(tests, worlds, strict=True)]
-    return replace(one, own=values[0], also=tuple(values[1:]))
+    if one.table is None:
+        tests = zip((one.own, *one.also), worlds, strict=True)
+        drawn = [replace(test, values=own.draw(mix)) for test, own in tests]
+        return replace(one, own=drawn[0], also=tuple(drawn[1:]))
+    table = np.stack([own.draw(mix) for own in worlds], axis=-2)  # (draws, models, S)
+    means = table.mean(axis=-1)
+    ends = (
+        np.take_along_axis(table, best[:, None, None], 1) for best in (means.argmax(-1), means.argmin(-1))
+    )
+    high, low = (end[:, 0] for end in ends)
+    bars = {name: np.full(table.shape[-1], getattr(one.own, name)[0]) for name in ("low", "high")}
+    return replace(one, table=table, own=replace(one.own, values=high - low, **bars))

@@ -26,7 +26,12 @@ _OF: dict[Scale, tuple[str, ...]] = {
         *("cosine with the gradient in weight space", "cosine with the gradient's shift", "cosine with CAA"),
     ),
     "positive": (
-        *("half-life", "half-life in a block, mean over pairs", "effective dimension", "directions that matter"),
+        *(
+            "half-life",
+            "half-life in a block, mean over pairs",
+            "effective dimension",
+            "directions that matter",
+        ),
         *("participation ratio", "participation ratio / null", "participation ratio / control"),
         *("participation ratio at a place", "participation ratio by answers", "participation ratio by width"),
         *("participation ratio before sketching", "sketched participation ratio", "rank of the first items"),
@@ -50,3 +55,12 @@ def of(measure: str) -> Scale:
     ('share', 'positive', 'plain')
     """
     return _BY_MEASURE.get(measure, "plain")
+
+
+def named() -> frozenset[str]:
+    """The measures that have a scale of their own.
+
+    >>> "half-life" in named()
+    True
+    """
+    return frozenset(_BY_MEASURE)

@@ -18,7 +18,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Test:
-    """Values of the seeds (S,), and the range (low, high) that their expectation is said to lie in.
+    """Values of the seeds (S,), or of many draws of them (..., S), and the range (low, high) that their expectation is said to lie in.
 
     `low` and `high` have one number a seed, or are infinite. On the plain scale values are compared with them
     seed by seed, on any other their means are compared. A single value has an `error` of its own. `null` is
@@ -32,42 +32,40 @@ class Test:
     null: float
     error: float | None = None
 
-    def p(self) -> tuple[float, float]:
+    def p(self) -> tuple[Values, Values]:
         """p-values for saying that the expectation is in the range, and that it is outside.
 
         >>> bars = np.full(3, 0.5), np.full(3, np.inf)
         >>> yes, no = Test(np.array([0.7, 0.8, 0.9]), *bars, scale="share", null=0.1).p()
-        >>> yes < LEVEL < no
+        >>> bool(yes < LEVEL < no)
         True
         """
         over, under = self._above(self.low), self._above(self.high)
-        inside = max(over, 1 - under)
-        outside = min(1 - over, under)
-        return inside, outside
+        return np.maximum(over, 1 - under), np.minimum(1 - over, under)
 
     def interval(self) -> tuple[float, float, float]:
         """The mean and its 95 % interval."""
         mean, error, degrees = self._summary(self.values)
-        return (mean, *on_scale(mean, error, degrees, self.scale))
+        return (float(mean), *on_scale(float(mean), float(error), degrees, self.scale))
 
-    def _above(self, bar: Values) -> float:
+    def _above(self, bar: Values) -> Values:
         """p-value for saying that the expectation is above a bar."""
         if np.isinf(bar).all():
-            return float(bar[0] > 0)
+            return np.full(self.values.shape[:-1], float(bar.flat[0] > 0))
         if self.scale == "plain":
             return p_above(*self._summary(self.values - bar), bar=0.0)
-        return p_above(*self._summary(self.values), bar=float(bar.mean()), scale=self.scale)
+        return p_above(*self._summary(self.values), bar=bar.mean(-1), scale=self.scale)
 
-    def _summary(self, values: Values) -> tuple[float, float, float]:
+    def _summary(self, values: Values) -> tuple[Values, Values, float]:
         """Mean, standard error and degrees of freedom."""
-        mean, n = float(values.mean()), len(values)
+        mean, n = values.mean(-1), values.shape[-1]
         if self.error is not None:
-            return mean, self.error, math.inf
-        error = 0.0 if np.ptp(values) == 0 else float(values.std(ddof=1)) / math.sqrt(n)
-        return mean, error, n - 1
+            return mean, np.full_like(mean, self.error), math.inf
+        spread = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.std(-1, ddof=1))
+        return mean, spread / math.sqrt(n), n - 1
 
 
-def family(p: Sequence[tuple[float, float]]) -> tuple[list[str], list[float]]:
+def family(p: Sequence[tuple[Any, Any]]) -> tuple[list[str], list[float]]:
     """Verdicts on the rows of one claim, from their p-values, and the adjusted p-value of each "reproduced".
 
     Holm's method over the rows, for both sides: the chance that a row is called reproduced which is not, or
@@ -76,7 +74,7 @@ def family(p: Sequence[tuple[float, float]]) -> tuple[list[str], list[float]]:
     >>> family([(0.001, 0.999), (0.02, 0.98), (1.0, 0.0)])[0]
     ['reproduced', 'inconclusive', 'not reproduced']
     """
-    yes, no = (holm(side) for side in zip(*p, strict=True))
+    yes, no = (holm(np.array(side, dtype=float)) for side in zip(*p, strict=True))
     words = [YES if a <= LEVEL else NO if b <= LEVEL else OPEN for a, b in zip(yes, no, strict=True)]
     return words, yes.tolist()
 

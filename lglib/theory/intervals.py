@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,28 +16,36 @@ from lglib.base.checks import level_of, sample
 Scale = Literal["plain", "share", "correlation", "positive"]
 
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
 @dataclass(frozen=True)
 class _Map:
     """A scale without ends for a range [low, high]: there, its slope, and back."""
 
     low: float
     high: float
-    there: Callable[[float], float]
-    slope: Callable[[float], float]
-    back: Callable[[float], float]
+    there: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
+    back: Callable[[Any], Any]
+
+    def inside(self, x: Any) -> Any:
+        """Where x lies within the range and not at its ends."""
+        return (x > self.low) & (x < self.high)
 
 
 MAPS: dict[Scale, _Map] = {
-    "plain": _Map(-math.inf, math.inf, float, lambda x: 1.0, float),
-    "share": _Map(
-        0.0, 1.0, lambda x: math.log(x / (1 - x)), lambda x: 1 / (x * (1 - x)), lambda y: float(special.expit(y))
-    ),
-    "correlation": _Map(-1.0, 1.0, math.atanh, lambda x: 1 / (1 - x * x), math.tanh),
-    "positive": _Map(0.0, math.inf, math.log, lambda x: 1 / x, lambda y: math.exp(min(y, 700.0))),
+    "plain": _Map(-np.inf, np.inf, lambda x: x, lambda x: 1.0, lambda y: y),
+    "share": _Map(0.0, 1.0, special.logit, lambda x: 1 / (x * (1 - x)), special.expit),
+    "correlation": _Map(-1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x * x), np.tanh),
+    "positive": _Map(0.0, np.inf, np.log, lambda x: 1 / x, lambda y: np.exp(np.minimum(y, 700.0))),
 }
+MIDDLE = 0.5  # inside of every range
 
 
-def on_scale(mean: float, error: float, degrees: float, scale: Scale, level: float = 0.95) -> tuple[float, float]:
+def on_scale(
+    mean: float, error: float, degrees: float, scale: Scale, level: float = 0.95
+) -> tuple[float, float]:
     """Student's t interval of a mean with this standard error, made on a scale that it cannot leave.
 
     The error is carried to the scale by its slope at the mean (the delta method), so that the mean stays the
@@ -57,41 +65,47 @@ def on_scale(mean: float, error: float, degrees: float, scale: Scale, level: flo
         raise ValueError(f"mean of a {scale} must lie in [{over.low:g}, {over.high:g}], got {mean}")
     half = _quantile(degrees, (1 + level_of(level)) / 2) * error * over.slope(mean)
     centre = over.there(mean)
-    return min(over.back(centre - half), mean), max(over.back(centre + half), mean)  # whatever is rounded
+    low, high = float(over.back(centre - half)), float(over.back(centre + half))
+    return min(low, mean), max(high, mean)  # however it is rounded
 
 
-def p_above(mean: float, error: float, degrees: float, bar: float, scale: Scale = "plain") -> float:
+def p_above(
+    mean: ArrayLike, error: ArrayLike, degrees: float, bar: ArrayLike, scale: Scale = "plain"
+) -> Array:
     """One-sided p-value of the hypothesis that the expectation is not above a bar: that of `on_scale`.
 
     It is at most .025 where the 95 % interval lies above the bar. Where nothing varies it is 0 or 1. A bar at
-    the end of the range, or beyond it, is one that the expectation is above, or is not.
+    the end of the range, or beyond it, is one that the expectation is above, or is not. Numbers, or arrays of
+    one shape.
 
-    >>> round(p_above(0.95, 0.02, 4, 0.86, "share"), 3)
+    >>> round(float(p_above(0.95, 0.02, 4, 0.86, "share")), 3)
     0.028
     """
     over = MAPS[scale]
-    if error == 0 or bar <= over.low or bar >= over.high or mean in (over.low, over.high):
-        return float(mean <= bar)
-    t = (over.there(mean) - over.there(bar)) / (error * over.slope(mean))
-    return float(special.ndtr(-t) if math.isinf(degrees) else special.stdtr(degrees, -t))
+    m, e, b = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (mean, error, bar)))
+    open_ = (e > 0) & over.inside(b) & over.inside(m)
+    m_, b_ = np.where(open_, m, MIDDLE), np.where(open_, b, MIDDLE)
+    t = (over.there(m_) - over.there(b_)) / np.where(open_, e * over.slope(m_), 1.0)
+    p = special.ndtr(-t) if math.isinf(degrees) else special.stdtr(degrees, -t)
+    return np.where(open_, p, m <= b)
 
 
-def holm(p: ArrayLike) -> np.ndarray:
-    """p-values of a family of tests, adjusted by Holm's method.
+def holm(p: ArrayLike) -> Array:
+    """p-values of a family of tests, adjusted by Holm's method along the last axis.
 
     The chance that any of those true hypotheses is rejected is at most the level, however the tests depend on
-    each other. p: shape (m,), m >= 1.
+    each other. p: shape (..., m), m >= 1.
 
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
     given = np.asarray(p, dtype=float)
-    if given.ndim != 1 or not len(given) or not ((given >= 0) & (given <= 1)).all():
+    if not given.ndim or not given.shape[-1] or not ((given >= 0) & (given <= 1)).all():
         raise ValueError(f"p must be one or more numbers from 0 to 1, got {p!r}")
-    order = np.argsort(given, kind="stable")
-    steps = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    order = np.argsort(given, axis=-1, kind="stable")
+    steps = np.take_along_axis(given, order, -1) * np.arange(given.shape[-1], 0, -1)
     adjusted = np.empty_like(given)
-    adjusted[order] = np.minimum(steps, 1.0)
+    np.put_along_axis(adjusted, order, np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0), -1)
     return adjusted
 
 
@@ -113,7 +127,7 @@ def of_groups(groups: list[ArrayLike], level: float = 0.95) -> tuple[float, floa
     return (mean, *on_scale(mean, error, len(means) - 1, "plain", level))
 
 
-def largest_gap(table: np.ndarray) -> float:
+def largest_gap(table: Array) -> float:
     """Largest difference between the means of two rows of a table (groups, seeds).
 
     >>> largest_gap(np.array([[1.0, 3.0], [2.0, 2.0], [5.0, 7.0]]))
@@ -123,7 +137,7 @@ def largest_gap(table: np.ndarray) -> float:
     return float(means.max() - means.min())
 
 
-def p_largest_gap(table: np.ndarray, draws: np.ndarray) -> float:
+def p_largest_gap(table: Array, draws: np.ndarray[Any, Any]) -> float:
     """p-value of `largest_gap` if the rows were alike: values are permuted among the rows within each column.
 
     The gap is the largest of several, so no test of two groups fits it; its permutations are selected in the
@@ -140,7 +154,7 @@ def p_largest_gap(table: np.ndarray, draws: np.ndarray) -> float:
     return float((reached + 1) / (len(draws) + 1))
 
 
-def permutations(groups: int, seeds: int, count: int, seed: int) -> np.ndarray:
+def permutations(groups: int, seeds: int, count: int, seed: int) -> np.ndarray[Any, Any]:
     """Random permutations of groups, one for each seed and draw: (count, groups, seeds).
 
     >>> permutations(3, 2, 5, seed=0).shape
