@@ -261,7 +261,7 @@ def test_rows_of_one_claim_are_corrected_for_their_number():
 
 
 def controlled(**rule_):
-    """Two bases of two pairs, of which one beats the other in each seed; an effect that is there in one pair."""
+    """Two bases of two pairs, one of which beats the other in each seed; an effect that one pair has."""
     made = []
     for seed, shift in enumerate((0.0, 2.0, 4.0)):
         o = Observations()

@@ -79,7 +79,7 @@ def test_holm_is_that_of_a_worked_example_and_keeps_the_family_error():
     p = rng.random((4000, 10))
     wrong = np.mean([intervals.holm(row).min() <= 0.05 for row in p])
     assert wrong == pytest.approx(0.05, abs=0.012)
-    for bad in ([], [1.2], [[0.1]]):
+    for bad in ([], [1.2], [-0.1]):
         with pytest.raises(ValueError, match="one or more numbers from 0 to 1"):
             intervals.holm(bad)
 
@@ -116,4 +116,5 @@ def test_the_largest_gap_of_alike_groups_is_called_a_difference_as_often_as_the_
         naive.append(stats.ttest_rel(table[order[-1]], table[order[0]]).pvalue)
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.027)
     assert np.mean(np.array(naive) <= 0.05) > 0.09
-    assert intervals.p_largest_gap(rng.standard_normal((3, 5)) + [[0], [9], [18]], draws) < 0.02
+    apart = rng.standard_normal((3, 5)) + np.array([[0], [9], [18]])
+    assert intervals.p_largest_gap(apart, draws) < 0.02

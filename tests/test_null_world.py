@@ -7,7 +7,7 @@ import pytest
 
 from lglib import studies
 from lglib.report import asked, claims, null_world, over_seeds, provenance
-from lglib.report.tested import LEVEL, PARTLY, YES, Test
+from lglib.report.tested import LEVEL, PARTLY, YES, Comparison
 from lglib.theory.intervals import holm
 
 BY_CHANCE = 0.012  # two standard errors of a rate of .05 in 2000 draws, and a little
@@ -51,7 +51,7 @@ def test_a_rule_of_smallness_alone_would_pass_every_such_world():
 
 def test_a_world_keeps_the_spread_of_the_seeds_and_takes_the_mean_of_the_null():
     values = np.array([0.2, 0.5, 0.9, 0.4])
-    made = null_world.world(Test(values, values, values, "plain", null=-1.0))
+    made = null_world.world(Comparison(values, values, values, "plain", null=-1.0))
     draws = made.draw(np.random.default_rng(0).standard_normal((4000, 4, 4)))
     assert draws.mean() == pytest.approx(-1.0, abs=0.02)
     assert draws.std() == pytest.approx(values.std(ddof=1), rel=0.03)
@@ -59,8 +59,8 @@ def test_a_world_keeps_the_spread_of_the_seeds_and_takes_the_mean_of_the_null():
 
 def test_rows_that_move_together_over_seeds_do_so_in_the_world():
     values = np.array([0.2, 0.5, 0.9, 0.4])
-    one = null_world.world(Test(values, values, values, "plain", null=0.0))
-    other = null_world.world(Test(-2 * values, values, values, "plain", null=0.0))
+    one = null_world.world(Comparison(values, values, values, "plain", null=0.0))
+    other = null_world.world(Comparison(-2 * values, values, values, "plain", null=0.0))
     mix = np.random.default_rng(0).standard_normal((5, 5))
     assert other.draw(mix) == pytest.approx(-2 * one.draw(mix))
 
@@ -68,6 +68,6 @@ def test_rows_that_move_together_over_seeds_do_so_in_the_world():
 def test_a_family_of_rows_without_an_effect_is_called_partly_no_more_often_than_the_level():
     """Twelve rows of five seeds: without the correction one row or more would pass in a quarter of worlds."""
     values = np.random.default_rng(0).standard_normal((2000, 12, 5))
-    p, _ = Test(values, np.zeros(5), np.full(5, np.inf), "plain", null=0.0).p()
+    p, _ = Comparison(values, np.zeros(5), np.full(5, np.inf), "plain", null=0.0).p()
     assert (holm(p) <= LEVEL).any(axis=-1).mean() <= 0.035
     assert (p <= LEVEL).any(axis=-1).mean() > 0.2

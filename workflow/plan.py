@@ -167,9 +167,8 @@ class State:
             parts += [f"{key} {standing.counted[key][1]}" for key in sorted(standing.counted)]
             parts += [f"{file}: {why}" for file, why in standing.left_out.items()]  # a page names them
         parts += self.beside(chapter)
-        for name in ("config/claims.yml", "benchmarks/null_table.json"):  # verdicts, and how often they err
-            parts.append((self.root / name).read_bytes() if (self.root / name).exists() else b"")
-        return _digest(parts)
+        verdicts = (self.root / "config" / "claims.yml", self.root / "benchmarks" / "null_table.json")
+        return _digest([*parts, *(path.read_bytes() if path.exists() else b"" for path in verdicts)])
 
     @functools.cached_property
     def _other(self) -> State | None:

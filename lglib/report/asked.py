@@ -1,4 +1,4 @@
-"""What is asked of the observations: the rows that speak for each claim, with their bars, ready to be tested."""
+"""What is asked of the observations: the rows that speak for each claim, with their bars, ready to test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from lglib.report import frames, scales
 from lglib.report.ledger import Claim, Need, Rule
 from lglib.report.needs import CANNOT, filled, left_out, standing
-from lglib.report.tested import Test
+from lglib.report.tested import Comparison
 from lglib.theory.intervals import p_largest_gap, permutations
 
 PERMUTATIONS = 1999  # of a table of models and seeds, beside the observed one
@@ -34,8 +34,8 @@ class Asked:
     row: Mapping[str, Any]
     instead: str = ""
     because: str = ""
-    own: Test | None = None
-    also: tuple[Test, ...] = ()
+    own: Comparison | None = None
+    also: tuple[Comparison, ...] = ()
     missing: str = ""
     table: Any = None
     models: int = 0
@@ -150,7 +150,7 @@ def _one(frame: pd.DataFrame, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(found.iloc[0].to_dict())
 
 
-def _own(row: Mapping[str, Any], rule: Rule, control: Mapping[str, Any] | None) -> Test:
+def _own(row: Mapping[str, Any], rule: Rule, control: Mapping[str, Any] | None) -> Comparison:
     """The test of a row by its rule."""
     if control is not None:
         other = {seed: value for seed, value, *_ in control["runs"]}
@@ -174,12 +174,12 @@ def _own(row: Mapping[str, Any], rule: Rule, control: Mapping[str, Any] | None) 
     return _test(row, low, high, plain=wants)
 
 
-def _test(row: Mapping[str, Any], low: Any, high: Any, *, plain: bool = False) -> Test:
+def _test(row: Mapping[str, Any], low: Any, high: Any, *, plain: bool = False) -> Comparison:
     seeds, values, null, _ = _columns(row)
     scale = "plain" if plain else row.get("scale") or scales.of(row["measure"])
     error = None if len(seeds) > 1 else (row["high"] - row["low"]) / (2 * NORMAL)
     shape = np.zeros_like(values)
-    return Test(values, shape + low, shape + high, scale, float(null.mean()), error)
+    return Comparison(values, shape + low, shape + high, scale, float(null.mean()), error)
 
 
 def _columns(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -229,11 +229,13 @@ def _pool(group: Sequence[Asked]) -> tuple[Asked, int]:
     return replace(first, own=own, also=also, models=len(judged)), len(judged)
 
 
-def _means(tests: Sequence[Test]) -> Test:
+def _means(tests: Sequence[Comparison]) -> Comparison:
     """One test of the means of several."""
     first = tests[0]
-    columns = [np.array([getattr(one, name).mean() for one in tests]) for name in ("values", "low", "high")]
-    return Test(*columns, scale=first.scale, null=float(np.mean([one.null for one in tests])))
+    values, low, high = (
+        np.array([getattr(one, name).mean() for one in tests]) for name in ("values", "low", "high")
+    )
+    return Comparison(values, low, high, first.scale, float(np.mean([one.null for one in tests])))
 
 
 def what(asked: Asked) -> str:

@@ -1,7 +1,7 @@
 """Claims: what the observations say of each statement of the paper, by the rules of config/claims.yml.
 
-Everything that can be argued about stands in that file. A row is reproduced, not reproduced or inconclusive; a
-claim of several rows may be "partly" so. Rows of one claim are a family, corrected for their number.
+Everything that can be argued about stands in that file. A row is reproduced, not reproduced or inconclusive;
+a claim of several rows may be "partly" so. Rows of one claim are a family, corrected for their number.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def judge(
 ) -> pd.DataFrame:
     """One line for each row of `over_seeds` that speaks for a claim, with what its rule says of it.
 
-    A line is reproduced or not where its test says so after Holm's correction over the lines of its statement
-    (`p` is the corrected p-value, `family` their number), else inconclusive. What a rule needs is asked first: a
-    line may say CANNOT, SEEDS or MODELS instead, and `because` says why. Checks of code are in CHECKS, and
+    A line is reproduced or not where its test says so after Holm's correction over the lines of its
+    statement (`p` is the corrected p-value, `family` their number), else inconclusive. What a rule needs is
+    asked first: a line may say CANNOT, SEEDS or MODELS instead, and `because` says why. Checks of code are in CHECKS, and
     no verdicts. `beyond` asks for the questions that are ours. Raises KeyError when no row speaks for a claim
     and no section was left out, and ValueError when a rule without `each` finds several, or when nothing of
     this study is judged.
@@ -125,7 +125,7 @@ def _holds_for(rows: pd.DataFrame) -> str:
 
 
 def _counted(verdicts: list[str]) -> str:
-    """How many lines of those that have a verdict reproduce a claim, how many are open, how many have none."""
+    """How many lines with a verdict reproduce a claim, how many do not or are open, how many have none."""
     settled = [one for one in verdicts if one in VERDICTS]
     checks = [one for one in verdicts if one in CHECKS.values()]
     if not settled:
@@ -161,8 +161,9 @@ def overall(verdicts: list[str]) -> str:
 def _line(asked: Asked) -> dict[str, Any]:
     """What is judged, without its verdict."""
     row, rule = asked.row, asked.rule
-    kept = {name: row[name] for name in SHOWN} if row else {name: math.nan for name in SHOWN}
-    kept |= {"null_means": row["null_means"]} if row else {"null_means": ""}
+    kept = (
+        {name: row[name] for name in SHOWN} if row else {**dict.fromkeys(SHOWN, math.nan), "null_means": ""}
+    )
     over = row["over"] if row else ""
     if asked.own is not None and (rule.less or asked.models):
         value, low, high = asked.own.interval()

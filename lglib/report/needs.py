@@ -50,8 +50,8 @@ def filled(rows: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
     Of a text "CAA, yes-no" in a column x, x_kind is what stands before the comma and x_form what follows.
 
-    >>> filled({"vector": "CAA, {caa}", "template": "{other_form}"}, {"caa": "text after", "other": "CAA, claim"})
-    {'vector': 'CAA, text after', 'template': 'claim'}
+    >>> filled({"vector": "CAA, {caa}", "template": "{other_form}"}, {"caa": "token", "other": "CAA, claim"})
+    {'vector': 'CAA, token', 'template': 'claim'}
     """
     parts = {name: value.partition(", ") for name, value in row.items() if isinstance(value, str)}
     known = {

@@ -1,7 +1,7 @@
 """The whole table of verdicts in a world without any effect: how often would a claim be called reproduced?
 
-Each row gets the mean that its null says, and keeps the spread over seeds that was recorded, on the scale of its
-measure, with its correlations with the other rows. What is asked of the rows, and how, is what `claims` asks.
+Each row gets the mean that its null says, and keeps the spread over seeds that was recorded, on the scale of
+its measure, with its correlations with the other rows. The rules, bars and corrections are those of `claims`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from lglib.report import asked as questions
 from lglib.report import claims
 from lglib.report.asked import Asked
-from lglib.report.tested import LEVEL, PARTLY, YES, Test, Values
+from lglib.report.tested import LEVEL, PARTLY, YES, Comparison, Values
 from lglib.theory.intervals import MAPS, Scale, holm
 
 FILE = "benchmarks/null_table.json"  # in the project's folder
@@ -29,25 +29,25 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 
 @dataclass(frozen=True)
 class _World:
-    """Where the values of a test lie without an effect: on a scale, around a centre, with recorded deviations."""
+    """Where values lie without an effect: on a scale, around a centre, with recorded deviations."""
 
     scale: Scale
     centre: float
     deviations: Values
 
     def draw(self, mix: Values) -> Values:
-        """Values of the seeds (..., S): recorded deviations mixed by a normal matrix, (..., S or more, S or more)."""
+        """Values of the seeds (..., S): recorded deviations, mixed by normal numbers (..., >= S, >= S)."""
         n = len(self.deviations)
         moved: Values = self.centre + mix[..., :n, :n] @ self.deviations / np.sqrt(max(n - 1, 1))
         return np.asarray(MAPS[self.scale].back(moved), dtype=float)
 
 
-def world(test: Test) -> _World:
+def world(test: Comparison) -> _World:
     """The world of a test without its effect: the mean of a draw is the null, the spread is the recorded one.
 
     On the plain scale where a value or the null lies at the end of the range.
 
-    >>> test = Test(np.array([0.1, 0.2, 0.4]), np.zeros(3), np.ones(3), "share", null=0.02)
+    >>> test = Comparison(np.array([0.1, 0.2, 0.4]), np.zeros(3), np.ones(3), "share", null=0.02)
     >>> mix = np.random.default_rng(0).standard_normal((4000, 3, 3))
     >>> bool(abs(world(test).draw(mix).mean() - 0.02) < 0.002)
     True
@@ -72,8 +72,8 @@ def world(test: Test) -> _World:
 def rates(asked: Sequence[Asked], draws: int, seed: int) -> pd.DataFrame:
     """How often each claim is called reproduced, and partly, in so many worlds without an effect.
 
-    `asked` are the questions of one model. Lines that have no verdict have none in these worlds either; checks
-    of code are left out.
+    `asked` are the questions of one model. Lines that have no verdict have none in these worlds either;
+    checks of code are left out.
     """
     own = [one for one in asked if not one.rule.check]
     open_ = [one for one in own if not one.instead]
@@ -120,10 +120,10 @@ def _without_why(value: Any) -> Any:
 
 
 def _worlds(one: Asked) -> list[_World]:
-    """Worlds of the tests of a question; where models are compared, of the values of each model, all alike."""
+    """Worlds of the tests of a question; where models are compared, of the values of each, all alike."""
     if one.table is not None:
         flat = np.full_like(one.table[0], np.inf)
-        return [world(Test(row, -flat, flat, "plain", null=0.0)) for row in one.table]
+        return [world(Comparison(row, -flat, flat, "plain", null=0.0)) for row in one.table]
     return [world(test) for test in (one.own, *one.also) if test is not None]
 
 
@@ -142,5 +142,6 @@ def _drawn(one: Asked, mix: Values) -> Asked:
         np.take_along_axis(table, best[:, None, None], 1) for best in (means.argmax(-1), means.argmin(-1))
     )
     high, low = (end[:, 0] for end in ends)
-    bars = {name: np.full(table.shape[-1], getattr(one.own, name)[0]) for name in ("low", "high")}
-    return replace(one, table=table, own=replace(one.own, values=high - low, **bars))
+    seeds = table.shape[-1]
+    above, below = np.full(seeds, one.own.low[0]), np.full(seeds, one.own.high[0])
+    return replace(one, table=table, own=replace(one.own, values=high - low, low=above, high=below))

@@ -124,8 +124,8 @@ def by_model(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.Data
 def null_rates(study: str = "") -> pd.DataFrame:
     """How often each claim would be called reproduced, or partly, in a world without any effect.
 
-    Drawn by `make null` for the rules of config/claims.yml and the spread that was recorded; a study's lines, or
-    all. Raises ValueError where the rules are no longer those that it was drawn for.
+    Drawn by `make null` for the rules of config/claims.yml and the spread that was recorded; a study's lines,
+    or all. Raises ValueError where the rules are no longer those that it was drawn for.
 
     >>> null_rates("theory").columns.tolist()
     ['study', 'model', 'draws', 'reproduced', 'partly']

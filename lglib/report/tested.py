@@ -17,12 +17,12 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
-class Test:
-    """Values of the seeds (S,), or of many draws of them (..., S), and the range (low, high) that their expectation is said to lie in.
+class Comparison:
+    """Values of the seeds (S,), or of many draws of them (..., S), and where their expectation is said to lie.
 
-    `low` and `high` have one number a seed, or are infinite. On the plain scale values are compared with them
-    seed by seed, on any other their means are compared. A single value has an `error` of its own. `null` is
-    what the mean would be without the effect.
+    `low` and `high` are the ends of that range, one number a seed, or infinite. On the plain scale values are
+    compared with them seed by seed, on any other their means are compared. A single value has an `error` of
+    its own. `null` is what the mean would be without the effect.
     """
 
     values: Values
@@ -36,7 +36,7 @@ class Test:
         """p-values for saying that the expectation is in the range, and that it is outside.
 
         >>> bars = np.full(3, 0.5), np.full(3, np.inf)
-        >>> yes, no = Test(np.array([0.7, 0.8, 0.9]), *bars, scale="share", null=0.1).p()
+        >>> yes, no = Comparison(np.array([0.7, 0.8, 0.9]), *bars, scale="share", null=0.1).p()
         >>> bool(yes < LEVEL < no)
         True
         """

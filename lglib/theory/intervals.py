@@ -1,4 +1,4 @@
-"""Tests and intervals on a scale that a value cannot leave, for a handful of seeds, and for families of them."""
+"""Tests and intervals on a scale that a value cannot leave, for a handful of seeds, and families of rows."""
 
 from __future__ import annotations
 
