@@ -41,10 +41,10 @@ def judge(
 
     A line is reproduced or not where its test says so after Holm's correction over the lines of its
     statement (`p` is the corrected p-value, `family` their number), else inconclusive. What a rule needs is
-    asked first: a line may say CANNOT, SEEDS or MODELS instead, and `because` says why. Checks of code are in CHECKS, and
-    no verdicts. `beyond` asks for the questions that are ours. Raises KeyError when no row speaks for a claim
-    and no section was left out, and ValueError when a rule without `each` finds several, or when nothing of
-    this study is judged.
+    asked first: a line may say CANNOT, SEEDS or MODELS instead, and `because` says why. Checks of code are in
+    CHECKS, and no verdicts. `beyond` asks for the questions that are ours. Raises KeyError when no row speaks
+    for a claim and no section was left out, and ValueError when a rule without `each` finds several, or when
+    nothing of this study is judged.
     """
     asked = questions.questions(study, over, model, read() if claims is None else claims, beyond=beyond)
     return _judged(asked, study, model, beyond)

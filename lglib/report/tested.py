@@ -18,7 +18,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Values of the seeds (S,), or of many draws of them (..., S), and where their expectation is said to lie.
+    """Values of the seeds (S,), or of many draws of them (..., S), and where their expectation should lie.
 
     `low` and `high` are the ends of that range, one number a seed, or infinite. On the plain scale values are
     compared with them seed by seed, on any other their means are compared. A single value has an `error` of
@@ -36,7 +36,7 @@ class Comparison:
         """p-values for saying that the expectation is in the range, and that it is outside.
 
         >>> bars = np.full(3, 0.5), np.full(3, np.inf)
-        >>> yes, no = Comparison(np.array([0.7, 0.8, 0.9]), *bars, scale="share", null=0.1).p()
+        >>> yes, no = Comparison(np.array([0.75, 0.8, 0.85]), *bars, scale="share", null=0.1).p()
         >>> bool(yes < LEVEL < no)
         True
         """
