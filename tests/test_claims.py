@@ -299,6 +299,12 @@ def test_a_condition_that_nobody_filed_leaves_it_open_and_says_so():
     assert found["because"].iloc[0].startswith("no null filed: no row with measure = 'null'")
 
 
+def test_a_control_that_nobody_filed_leaves_it_open_and_says_so():
+    found = controlled(less={"basis": "static"})
+    assert found["verdict"].tolist() == ["inconclusive"] * 2
+    assert "no null filed: no row with basis = 'static'" in found["because"].iloc[0]
+
+
 def test_a_text_that_ends_in_a_star_is_any_that_begins_so():
     every = {"rows": {"measure": "gain", "basis": "whole*"}, "each": ["pair", "basis"]}
     assert controlled(**every)["what"].tolist() == ["gain, cipher, whole space", "gain, edit, whole space"]

@@ -122,14 +122,17 @@ def _tested(asked: Asked, mine: pd.DataFrame, over: pd.DataFrame) -> Asked:
             missing.append(f"no null filed: {error.args[0]}")
             continue
         also.append(_test(other, need.bar + (other["null"] if need.beyond_null else 0.0), np.inf))
-    table, control = None, None
+    table = None
     if rule.permuted:
         table = _models(row, over)
         missing += ["no null filed: no rows of two models to permute"] * (table is None)
-    if rule.less:
-        same = {name: row[name] for name in frames.varied(mine) if name in row and not pd.isna(row[name])}
-        control = _one(mine, {"claim": row["claim"], "measure": row["measure"], **same, **rule.less})
-    own, told = _own(row, rule, control), "; ".join(missing)
+    try:
+        judged = _less(row, rule, mine) if rule.less else row
+        own = _own(judged, rule)
+    except KeyError as error:
+        missing.append(f"no null filed: {error.args[0]}")
+        own = _test(row, -np.inf, np.inf)  # of which nothing can be shown, either way
+    told = "; ".join(missing)
     because = asked.because or told
     return replace(asked, own=own, also=tuple(also), missing=told, table=table, because=because)
 
@@ -150,13 +153,19 @@ def _one(frame: pd.DataFrame, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(found.iloc[0].to_dict())
 
 
-def _own(row: Mapping[str, Any], rule: Rule, control: Mapping[str, Any] | None) -> Comparison:
+def _less(row: Mapping[str, Any], rule: Rule, mine: pd.DataFrame) -> Mapping[str, Any]:
+    """A row with its control taken off, in the seeds that have both. Raises KeyError where there is none."""
+    same = {name: row[name] for name in frames.varied(mine) if name in row and not pd.isna(row[name])}
+    control = _one(mine, {"claim": row["claim"], "measure": row["measure"], **same, **rule.less})
+    other = {seed: value for seed, value, *_ in control["runs"]}
+    runs = tuple((seed, value - other[seed], 0.0, np.nan) for seed, value, *_ in row["runs"] if seed in other)
+    if not runs:
+        raise KeyError(f"no seed has {frames.describe(row)} and its control")
+    return {**row, "runs": runs, "null": 0.0, "scale": "plain"}
+
+
+def _own(row: Mapping[str, Any], rule: Rule) -> Comparison:
     """The test of a row by its rule."""
-    if control is not None:
-        other = {seed: value for seed, value, *_ in control["runs"]}
-        pairs = [(s, v - other[s]) for s, v, *_ in row["runs"] if s in other]
-        runs = tuple((seed, value, 0.0, np.nan) for seed, value in pairs)
-        row = {**row, "runs": runs, "null": 0.0, "scale": "plain", "over": "seeds", "n": len(runs)}
     _, _, null, predicted = _columns(row)
     if rule.rule == "near":
         centre = predicted if rule.around == "prediction" else np.zeros_like(null)
@@ -216,9 +225,9 @@ def pooled(asked: Sequence[Sequence[Asked]]) -> list[tuple[Asked, int]]:
 
 
 def _pool(group: Sequence[Asked]) -> tuple[Asked, int]:
-    judged = [one for one in group if not one.instead]
+    judged = [one for one in group if not (one.instead or one.missing)]
     if not judged:
-        return group[0], 0
+        return next((one for one in group if one.missing), group[0]), 0
     first = judged[0]
     if first.table is not None:
         return first, len(first.table)
