@@ -26,7 +26,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure book publish verify test models null serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -46,6 +46,7 @@ help:  ## show this list
 	@echo "make test                     set up, then all tests, style and types"
 	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
+	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
@@ -92,6 +93,9 @@ test: .venv/.test  ## set up, test
 
 models: .venv/.book  ## train the shipped models anew
 	@set -f; $(BIN)/python -m workflow.micro $$NAMES
+
+null: .venv/.book  ## draw the verdicts in a world without any effect
+	@$(BIN)/python -m workflow.null_table --profile "$$PROFILE"
 
 serve:  ## show the built book
 	@$(PYTHON) -m workflow.serve --profile "$$ASKED" --port "$$PORT"

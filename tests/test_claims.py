@@ -1,5 +1,6 @@
 """Claims: what the file may say, which rows speak, and the verdicts that follow."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -40,7 +41,7 @@ def observed(values):
 
 def ledger(rule=RULE, claim="S3", where="judged", study="lora"):
     found = dict(claims.read())
-    one = found[claim].model_dump(by_alias=True) | {"judged": {}, "beyond": {}}
+    one = found[claim].model_dump(by_alias=True) | {"judged": {}, "beyond": {}, "needs": {}}
     found = {k: v.model_copy(update={"judged": {}, "beyond": {}}) for k, v in found.items()}
     found[claim] = claims.Claim.model_validate({**one, where: {study: [rule]}})
     return found
@@ -82,6 +83,9 @@ def written(path, change):
         (lambda d: d["S3"].update(judged={"lora": [{**RULE, "bar": float("inf")}]}), "bar: .*finite"),
         (lambda d: d["S3"].update(judged={"lora": [{**RULE, "rows": {"k": 1}}]}), "must name the measure"),
         (lambda d: d["S3"].update(judged={"lora": [{**RULE, "rule": "within", "bar": 0}]}), "above 0"),
+        (lambda d: d["S3"].update(judged={"lora": [{**RULE, "rule": "near", "bar": 0}]}), "above 0"),
+        (lambda d: d["S3"].update(judged={"lora": [{**RULE, "around": "prediction"}]}), "for 'near' alone"),
+        (lambda d: d["S3"].update(judged={"lora": [{**RULE, "also": [{"bar": 1}]}]}), "also.0.rows: Field"),
         (lambda d: d["S3"].update(beyond={"lora": [RULE]}), "needs a statement"),
         (lambda d: d["S3"].update(judged={"lora": [{**RULE, "statement": "x"}]}), "no statement of its own"),
         (lambda d: d["S3"].update(judged={"lora": [{**RULE, "seeds": {"least": 1}}]}), "seeds.why: Field"),
@@ -166,33 +170,235 @@ def rule(**changes):
     return claims.Rule.model_validate({**RULE, **changes})
 
 
+def of_three(values, **changes):
+    """Verdict on three seeds of one row; the values are 0.1 apart, so that half an interval is 0.25 wide."""
+    given = {"rows": {"measure": "gain"}, "rule": "above", "bar": 0.3, "why": "most", **changes}
+    made = []
+    for seed, value in enumerate(values):
+        o = Observations()
+        o.add("S3", "gain", value, null=0.1, null_means="no gain", predicted=1.0)
+        made.append(o.frame().assign(model="micro", seed=seed))
+    return claims.judge("lora", over_seeds(pd.concat(made)), "micro", claims=ledger(given)).iloc[0]
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "given", "want"),
+    ("given", "want"),
     [
-        (0.4, 0.6, {"bar": 0.3}, "reproduced"),
-        (0.4, 0.6, {"bar": 0.5}, "partly"),
-        (0.4, 0.6, {"bar": 0.6}, "not reproduced"),
-        (0.4, 0.6, {"bar": 0.4}, "partly"),
-        (0.4, 0.6, {"rule": "below", "bar": 0.7}, "reproduced"),
-        (0.4, 0.6, {"rule": "below", "bar": 0.4}, "not reproduced"),
-        (0.4, 0.6, {"rule": "within", "bar": 0.3}, "reproduced"),
-        (0.4, 0.6, {"rule": "within", "bar": 0.1}, "partly"),
-        (0.6, 0.7, {"rule": "within", "bar": 0.1}, "not reproduced"),
-        (0.4, 0.6, {"bar": 2.0, "times_null": True}, "reproduced"),
-        (0.4, 0.6, {"bar": 20.0, "times_null": True}, "not reproduced"),
+        ({"bar": 0.7}, "reproduced"),
+        ({"bar": 0.8}, "inconclusive"),
+        ({"bar": 1.2}, "inconclusive"),
+        ({"bar": 1.3}, "not reproduced"),
+        ({"rule": "below", "bar": 1.3}, "reproduced"),
+        ({"rule": "below", "bar": 0.7}, "not reproduced"),
+        ({"rule": "within", "bar": 0.3}, "reproduced"),
+        ({"rule": "within", "bar": 0.1}, "inconclusive"),
+        ({"rule": "near", "bar": 1.3}, "reproduced"),
+        ({"rule": "near", "bar": 0.7}, "not reproduced"),
+        ({"rule": "near", "bar": 0.3, "around": "prediction"}, "reproduced"),
+        ({"bar": 7.0, "times_null": True}, "reproduced"),
+        ({"bar": 13.0, "times_null": True}, "not reproduced"),
     ],
 )
-def test_a_verdict_asks_where_the_whole_interval_lies(low, high, given, want):
-    assert claims.verdict(low, high, rule(**given), null=0.1, predicted=0.5) == want
+def test_a_verdict_asks_where_the_whole_interval_lies(given, want):
+    assert of_three((0.9, 1.0, 1.1), **given)["verdict"] == want
 
 
-@pytest.mark.parametrize("predicted", [None, 0.0, float("nan")])
+def test_no_prediction_means_neither_sign():
+    assert of_three((-0.9, -1.0, -1.1), rule="near", bar=0.2)["verdict"] == "not reproduced"
+    assert of_three((-0.9, -1.0, -1.1), rule="below", bar=0.2)["verdict"] == "reproduced"
+
+
+def test_a_row_that_must_be_above_its_null_too_is_not_reproduced_by_a_small_value():
+    low = (0.01, 0.02, 0.03)
+    assert of_three(low, rule="below", bar=0.5)["verdict"] == "reproduced"
+    assert of_three(low, rule="below", bar=0.5, above_null=True)["verdict"] == "inconclusive"
+    assert of_three((0.31, 0.3, 0.29), rule="below", bar=0.5, above_null=True)["verdict"] == "reproduced"
+
+
+def test_values_are_held_against_the_prediction_of_their_own_seed():
+    made = []
+    for seed, predicted in enumerate((1.0, 2.0, 3.0)):
+        o = Observations()
+        o.add("S3", "gain", predicted + 0.01 * seed, null=0.0, null_means="no", predicted=predicted)
+        made.append(o.frame().assign(model="micro", seed=seed))
+    near = {"rows": {"measure": "gain"}, "rule": "near", "around": "prediction", "bar": 0.1, "why": "law"}
+    found = claims.judge("lora", over_seeds(pd.concat(made)), "micro", claims=ledger(near))
+    assert found["verdict"].tolist() == ["reproduced"]
+
+
+@pytest.mark.parametrize("predicted", [None, 0.0])
 def test_a_share_of_no_prediction_is_refused_and_named(predicted):
-    with pytest.raises(ValueError, match="wants a prediction that is not 0"):
-        claims.verdict(0.4, 0.6, rule(rule="within"), null=0.1, predicted=predicted)
-    within = ledger({**RULE, "rule": "within"})
-    with pytest.raises(ValueError, match="S3 capture, cipher, k = 10: 'within' wants a prediction"):
-        claims.judge("lora", frame(), "micro", claims=within)
+    o = Observations()
+    o.add("S3", "gain", 0.5, null=0.0, null_means="no gain", predicted=predicted)
+    over = over_seeds(pd.concat([o.frame().assign(model="micro", seed=k) for k in range(3)]))
+    within = {"rows": {"measure": "gain"}, "rule": "within", "bar": 0.1, "why": "law"}
+    with pytest.raises(ValueError, match="S3 gain: 'within' wants a prediction"):
+        claims.judge("lora", over, "micro", claims=ledger(within))
+
+
+def test_rows_of_one_claim_are_corrected_for_their_number():
+    """One row whose own p-value is .01 is reproduced alone, and not as one of ten."""
+    rng = np.random.default_rng(0)
+    values = {"row 0": (1.0, 1.2, 1.4), **{f"row {i}": tuple(rng.normal(0, 1, 3)) for i in range(1, 10)}}
+
+    def verdict(names):
+        made = []
+        for seed in range(3):
+            o = Observations()
+            for name in names:
+                o.add("S3", "gain", values[name][seed], null=0.0, null_means="no gain", pair=name)
+            made.append(o.frame().assign(model="micro", seed=seed))
+        above = {"rows": {"measure": "gain"}, "each": ["pair"], "rule": "above", "bar": 0.0, "why": "any"}
+        return claims.judge("lora", over_seeds(pd.concat(made)), "micro", claims=ledger(above)).iloc[0]
+
+    alone, one_of_ten = verdict(["row 0"]), verdict(list(values))
+    assert (alone["verdict"], alone["family"]) == ("reproduced", 1)
+    assert (one_of_ten["verdict"], one_of_ten["family"]) == ("inconclusive", 10)
+    assert one_of_ten["p"] == pytest.approx(10 * alone["p"])
+
+
+# --- what is taken off, and what must be shown as well
+
+
+def controlled(**rule_):
+    """Two bases of two pairs, one of which beats the other in each seed; an effect that one pair has."""
+    made = []
+    for seed, shift in enumerate((0.0, 2.0, 4.0)):
+        o = Observations()
+        none = {"null": 0.0, "null_means": "nothing"}
+        for pair in ("cipher", "edit"):
+            o.add("S3", "gain", shift + 1.0 + 0.1 * seed, pair=pair, basis="prefix", **none)
+            o.add("S3", "gain", shift, pair=pair, basis="whole space", **none)
+            o.add("S5", "effect", (1.0 if pair == "cipher" else 0.0) + 0.1 * seed, pair=pair, **none)
+        made.append(o.frame().assign(model="micro", seed=seed))
+    given = {"rows": {"measure": "gain", "basis": "prefix"}, "each": ["pair"], "rule": "above", "bar": 0.5}
+    given |= {"why": "more", **rule_}
+    return claims.judge("lora", over_seeds(pd.concat(made)), "micro", claims=ledger(given))
+
+
+def test_a_control_is_taken_off_seed_by_seed():
+    assert controlled()["verdict"].tolist() == ["inconclusive"] * 2
+    found = controlled(less={"basis": "whole space"})
+    assert found["verdict"].tolist() == ["reproduced"] * 2
+    assert found["value"].tolist() == pytest.approx([1.1, 1.1])
+    assert found["what"].iloc[0] == "gain, cipher, prefix, less whole space"
+
+
+def test_what_must_be_shown_as_well_is_asked_of_its_own_row():
+    also = [{"rows": {"claim": "S5", "measure": "effect"}, "match": ["pair"], "bar": 0.5, "why": "an effect"}]
+    found = controlled(less={"basis": "whole space"}, also=also)
+    assert found["verdict"].tolist() == ["reproduced", "inconclusive"]
+    assert found["rule"].iloc[0] == "above 0.5, and S5, effect above 0.5"
+
+
+def test_a_condition_that_nobody_filed_leaves_it_open_and_says_so():
+    found = controlled(
+        less={"basis": "whole space"}, also=[{"rows": {"measure": "null"}, "bar": 0.5, "why": "x"}]
+    )
+    assert found["verdict"].tolist() == ["inconclusive"] * 2
+    assert found["because"].iloc[0].startswith("no null filed: no row with measure = 'null'")
+
+
+def test_a_control_that_nobody_filed_leaves_it_open_and_says_so():
+    found = controlled(less={"basis": "static"})
+    assert found["verdict"].tolist() == ["inconclusive"] * 2
+    assert "no null filed: no row with basis = 'static'" in found["because"].iloc[0]
+
+
+def test_a_text_that_ends_in_a_star_is_any_that_begins_so():
+    every = {"rows": {"measure": "gain", "basis": "whole*"}, "each": ["pair", "basis"]}
+    assert controlled(**every)["what"].tolist() == ["gain, cipher, whole space", "gain, edit, whole space"]
+    with pytest.raises(KeyError, match="no row of lora speaks for S3"):
+        controlled(rows={"measure": "gain", "basis": "CAA*"})
+
+
+def test_a_check_of_code_is_no_verdict_and_is_not_counted():
+    made = frame()
+    rules = [
+        {"rows": {"measure": "order"}, "rule": "within", "bar": 0.05, "why": "whole", "check": True},
+        {"rows": {"measure": "order"}, "rule": "above", "bar": 3.0, "why": "more"},
+    ]
+    found = ledger(rules[0], "T4")
+    judged = claims.judge("lora", made, "micro", claims=found)
+    assert judged["verdict"].tolist() == ["check holds"]
+    line = claims.summary(judged)[["verdict", "reproduced"]].iloc[0].tolist()
+    assert line == ["check holds", "1 of 1 checks hold"]
+    both = {**found["T4"].model_dump(by_alias=True), "judged": {"lora": rules}}
+    found["T4"] = claims.Claim.model_validate(both)
+    line = claims.summary(claims.judge("lora", made, "micro", claims=found)).iloc[0]
+    assert line[["verdict", "reproduced"]].tolist() == ["not reproduced", "0 of 1; 1 not"]
+
+
+# --- several models
+
+
+def gains(models, spread):
+    """Three seeds of each model, around means that differ between the models, in another order each."""
+    made = []
+    for i, (m, mean) in enumerate(models.items()):
+        for seed, off in enumerate(np.roll((-spread, 0.0, spread), i)):
+            o = Observations()
+            o.add("B5", "target gain", mean + off, null=0.0, null_means="none", vector="v", depth=1.0)
+            made.append(o.frame().assign(model=m, seed=seed))
+    return pd.concat(made)
+
+
+def over_models(models, spread=0.1, **changes):
+    given = {"rows": {"measure": "target gain"}, "rule": "above", "bar": 0.5, "why": "half", **changes}
+    made = over_seeds(gains(models, spread))
+    return claims.judge_models("bridge", made, claims=ledger(given, "B5", study="bridge")).iloc[0]
+
+
+def test_over_models_it_is_the_spread_of_the_models_that_counts():
+    same = over_models({"a": 1.0, "b": 1.1, "c": 0.9})
+    assert (same["verdict"], same["n"], same["over"], same["model"]) == (
+        "reproduced",
+        3,
+        "models",
+        "all models",
+    )
+    assert over_models({"a": 0.7, "b": 1.9, "c": 0.9})["verdict"] == "inconclusive"
+
+
+def test_two_models_are_too_few_and_the_line_says_for_what_it_holds():
+    found = over_models({"a": 1.0, "b": 1.1})
+    assert found["verdict"] == claims.MODELS
+    assert "holds for this base model only" in found["because"]
+
+
+def different(models):
+    """The largest difference between models, as a study files it, judged with its permutation null."""
+    found = gains(models, 1.0)
+    means = found.groupby("model")["value"].mean()
+    table = found.pivot(index="seed", columns="model", values="value")
+    gap = (table[means.idxmax()] - table[means.idxmin()]).to_dict()
+    own = found.assign(measure="largest difference", of="target gain", value=found["seed"].map(gap))
+    own = own.assign(low=own["value"], high=own["value"])
+    both = frames.joined([found, own])
+    given = {"rows": {"measure": "largest difference"}, "rule": "above", "bar": 0.1, "why": "any"}
+    rule_ = ledger({**given, "permuted": True}, "B5", study="bridge")
+    return claims.judge("bridge", over_seeds(both), "a", claims=rule_).iloc[0]
+
+
+def test_a_difference_that_was_chosen_as_the_largest_has_its_null_by_permutation():
+    assert different({"a": 0.0, "b": 9.0, "c": 18.0})["verdict"] == "reproduced"
+    assert different({"a": 0.0, "b": 0.3, "c": 0.4})["verdict"] == "inconclusive"
+
+
+def test_without_the_rows_of_the_models_the_difference_has_no_null():
+    o = Observations()
+    o.add("B5", "largest difference", 9.0, null=0.0, null_means="alike", of="target gain")
+    over = over_seeds(pd.concat([o.frame().assign(model="a", seed=k) for k in range(3)]))
+    given = {
+        "rows": {"measure": "largest difference"},
+        "rule": "above",
+        "bar": 5,
+        "why": "x",
+        "permuted": True,
+    }
+    found = claims.judge("bridge", over, "a", claims=ledger(given, "B5", study="bridge")).iloc[0]
+    assert found["verdict"] == "inconclusive"
+    assert found["because"] == "no null filed: no rows of two models to permute"
 
 
 def test_a_prediction_is_held_against_its_row():
@@ -216,8 +422,8 @@ def test_the_summary_has_one_line_a_claim():
     assert line[["claim", "paper", "verdict", "reproduced"]].tolist() == [
         "S3",
         "0.77, captured share (LoRA)",
-        "partly",
-        "1 of 2",
+        "partly (1 of 2)",
+        "1 of 2; 1 not",
     ]
 
 
@@ -229,7 +435,10 @@ def test_a_question_of_ours_has_its_own_line_and_statement():
 
 def test_the_overall_verdict_is_partly_unless_all_agree():
     assert claims.overall(["not reproduced"] * 2) == "not reproduced"
-    assert claims.overall(["reproduced", "partly"]) == "partly"
+    assert claims.overall(["reproduced", "inconclusive"]) == "partly"
+    assert claims.overall(["not reproduced", "inconclusive"]) == "not reproduced"
+    assert claims.overall(["check holds", "inconclusive"]) == "inconclusive"
+    assert claims.overall(["check holds", "check open"]) == "check open"
     assert claims.overall(["reproduced", claims.CANNOT]) == "partly"
     assert claims.overall(["not reproduced", claims.CANNOT]) == "not reproduced"
     assert claims.overall([claims.SEEDS, claims.CANNOT, claims.SEEDS]) == claims.CANNOT
@@ -279,7 +488,7 @@ def test_a_model_that_cannot_do_the_task_is_not_judged_on_it():
     assert found["verdict"].tolist() == ["reproduced", claims.CANNOT]
     assert found["because"].tolist() == ["", "accuracy, edit is 0.5 [0.5, 0.5], wants above 0.5: can"]
     assert claims.summary(found)[["verdict", "reproduced"]].iloc[0].tolist() == [
-        *("partly", "1 of 1; 1 not judged")
+        *("partly (1 of 1)", "1 of 1; 1 not judged")
     ]
 
 
@@ -325,7 +534,7 @@ def test_a_claim_whose_section_was_left_out_cannot_be_judged():
     shown = tables.verdicts(found).iloc[0]
     assert shown["verdict"] == claims.CANNOT
     assert shown[tables.RULE] == "above 0.3: most; not judged: drift is left out: IndexError: position 7"
-    assert shown[tables.VALUE] == shown["null"] == ""
+    assert shown["value [95 % over seeds of one base model] (n)"] == shown["null"] == ""
 
 
 def test_a_chain_of_chance_effects_is_no_steering():

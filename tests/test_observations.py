@@ -348,12 +348,20 @@ def runs(*shifts, **changes):
 
 def test_the_interval_over_seeds_is_that_of_mean_interval():
     shifts = (0.0, 0.01, 0.05)
-    found = obs.rows(obs.over_seeds(runs(*shifts)), measure="capture", pair="edit", k=1).iloc[0]
+    frame = runs(*shifts).replace({"measure": {"capture": "gain"}})  # a measure without ends
+    found = obs.rows(obs.over_seeds(frame), measure="gain", pair="edit", k=1).iloc[0]
     want = stats.mean_interval([0.1 + s for s in shifts])
     assert [found["value"], found["low"], found["high"]] == pytest.approx(
         [want.estimate, want.low, want.high]
     )
     assert (found["n"], found["over"], found["null"]) == (3, "seeds", pytest.approx(0.001))
+    told = [run[:2] for run in found["runs"]]
+    assert told == [(seed, pytest.approx(0.1 + shift)) for seed, shift in enumerate(shifts)]
+
+
+def test_the_interval_of_a_share_does_not_leave_its_range():
+    found = obs.rows(obs.over_seeds(runs(0.0, 0.01, 0.2)), measure="capture", pair="edit", k=1).iloc[0]
+    assert stats.mean_interval([0.1, 0.11, 0.3]).low < 0 < found["low"] < found["value"] < found["high"] < 1
 
 
 def test_a_measure_of_one_seed_keeps_its_own_interval():

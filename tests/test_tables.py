@@ -61,6 +61,7 @@ def test_the_lines_of_verdicts_show_bar_and_reason():
         "capture, cipher, k = 10",
         "reproduced",
         "0.612 [0.551, 0.673] (5)",
+        "0.0005 (of 2)",
         "0.001: random subspace",
         "",
         "above 0.5: most",
@@ -72,3 +73,31 @@ def test_a_wide_table_can_show_each_value_with_its_null():
     assert tables.wide(frame.assign(null=0.01), "pair", "k", nulls=True).loc["a"].tolist() == [
         "0.2; null 0.01"
     ]
+
+
+def observed_of(models):
+    made = Observations()
+    made.add("S3", "capture", 0.6, null=0.001, null_means="random subspace")
+    return over_seeds(pd.concat([made.frame().assign(model=m, seed=k) for m in models for k in range(3)]))
+
+
+def test_the_closing_table_says_that_seeds_share_one_base_model(monkeypatch):
+    rule = {"rows": {"measure": "capture"}, "rule": "above", "bar": 0.5, "why": "most"}
+    claim = claims.Claim(statement="s", paper=None, reading="r", judged={"lora": [rule]})
+    monkeypatch.setattr(claims, "read", lambda: {"S3": claim})
+    one = claims.judge("lora", observed_of(["a"]), "a")
+    assert tables.closing(one).iloc[0].tolist() == [
+        *("s", "no figure", "reproduced", "1 of 1", "a alone: 3 seeds, one base model")
+    ]
+    assert "value [95 % over seeds of one base model] (n)" in tables.verdicts(one).columns
+    several = observed_of(["a", "b", "c"])
+    assert tables.by_model("lora", several).loc["S3"].tolist() == ["s", *["reproduced: 1 of 1"] * 4]
+    all_ = claims.judge_models("lora", several)
+    assert tables.closing(all_)["holds for"].tolist() == ["3 models"]
+    assert "value [95 % over models, their seeds within] (n)" in tables.verdicts(all_).columns
+
+
+def test_rates_that_were_drawn_for_other_rules_are_refused(monkeypatch):
+    monkeypatch.setattr(tables.null_world, "of_rules", lambda: "others")
+    with pytest.raises(ValueError, match="was drawn for other rules; run make null"):
+        tables.null_rates()

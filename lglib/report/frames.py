@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special  # scipy.stats has the same and takes a second to load, at each make
+
+from lglib.report import scales
+from lglib.theory.intervals import on_scale
 
 CLAIMS = (
     *("T1", "T2", "T3", "T4"),
@@ -24,7 +26,8 @@ RUN = ("model", "seed")
 LEFT = ("claim", "measure")
 NUMBERS = ("value", "low", "high", "null", "predicted")
 RIGHT = ("value", "low", "high", "n", "unit", "null", "null_means", "predicted")
-RESERVED = frozenset({*RUN, *LEFT, *RIGHT, "over"})  # never the name of what was varied
+RUNS = ("seed", "value", "null", "predicted")  # of each seed, behind a row of `over_seeds`
+RESERVED = frozenset({*RUN, *LEFT, *RIGHT, "over", "runs"})  # never the name of what was varied
 KINDS = {"text": "str", "whole": "Int64", "number": "float64"}  # of a varied column, and its dtype
 LEVEL = 0.95  # of every interval of the book
 
@@ -115,36 +118,53 @@ def _is_extreme(frame: pd.DataFrame, name: str, value: Any) -> bool:
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each model, claim, measure and varied columns: the mean over seeds and its interval.
 
-    The interval is Student's t at 95 %, n is the number of seeds, null and prediction are means. A
-    measure of one seed only keeps its own interval and n; the column `over` says "seeds" or "draws". Raises
-    ValueError when seeds describe one measure by other words, or only some of them have a prediction.
+    The interval is Student's t at 95 %, on a scale that the measure cannot leave (`scales`), n is the number
+    of seeds, null and prediction are means. A measure of one seed only keeps its own interval and n; the
+    column `over` says "seeds" or "draws", and `runs` has a tuple RUNS for each seed. Raises ValueError when
+    seeds describe one measure by other words, or only some of them have a prediction.
     """
     if missing := [name for name in (*RUN, *LEFT, *RIGHT) if name not in frame.columns]:
         raise ValueError(f"the table has no column {', '.join(missing)}; take it from gather")
     keys = ["model", *LEFT, *varied(frame)]
     groups = frame.groupby(keys, dropna=False, sort=False)
     _check_alike(frame, groups, keys)
-    found = groups.agg(
-        value=("value", "mean"),
-        _spread=("value", "sem"),
-        _range=("value", np.ptp),
-        low=("low", "first"),
-        high=("high", "first"),
-        _seeds=("seed", "nunique"),
-        n=("n", "first"),
-        unit=("unit", "first"),
-        null=("null", "mean"),
-        null_means=("null_means", "first"),
-        predicted=("predicted", "mean"),
-    ).reset_index()
+    found = frame.assign(_run=list(zip(*(frame[name] for name in RUNS), strict=True)))
+    found = (
+        found.groupby(keys, dropna=False, sort=False)
+        .agg(
+            value=("value", "mean"),
+            _spread=("value", "sem"),
+            _range=("value", np.ptp),
+            low=("low", "first"),
+            high=("high", "first"),
+            _seeds=("seed", "nunique"),
+            n=("n", "first"),
+            unit=("unit", "first"),
+            null=("null", "mean"),
+            null_means=("null_means", "first"),
+            predicted=("predicted", "mean"),
+            runs=("_run", tuple),
+        )
+        .reset_index()
+    )
     many = found["_seeds"] > 1
-    t = special.stdtrit(found["_seeds"].where(many, 2) - 1, (1 + LEVEL) / 2)  # the quantile of Student's t
-    half = (found["_spread"] * t).where(found["_range"] > 0, 0.0)
-    found["low"] = found["low"].where(~many, found["value"] - half)
-    found["high"] = found["high"].where(~many, found["value"] + half)
+    spread = found["_spread"].where(found["_range"] > 0, 0.0)
+    told = zip(found["measure"], found["value"], spread, found["_seeds"], strict=True)
+    ends = np.array([_interval(*row) if row[3] > 1 else (np.nan, np.nan) for row in told])
+    found["low"], found["high"] = (
+        found["low"].where(~many, ends[:, 0]),
+        found["high"].where(~many, ends[:, 1]),
+    )
     found["n"] = found["n"].where(~many, found["_seeds"])
     found["over"] = np.where(many, "seeds", "draws")
-    return found[[*keys, *RIGHT, "over"]]
+    return found[[*keys, *RIGHT, "over", "runs"]]
+
+
+def _interval(measure: str, mean: float, error: float, seeds: int) -> tuple[float, float]:
+    try:
+        return on_scale(mean, error, seeds - 1, scales.of(measure), LEVEL)
+    except ValueError as wrong:
+        raise ValueError(f"{measure}: {wrong}") from wrong
 
 
 def _check_alike(frame: pd.DataFrame, groups: Any, keys: list[str]) -> None:

@@ -51,6 +51,12 @@ class Need(_Strict):
 
     _has_measure = model_validator(mode="after")(_names_a_measure)
 
+    def words(self) -> str:
+        """The condition as the page shows it, when it stands beside a rule."""
+        told = ", ".join(f"{value}" for value in self.rows.values())
+        bar = f"{self.bar:g} beyond its null" if self.beyond_null and self.bar else f"{self.bar:g}"
+        return f"{told} above {'its null' if self.beyond_null and not self.bar else bar}"
+
 
 class Least(_Strict):
     """The fewest seeds, or models, from which a verdict is given, and why."""
@@ -64,19 +70,29 @@ MODELS = Least(least=1, why="the claim is about one model at a time")
 
 
 class Rule(_Strict):
-    """Which rows speak, and the bar that their intervals are held against.
+    """Which rows speak, and the bar that they are held against.
 
-    One verdict for each combination of the columns in `each`; "max" and "min" in `rows` are taken within it.
-    "within" wants a bar that is a share of the prediction; with `times_null` it is a multiple of the null.
-    `seeds` and `models` are the fewest that a verdict takes, `needs` what must hold before there is one.
-    `statement` is for the questions that are ours.
+    One verdict for each combination of the columns in `each`; "max" and "min" in `rows` are taken within it,
+    and a text that ends in * is any that begins so. "within" wants a bar that is a share of the prediction,
+    "near" an absolute distance from 0, or from the prediction with `around`; with `times_null` the bar is a
+    multiple of the null. `less` takes off another row, seed by seed: that with these values, else alike.
+    `above_null` and `also` are what must be shown as well: the row is above its null, and so is each of these
+    rows above its bar. `permuted` is for the largest difference between models, whose null is permutation.
+    `seeds` and `models` are the fewest that a verdict takes, `needs` what must hold before there is one. A
+    `check` is one of the code and of no claim, and is not counted. `statement` is for questions of ours.
     """
 
     rows: dict[str, Values]
     each: list[Words] = []
-    rule: Literal["above", "below", "within"]
+    rule: Literal["above", "below", "within", "near"]
     bar: Number
+    around: Literal["zero", "prediction"] = "zero"
     times_null: bool = False
+    less: dict[str, str | int | float] = {}
+    above_null: bool = False
+    also: list[Need] = []
+    permuted: bool = False
+    check: bool = False
     why: Words
     statement: Words | None = None
     seeds: Least = SEEDS
@@ -89,13 +105,27 @@ class Rule(_Strict):
     def _fits(self) -> Rule:
         if self.rule == "within" and (self.bar <= 0 or self.times_null):
             raise ValueError("the bar of 'within' is a share of the prediction, above 0")
+        if self.rule == "near" and (self.bar <= 0 or self.times_null):
+            raise ValueError("the bar of 'near' is a distance, above 0")
+        if self.around == "prediction" and self.rule != "near":
+            raise ValueError("around is for 'near' alone")
         return self
 
     def words(self) -> str:
-        """The rule as the page shows it."""
+        """The rule as the page shows it.
+
+        >>> Rule(rows={"measure": "capture"}, rule="below", bar=0.25, above_null=True, why="most").words()
+        'below 0.25, and above its null'
+        """
         if self.rule == "within":
-            return f"within {100 * self.bar:g}% of prediction"
-        return f"{self.rule} {self.bar:g}{' times the null' if self.times_null else ''}"
+            told = f"within {100 * self.bar:g}% of prediction"
+        elif self.rule == "near":
+            told = f"no further than {self.bar:g} from {'0' if self.around == 'zero' else 'its prediction'}"
+        else:
+            told = f"{self.rule} {self.bar:g}{' times the null' * self.times_null}"
+        told += ", and above its null" * self.above_null
+        told += ", and more than permuted models differ" * self.permuted
+        return told + "".join(f", and {need.words()}" for need in self.also)
 
 
 class Claim(_Strict):

@@ -45,6 +45,23 @@ def seeds_of(row: Mapping[str, Any]) -> int:
     return int(row["n"]) if row["over"] == "seeds" else 1
 
 
+def filled(rows: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows that are asked for, with the names in braces replaced by what the judged row has there.
+
+    Of a text "CAA, yes-no" in a column x, x_kind is what stands before the comma and x_form what follows.
+
+    >>> filled({"vector": "CAA, {caa}", "template": "{other_form}"}, {"caa": "token", "other": "CAA, claim"})
+    {'vector': 'CAA, token', 'template': 'claim'}
+    """
+    parts = {name: value.partition(", ") for name, value in row.items() if isinstance(value, str)}
+    known = {
+        **row,
+        **{f"{k}_kind": v[0] for k, v in parts.items()},
+        **{f"{k}_form": v[2] for k, v in parts.items()},
+    }
+    return {name: v.format_map(known) if isinstance(v, str) else v for name, v in rows.items()}
+
+
 def left_out(frame: pd.DataFrame) -> str:
     """What was left out of the runs of a model, and why, in words; empty when nothing was."""
     if "section" not in frame.columns:
@@ -56,7 +73,7 @@ def left_out(frame: pd.DataFrame) -> str:
 
 def _state(need: Need, row: Mapping[str, Any], frame: pd.DataFrame) -> tuple[str, str]:
     """Whether a need is met for a row, and the words that say why not."""
-    asked = {"claim": frames.CONTEXT, **{name: _filled(value, row) for name, value in need.rows.items()}}
+    asked = {"claim": frames.CONTEXT, **filled(need.rows, row)}
     asked |= {name: row[name] for name in need.match}
     try:
         found = frames.rows(frame, **asked)
@@ -73,11 +90,6 @@ def _one(need: Need, row: Mapping[str, Any]) -> tuple[str, str]:
     what = frames.describe(row).removeprefix(f"{frames.CONTEXT} ")
     interval = f"{row['value']:.2g} [{row['low']:.2g}, {row['high']:.2g}]"
     return state, f"{what} is {interval}, wants above {bar:.2g}: {need.why}"
-
-
-def _filled(value: Any, row: Mapping[str, Any]) -> Any:
-    """A value with the names in braces replaced by what the judged row has there."""
-    return value.format_map(row) if isinstance(value, str) else value
 
 
 def _count(number: int, what: str) -> str:

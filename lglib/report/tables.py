@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lglib.base.checks import NotMeasurable
+from lglib.report import claims, null_world, provenance
 from lglib.report.frames import LEFT_OUT, NoRows, rows
 from lglib.theory.stats import with_spread
 
@@ -76,12 +78,65 @@ def wide(frame: pd.DataFrame, index: str, columns: str, *, nulls: bool = False) 
 
 
 def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
-    """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why."""
+    """The lines of `claims.judge` for the page: what was measured, the verdict, and the rule with its why.
+
+    The heading of the values says what their intervals are over; p is corrected for the lines of a claim.
+    """
     null = ["" if pd.isna(row.null) else f"{row.null:.4g}: {row.null_means}" for row in judged.itertuples()]
     why_not = [f"; not judged: {because}" if because else "" for because in judged["because"]]
     rule = [f"{row.rule}: {row.why}{no}" for row, no in zip(judged.itertuples(), why_not, strict=True)]
-    named = {name: name for name in ("claim", "what", "verdict", VALUE, "null", "predicted", RULE)}
-    return show(judged.assign(**{"null": null, RULE: rule}), named, digits=4)
+    p = ["" if pd.isna(row.p) else f"{row.p:.2g} (of {row.family})" for row in judged.itertuples()]
+    named = {name: name for name in ("claim", "what", "verdict", VALUE, "p", "null", "predicted", RULE)}
+    named |= {VALUE: f"value [95 % over {_over(judged)}] (n)", "p": "p, Holm (of rows)"}
+    return show(judged.assign(**{"null": null, RULE: rule, "p": p}), named, digits=4)
+
+
+def _over(judged: pd.DataFrame) -> str:
+    """What the intervals of judged lines are over."""
+    if (judged["model"] == claims.ALL).all():
+        return "models, their seeds within"
+    return "seeds of one base model"
+
+
+def closing(judged: pd.DataFrame) -> pd.DataFrame:
+    """The closing table of a chapter: one line a statement, with its verdict and for what it holds.
+
+    Intervals over seeds share one base model, and the last column says so.
+    """
+    heads = ["claim", "statement", "paper", "verdict", "reproduced", "holds for"]
+    return show(claims.summary(judged), heads)
+
+
+def by_model(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
+    """Verdicts on the claims of a study, one column a model, and one of all of them at once."""
+    judged = {m: claims.judge(study, over, m, beyond=beyond) for m in over["model"].unique()}
+    judged[claims.ALL] = claims.judge_models(study, over, beyond=beyond)
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for model, own in judged.items():
+        for row in claims.summary(own).itertuples():
+            count = "" if row.reproduced == "none judged" else f": {row.reproduced}"
+            word = row.verdict.partition(" (")[0]  # the count follows in full
+            lines.setdefault((row.claim, row.statement), {})[model] = f"{word}{count}"
+    table = [{"claim": k[0], "statement": k[1], **told} for k, told in lines.items()]
+    return show(pd.DataFrame(table).fillna(""), ["claim", "statement", *judged])
+
+
+def null_rates(study: str = "") -> pd.DataFrame:
+    """How often each claim would be called reproduced, or partly, in a world without any effect.
+
+    Drawn by `make null` for the rules of config/claims.yml and the spread that was recorded; a study's lines,
+    or all. Raises ValueError where the rules are no longer those that it was drawn for.
+
+    >>> null_rates("theory").columns.tolist()
+    ['study', 'model', 'draws', 'reproduced', 'partly']
+    """
+    path = provenance.project_root() / null_world.FILE
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["rules"] != null_world.of_rules():
+        raise ValueError(f"{null_world.FILE} was drawn for other rules; run make null")
+    found = pd.DataFrame(document["rates"])
+    chosen = found[found["study"] == study] if study else found
+    return show(chosen, ["claim", "study", "model", "draws", "reproduced", "partly"])
 
 
 @contextmanager
