@@ -1045,7 +1045,7 @@ tables.verdicts(ours)
 # - On digit networks of 985 to 999,985 parameters T1 holds for small steps, up to the few percent that curvature takes. What limits it is the trace of the Hessian, and what makes random search
 #   possible at all is a small effective dimension. The theorem alone explains neither. On new images only a part of the gain is left,
 #   as the law says at a small step; at the scale that looks best even less is left than the law says, and often nothing.
-# - A prefix capture needs more than one null. A random subspace captures almost nothing, and the energy share is exceeded on nearly every fixed quadratic, where nothing drifts and nothing is learned. What such a quadratic gives goes from a tenth to nearly all, with the noise and the
+# - A prefix capture needs more than one null. A random subspace captures almost nothing, and the energy share is exceeded on nearly every fixed quadratic, where nothing drifts and nothing is learned. What such a quadratic gives goes from an eighth to nearly all, with the noise and the
 #   spectrum: with little noise the paper's $0.77$ is ordinary, with much noise it is not.
 # - T3 is about constant curvature and gradient descent with or without momentum. Adam leaves the Krylov space at its first step.
 # - Nothing here speaks of transformers, LoRA or language. The laws and nulls are now tools; the next chapters use them.
