@@ -18,7 +18,7 @@
 # # The models: small ones that read, and one call that loads all others
 #
 # The next chapters need *language models*: networks that were trained on text, that answer questions, and that can be edited with LoRA and steered. The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and
-# OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader may have neither. So this project brings three small models of its own, and loads them through the same code as the large ones.
+# OLMo. These need a network connection to fetch them, and a GPU to study them in reasonable time. A reader may have neither. So this project brings three small models of its own, *micro-gpt2* (892,160 parameters), *micro-qwen2* (863,360) and *micro-olmo2* (862,848), and loads them through the same code as the large ones. Where the book says "a language model" of a measured value, it is one of these three with 0.9 million parameters, unless another is named.
 #
 # This chapter measures no claim of the paper. It checks the instruments: what the small models read, how sure they are, what they can stand in for, and what they cannot.
 #
@@ -122,7 +122,7 @@ print(
 # :::{prf:proposition} The parts of the micro-world are disjoint
 # :label: prop-micro-parts
 #
-# Let $F$ be the set of facts of a passage, and give every fact $f$ a whole number $h(f)$. Let the part of a passage be a function of $\sum_{f\in F}h(f)$. Then no passage, and no pair of a passage and a question about it, lies in two parts, and neither does a passage with the same facts in another order.
+# Give every fact $i$ a whole number $n_i$. Let the part of a passage with the facts $F$ be a function of $\sum_{i\in F}n_i$. Then no passage, and no pair of a passage and a question about it, lies in two parts, and neither does a passage with the same facts in another order.
 # :::
 #
 # :::{prf:proof}
@@ -256,8 +256,8 @@ tables.show(
 )
 
 # %% [markdown]
-# **What we see.** Yes-no questions, claims, open questions and skills are answered nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages hold few of them. The untrained twins are at chance where there are two answers, and otherwise
-# write a right answer hardly ever. (With `seed = 0` the twin of a shipped model is the very network that its training began from.)
+# **What we see.** Each of the three models, of 0.9 million parameters, answers yes-no questions, claims, open questions and skills nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages hold few of them. The untrained twins are at chance where there are two answers, and otherwise
+# seldom write a right answer. (With `seed = 0` the twin of a shipped model is the very network that its training began from.)
 #
 # **What this does not show.** The intervals are over items, for one training run of each model. They say how well *this* network reads, and nothing of how another seed would. And a model was only shipped when it passed its gate on a thousand test items of another draw.
 #
@@ -464,24 +464,26 @@ print(data.fit(asked, tokenizer, 24))
 # :::{exercise} A shortcut that must fail
 # :label: ex-shortcut
 #
-# Half of the questions are true. Let a share $s$ of the *false* ones ask about a value that stands in the passage. Show that the shortcut is right on a share $1-s/2$. Which $s$ do our items have, overall and with four facts?
+# Let a share $p$ of the questions be *false*, and a share $s$ of the false ones ask about a value that stands in the passage. Show that the shortcut is right on a share $1-ps$. Which $p$ and $s$ do our items have, overall and with four facts?
 # :::
 
 # %% [markdown]
 # ```{solution-start} ex-shortcut
 # :class: dropdown
 # ```
-# The shortcut is right on every true question, since the value of a true fact stands in the passage. On a false one it is wrong exactly when the value stands there: half of the items, times $s$.
+# The shortcut is right on every true question, since the value of a true fact stands in the passage. On a false one it is wrong exactly when the value stands there: a share $p$ of the items, times $s$. Our items are drawn with $p=\tfrac12$ in mind; in a sample, and with items that were drawn twice kept once, $p$ is not exactly that.
 
 # %%
 for what, chosen in {"all": asked, "4 facts": tests["4 facts"]}.items():
     false = [i for i in chosen if i.label == 1]
     hits = sum(map(models.is_present, false))
     s = stats.proportion_interval(hits, len(false))
-    print(f"{what}: s = {s:.3f}, shortcut {models.shortcut(chosen):.3f}")
+    p = len(false) / len(chosen)
+    print(f"{what}: p = {p:.3f}, s = {s:.3f}, 1 - p s = {1 - p * s.estimate:.3f}")
+    print(f"    the shortcut is right on {models.shortcut(chosen):.3f}")
 
 # %% [markdown]
-# Only $s=1$ would bring the shortcut down to chance. Then, however, a passage with one fact could not be asked a false question.
+# With $p=\tfrac12$ only $s=1$ would bring the shortcut down to chance. Then, however, a passage with one fact could not be asked a false question.
 #
 # ```{solution-end}
 # ```

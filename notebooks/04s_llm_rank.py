@@ -131,7 +131,7 @@ figures.legend_below(axes[1])
 # %% [markdown]
 # **What we see** on micro-gpt2. *Raw.* For the trained model the control itself is small: a few items have long gradients, and lengths alone make a low rank ({prf:ref}`prop-lengths`). For open questions nothing else is there: the measured rank *is* that of the control. Who compares with $n$ and not with equal lengths sees a low rank there that is none. For yes-no questions and counting it lies well below the control. Centring changes little on the trained model.
 #
-# *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for these two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So L1 is right for some tasks and hardly for others, in one and the same model.
+# *Unit norm.* With lengths out of the way, the participation ratio of yes-no questions is two or three of 128 and that of counting about six; for sorting it is about twenty and for open questions nearly half of what random directions have. The rank at 90 % is much larger, around 50 and 28 for these two, of 115. They have one or a few strong directions that all items share, and a long weak tail. So at unit norm L1 holds by its bar for all four tasks, by very different margins; for raw gradients it fails for open questions and for sorting, in one and the same model.
 #
 # *Untrained.* The twin, which knows nothing, shows the same order of tasks. On this model training lowers the participation ratio for yes-no questions and counting, and *raises* it for open questions and sorting; the rank at 90 % it raises for all four. Other architectures differ ({ref}`across-seeds-llm`).
 #
@@ -320,7 +320,7 @@ with tables.if_measured("participation ratio by width"):
     display(tables.wide(wide, "width", "task"))
 
 # %% [markdown]
-# **What we see** on micro-gpt2. Nothing was learned here, and the rank of open questions rises with the width all the same, while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
+# **What we see** on micro-gpt2. Nothing was learned here, and the rank of open questions rises with the width all the same, though less and less (at the last doubling the intervals overlap), while that of yes-no questions stays at a few. A larger network tells more questions apart before it knows any. So "partly fails at 7B" may mean just that: a task with many answers looks less low-rank in a larger model. We cannot tell from here; the `paper` profile can be run on one.
 #
 # **What would make low rank a finding about learning?** We would ask for five things at once. (1) It is there at unit norm, so it is not lengths. (2) It lies below the untrained twin on the same items. (3) It does not grow with $n$. (4) It stays when the task has many answers. (5) It goes when the labels are wrong. On this model, by the participation ratio, yes-no questions pass (1) to (3) and cannot be asked (4) or (5): they have two answers, and at unit norm a wrong one only turns the sign. Counting passes (1) to (3) and fails (5); with six answers it says little on (4). Open questions fail (2) and (3). Sorting fails (2). No task passes all five. In Qwen2 and OLMo2 counting passes (5) too, and it is (4) that is open.
 # By the rank at 90 % every task fails (2) on this model.
@@ -444,7 +444,7 @@ figures.legend_below(axes[1])
 # %% [markdown]
 # **What we see** on micro-gpt2. *There is a linear regime*, and one gradient and one Hessian product predict where it ends. Along random directions it ends where weights move by a few hundredths of their size; the prediction from $u\cdot Hu$ misses by a small part of what another direction's would miss. The trace, with the slope along the direction, does less well: $u\cdot Hu$ scatters around its mean with the relative spread $\sqrt2\lVert H\rVert_F/\mathrm{tr}H$, which many dimensions make small only if many of them bend. Here few do.
 #
-# *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is larger by many thousands there than along a random direction, the slope only by hundreds or a few thousands. (Both are in the table.) The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
+# *The directions that matter are the ones that bend.* Along the gradient and along the steering direction the regime ends tens of times sooner: $u\cdot Hu$ is about $260{,}000$ times as large along the gradient, and $11{,}000$ times along the steering direction, as along a random one in the live case, the slope about $1{,}500$ and $200$ times. (Both are in the table.) The LoRA step lies between. For gradient and LoRA step the crossing differs from what the quadratic says by factors of up to three or so: higher orders take over first.
 #
 # *Single blocks* differ widely. Part of it is chance, since each is one direction and its crossing is as random as $|z|$ in {prf:ref}`prop-crossing`; part of it is curvature, which differs between blocks more than slopes do.
 #
@@ -476,7 +476,7 @@ with tables.if_measured("gain"):
     print(f"{shown}: {told}")
     display(tables.show(gains, heads))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search-all", "caption": "Gain of the best of N random steps over all weights of a language model, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-llm-search-all", "caption": "Gain of the best of N random steps over all weights of a model of 0.9 million parameters, against the step in units of the step that slope, curvature and trace predict to be best. Dashed: Theorem 1, which knows no curvature. Black: the curvature law. Grey: no gain. Of the steps tried, the predicted one gains most; three times that step loses on average, and ten times it, far below this panel, destroys the model (table)."}, "image": {"alt": "Measured gains rise with the law up to the predicted step and fall below zero beyond it; the dashed line goes on rising."}}
 figure, (axes,) = figures.panels(1, height=3.4)
 with tables.if_measured("gain"):
     tables.needs(gains)
@@ -493,7 +493,7 @@ axes.set_ylabel("gain / best gain of the law")
 figures.legend_below(axes)
 
 # %% [markdown]
-# Two more of chapter 1's laws, on the real model at $0.3\,\sigma^\ast$. *Antithetic pairs*: try $\epsilon$ and $-\epsilon$. Where the loss is linear the best of $N/2$ such pairs gains $\sigma\lVert a\rVert\,E\max|z_i|$ over $N/2$ normals, a little more than $N$ independent draws. *Tied noise*: a generator that is re-seeded for every tensor gives all tensors the same stream, so parts of $a$ at one place of the stream add up before they count.
+# Two more of chapter 1's laws, on the shipped model at $0.3\,\sigma^\ast$. *Antithetic pairs*: try $\epsilon$ and $-\epsilon$. Where the loss is linear the best of $N/2$ such pairs gains $\sigma\lVert a\rVert\,E\max|z_i|$ over $N/2$ normals, a little more than $N$ independent draws. *Tied noise*: a generator that is re-seeded for every tensor gives all tensors the same stream, so parts of $a$ at one place of the stream add up before they count.
 #
 # Both, and what else the search says, over seeds and on all models:
 

@@ -113,7 +113,7 @@ def test_an_unknown_profile_lists_the_profiles_and_the_claims_are_none():
 
 
 def test_an_unknown_study_lists_the_studies():
-    with pytest.raises(profiles.ProfileError, match="study is 'lroa'; there is: theory, synthetic"):
+    with pytest.raises(profiles.ProfileError, match="study is 'lroa'; there is: theory, quadratic"):
         studies.study("lroa")
 
 

@@ -168,7 +168,7 @@ def test_an_import_that_says_nothing_or_leads_nowhere_is_refused_and_named(small
 
 
 def test_a_study_that_does_not_exist_is_refused(small):
-    with pytest.raises(ValueError, match="study is '03_lora'; there is: theory, synthetic"):
+    with pytest.raises(ValueError, match="study is '03_lora'; there is: theory, quadratic, synthetic"):
         provenance.code_hash("03_lora", small)
     with pytest.raises(ValueError, match="study models has neither"):
         provenance.code_hash("models", small)

@@ -18,6 +18,7 @@ LESSON = 16  # questions of one step of the lora study
 MODEL = "micro-gpt2"  # what was measured: the quick profile on one core, in seconds a run
 MEASURED = {
     "theory": 40.0,
+    "quadratic": 22.0,
     "synthetic": 206.0,
     "models": 48.0,
     "lora": 300.0,
@@ -110,6 +111,9 @@ def own_seconds(study: str, given: Given, usual: Given, speed: float) -> float |
     if study == "theory":
         ours, theirs = (p["draws"] * len(p["widths"]) + 1e2 * sum(p["widths"]) for p in (given, usual))
         return MEASURED[study] * ours / theirs * CORE / speed
+    if study == "quadratic":
+        runs = [len(p["noises"]) * len(p["momenta"]) * p["horizons"][-1] * p["d"] for p in (given, usual)]
+        return MEASURED[study] * runs[0] / runs[1]  # on the CPU, whatever the device
     steps = ("base_steps", "schedule_steps", "gradients", "candidates")
     ratio = sum(given[name] / usual[name] for name in steps) / len(steps)
     size = [p["layers"] * p["width"] ** 2 for p in (given, usual)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lglib.report import closure, in_memory
 
-STUDIES = ("theory", "synthetic", "models", "lora", "controls", "rank", "bridge", "lens")
+STUDIES = ("theory", "quadratic", "synthetic", "models", "lora", "controls", "rank", "bridge", "lens")
 RECORDED_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "peft", "torchjd")
 
 
