@@ -24,6 +24,7 @@ MEASURED = {
     "rank": 115.0,
     "bridge": 114.0,
 }
+PEAKS = {"theory": 0.7e9, "synthetic": 0.7e9, "models": 0.7e9}  # TODO
 CORE = 92e9  # float32 operations a second of that core in a matrix product (benchmarks/rank.json)
 SHARE_OF_GPU = 0.3  # of a GPU's peak that such work reaches
 
@@ -89,6 +90,14 @@ def peak(asked: Work, shape: footprint.Shape, memory: float, *, cuda: bool) -> t
     part = max(kinds[worst], key=lambda name: kinds[worst][name])
     own = 0.0 if cuda else footprint.RUNTIME
     return totals[worst] + own, f"{worst}: {part} {kinds[worst][part] / GB:.2f} GB"
+
+
+def host(shape: footprint.Shape) -> float:
+    """Bytes of main memory of a run on a GPU: its weights pass through it.
+
+    The last part is what CUDA's libraries take there; it is a round figure, not a measured one.
+    """
+    return (2 if shape.parameters > 1e9 else 4) * shape.parameters + footprint.RUNTIME + 3 * GB
 
 
 def seconds(study: str, asked: Work, shape: footprint.Shape, usual: Work, small: Any, speed: float) -> float:
