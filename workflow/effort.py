@@ -24,7 +24,10 @@ MEASURED = {
     "rank": 115.0,
     "bridge": 114.0,
 }
-PEAKS = {"theory": 0.7e9, "synthetic": 0.7e9, "models": 0.7e9}  # TODO
+PEAKS = {
+    "theory": 0.9e9,
+    "synthetic": 0.9e9,
+}  # bytes of memory of those without a language model, as measured
 CORE = 92e9  # float32 operations a second of that core in a matrix product (benchmarks/rank.json)
 SHARE_OF_GPU = 0.3  # of a GPU's peak that such work reaches
 

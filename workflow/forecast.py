@@ -240,9 +240,7 @@ def reasons(found: Sequence[Row], *, memory: bool = True) -> list[str]:
     return [f"{', '.join(where)}: {why}" for why, where in of.items()]
 
 
-def refusals(
-    state: plan.State, runs: Sequence[Run], *, memory: bool = True, free: float = 0.0
-) -> list[str]:
+def refusals(state: plan.State, runs: Sequence[Run], *, memory: bool = True, free: float = 0.0) -> list[str]:
     """Why these runs cannot be measured here, all reasons; with `memory=False` without the estimates."""
     found = rows(state, runs, None, free=free)
     boolq = any(boolq_missing(state.parameters(study)) for study in {run.study for run in runs})

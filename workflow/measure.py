@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
-    if terminal.isolate(root) | terminal.take_gpu(root, "LG_GPUS" in os.environ and _gpu(asked, root)):  # much of it is read when the interpreter and torch start: start anew
+    if terminal.isolate(root) | terminal.take_gpu(
+        root, "LG_GPUS" in os.environ and _gpu(asked, root)
+    ):  # much of it is read when the interpreter and torch start: start anew
         os.execv(sys.executable, [sys.executable, "-m", "workflow.measure", *(argv or sys.argv[1:])])
     with terminal.at_work(root):
         return measure(asked.study, asked.profile, model, seed, root, data)

@@ -25,7 +25,10 @@ SHORTEST = 10  # minutes that a cluster is asked for at least
 UNKNOWN = {"mem_mb": 1000, "runtime": 120}  # of a run of which the plan knows nothing
 PROFILES = "workflow/profiles"  # a folder a cluster, as Snakemake reads it
 LOG = "runs/logs/snakemake.log"  # what Snakemake says of a sweep on a cluster
-SHOWN = re.compile(r"has been submitted with|^ *message: |steps? \(\d+%\) done|^Error|^WorkflowError|^Could not")
+SHOWN = re.compile(
+    r"has been submitted with|^ *message: |steps? \(\d+%\) done|^Error|^WorkflowError|^Could not"
+)
+NO_NEWS = re.compile(r" ?(For further error|Detailed failure reason unavailable).*")
 FAILED = re.compile(r"^Error in rule measure:\n((?: .*\n)*)", re.MULTILINE)
 
 
@@ -42,13 +45,15 @@ class Means:
     cluster: str = ""
 
     def devices(self, state: plan.State, runs: Sequence[Run]) -> list[str]:
-        """The GPUs that runs may take, as CUDA_VISIBLE_DEVICES names them; torch is asked only where needed."""
+        """The GPUs that runs may take, as CUDA_VISIBLE_DEVICES names them; torch is loaded only for these."""
         if self.gpus == 0 or all(state.parameters(run.study)["device"] == "cpu" for run in runs):
             return []
         return forecast.gpus()[: self.gpus]
 
 
-def run(target: str, asked: Mapping[str, Any], means: Means, lock: int, state: plan.State, runs: list[Run]) -> int:
+def run(
+    target: str, asked: Mapping[str, Any], means: Means, lock: int, state: plan.State, runs: list[Run]
+) -> int:
     """Have Snakemake make a target; returns its exit status.
 
     It inherits the lock, so that the lock lives as long as it does. Of the runs nothing is left behind that a
@@ -96,7 +101,7 @@ def needs(state: plan.State, runs: Sequence[Run]) -> dict[str, dict[str, int]]:
 
 
 def _name(row: forecast.Row, runs: Sequence[Run]) -> str:
-    """Under which name the run of a row is filed: the models study has a row for each model that it looks at."""
+    """Under which name the run of a row is filed: the models study has a row for each of its models."""
     if row.study == "models":
         return next(run.name for run in runs if run.study == "models")
     return naming.filed(row.model)
@@ -114,12 +119,11 @@ def why(one: Run, root: Path) -> str:
     said = root / LOG
     theirs = failures(said.read_text(encoding="utf-8")) if said.is_file() else {}
     cluster = theirs.get(f"{plan.FLAGS}/measured/{one.study}/{one.name}/seed{one.seed}", "")
-    lines = [line.strip().removeprefix("error  ") for line in own.splitlines()]
-    return "; ".join(filter(None, [*lines, cluster]))
+    return "; ".join(line.strip().removeprefix("error  ").rstrip(":") for line in own.splitlines()) or cluster
 
 
 def failures(said: str) -> dict[str, str]:
-    """What Snakemake says of failed jobs, by the flag that they did not write.
+    """What Snakemake and the cluster say of failed jobs, by the flag that they did not write.
 
     >>> failures("Error in rule measure:\\n    message: out of time\\n    jobid: 1\\n    output: flag\\n")
     {'flag': 'out of time'}
@@ -128,9 +132,17 @@ def failures(said: str) -> dict[str, str]:
     for block in FAILED.findall(said):
         message = re.search(r"message: (.*?)(?=\n +(?:sbatch call|jobid):)", block, re.DOTALL)
         output = re.search(r"output: (\S+)", block)
+        kept = re.search(r"log: (.*) \(check log", block)
         if output:
-            found[output[1]] = " ".join(message[1].split()) if message else "the job failed"
+            words = NO_NEWS.sub("", " ".join(message[1].split())) if message else "the job failed"
+            found[output[1]] = "; ".join([words.strip(), *(_killed(Path(kept[1])) if kept else ())])
     return found
+
+
+def _killed(path: Path) -> list[str]:
+    """What SLURM wrote into the file of a job that it ended: the limit that it went beyond."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return list(dict.fromkeys(re.findall(r"slurmstepd-\S+: error: (.*(?:limit|LIMIT|OOM|oom).*)", text)))
 
 
 def told(left: Sequence[Run], root: Path) -> str:
@@ -154,7 +166,10 @@ def _limits(means: Means, state: plan.State, runs: Sequence[Run]) -> list[str]:
 
 def _quiet(command: list[str], root: Path, lock: int) -> tuple[int, bool]:
     """Run Snakemake, of which nothing is shown but what its jobs say; exit status, whether it was stopped."""
-    with subprocess.Popen(command, cwd=root, pass_fds=(lock,), process_group=0) as process, _passed(process) as got:
+    with (
+        subprocess.Popen(command, cwd=root, pass_fds=(lock,), process_group=0) as process,
+        _passed(process) as got,
+    ):
         status = process.wait()
     return (128 + got[0], True) if got else (abs(status), False)
 
