@@ -28,6 +28,7 @@ LOG = "runs/logs/snakemake.log"  # what Snakemake says of a sweep on a cluster
 SHOWN = re.compile(
     r"has been submitted with|^ *message: |steps? \(\d+%\) done|^Error|^WorkflowError|^Could not"
 )
+LABEL = re.compile(r"^(?: *error  |\[.*?\]  )")  # before the words that matter, in the file of a run
 NO_NEWS = re.compile(r" ?(For further error|Detailed failure reason unavailable).*")
 FAILED = re.compile(r"^Error in rule measure:\n((?: .*\n)*)", re.MULTILINE)
 
@@ -119,7 +120,7 @@ def why(one: Run, root: Path) -> str:
     said = root / LOG
     theirs = failures(said.read_text(encoding="utf-8")) if said.is_file() else {}
     cluster = theirs.get(f"{plan.FLAGS}/measured/{one.study}/{one.name}/seed{one.seed}", "")
-    return "; ".join(line.strip().removeprefix("error  ").rstrip(":") for line in own.splitlines()) or cluster
+    return "; ".join(LABEL.sub("", line).strip().rstrip(":") for line in own.splitlines()) or cluster
 
 
 def failures(said: str) -> dict[str, str]:
