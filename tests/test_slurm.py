@@ -142,7 +142,7 @@ def project(tmp_path: Path, slurm: dict[str, str], monkeypatch: pytest.MonkeyPat
     (made / "config" / "quick.yml").write_text(mini.PROFILE.replace("[0, 1]", "[0, 1, 2, 3]"))
     mini.write_study(made, "one", value=VALUE.format())
     effort = made / "workflow" / "effort.py"
-    effort.write_text(effort.read_text().replace('PEAKS = {"theory"', 'PEAKS = {"two": 900e9, "theory"'))
+    effort.write_text(f"{effort.read_text()}\nPEAKS['two'] = 900e9\n")
     return made
 
 

@@ -98,7 +98,7 @@ def test_without_its_plugin_a_cluster_is_refused_with_the_command_that_installs_
 def test_the_memory_and_minutes_of_a_run_are_those_of_the_plan(root):
     state = plan.State("quick", root)
     runs = request.runs("quick", root, seeds="0")
-    found = sweep.needs(state, runs)
+    found = sweep.needs(state, runs, sweep.Means(1))
     assert set(found) == {f"{run.study}/{run.name}" for run in runs}
     (row,) = forecast.rows(state, request.runs("quick", root, names="rank", models="micro-gpt2"), None)
     assert found["rank/micro-gpt2"]["mem_mb"] == pytest.approx(row.peak / 1e6, abs=1)
@@ -106,6 +106,8 @@ def test_the_memory_and_minutes_of_a_run_are_those_of_the_plan(root):
     assert found["rank/micro-gpt2"]["runtime"] == pytest.approx(3 * row.seconds / 60, abs=10)
     assert found["theory/digits-mlp"]["mem_mb"] == 900  # measured
     assert all(one["runtime"] >= sweep.SHORTEST for one in found.values())
+    there = sweep.needs(state, runs, sweep.Means(1, cluster="slurm"))
+    assert there["theory/digits-mlp"]["mem_mb"] == 1350  # what a job may take before the cluster ends it
 
 
 def test_a_gpu_run_where_no_gpu_is_given_is_refused_and_left_to_a_cluster(root):

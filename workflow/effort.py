@@ -24,10 +24,7 @@ MEASURED = {
     "rank": 115.0,
     "bridge": 114.0,
 }
-PEAKS = {
-    "theory": 0.9e9,
-    "synthetic": 0.9e9,
-}  # bytes of memory of those without a language model, as measured
+PEAKS = {"theory": 0.9e9, "synthetic": 0.9e9}  # bytes of memory, of those without a language model
 CORE = 92e9  # float32 operations a second of that core in a matrix product (benchmarks/rank.json)
 SHARE_OF_GPU = 0.3  # of a GPU's peak that such work reaches
 

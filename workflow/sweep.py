@@ -23,6 +23,8 @@ from workflow.request import Run
 MARGIN = 3.0  # a plan of minutes is right within a factor of this
 SHORTEST = 10  # minutes that a cluster is asked for at least
 UNKNOWN = {"mem_mb": 1000, "runtime": 120}  # of a run of which the plan knows nothing
+CEILING = 1.5  # times the plan's memory: a cluster ends a job that takes more than it asked for
+STORAGE = "runs/.storage"  # where jobs without a folder in common leave their flags
 PROFILES = "workflow/profiles"  # a folder a cluster, as Snakemake reads it
 LOG = "runs/logs/snakemake.log"  # what Snakemake says of a sweep on a cluster
 SHOWN = re.compile(
@@ -61,12 +63,15 @@ def run(
     try of before said of them.
     """
     root = state.root
-    shutil.rmtree(root / plan.FLAGS, ignore_errors=True)  # of a run that was killed
+    for flags in (plan.FLAGS, STORAGE):  # of a run that was killed
+        shutil.rmtree(root / flags, ignore_errors=True)
     for one in runs:
         log(one, root).unlink(missing_ok=True)
     (root / LOG).unlink(missing_ok=True)
     config = root / "runs" / ".asked.json"  # a file: on its command line Snakemake reads 02 as a number
-    config.write_text(json.dumps({**asked, "needs": needs(state, runs)}), encoding="utf-8")
+    config.write_text(
+        json.dumps({**asked, "root": str(root), "needs": needs(state, runs, means)}), encoding="utf-8"
+    )
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
         *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
@@ -74,6 +79,7 @@ def run(
     if means.cluster:
         jobs = ("--jobs", str(means.cores)) if asked["cores"] else ()
         command += ["--workflow-profile", f"{PROFILES}/{means.cluster}", *jobs]
+        command += ["--default-storage-prefix", str(root / STORAGE)]  # where the profile names a provider
         status, stopped = _watched([*command, "--", target], root, lock)
     else:
         command += ["--cores", str(means.cores), "--resources", *_limits(means, state, runs)]
@@ -83,20 +89,21 @@ def run(
     return status
 
 
-def needs(state: plan.State, runs: Sequence[Run]) -> dict[str, dict[str, int]]:
+def needs(state: plan.State, runs: Sequence[Run], means: Means) -> dict[str, dict[str, int]]:
     """What Snakemake sets aside for a run, by study and name: mem_mb and runtime in minutes.
 
-    Both are those of the plan; a study without a model of its own has the memory that was measured. What is
-    unknown is UNKNOWN.
+    Both are those of the plan, with MARGIN and, on a cluster, CEILING; a study without a language model has
+    the memory that was measured. What is unknown is UNKNOWN.
     """
     found: dict[str, dict[str, int]] = {}
+    ceiling = CEILING if means.cluster else 1.0
     for row in forecast.rows(state, runs, None):
         cuda = state.parameters(row.study)["device"] == "cuda"
         shape = row.known.shape if row.known else None
         memory = effort.host(shape) if cuda and shape else row.peak or effort.PEAKS.get(row.study, 0.0)
         minutes = max(math.ceil(MARGIN * row.seconds / 60), SHORTEST) if row.seconds else UNKNOWN["runtime"]
         one = found.setdefault(f"{row.study}/{_name(row, runs)}", {"mem_mb": 0, "runtime": 0})
-        one["mem_mb"] = max(one["mem_mb"], math.ceil(memory / 1e6) or UNKNOWN["mem_mb"])
+        one["mem_mb"] = max(one["mem_mb"], math.ceil(ceiling * memory / 1e6) or UNKNOWN["mem_mb"])
         one["runtime"] += minutes
     return found
 
@@ -126,13 +133,13 @@ def why(one: Run, root: Path) -> str:
 def failures(said: str) -> dict[str, str]:
     """What Snakemake and the cluster say of failed jobs, by the flag that they did not write.
 
-    >>> failures("Error in rule measure:\\n    message: out of time\\n    jobid: 1\\n    output: flag\\n")
-    {'flag': 'out of time'}
+    >>> failures("Error in rule measure:\\n    message: no\\n    jobid: 1\\n    output: runs/.flags/one\\n")
+    {'runs/.flags/one': 'no'}
     """
     found = {}
     for block in FAILED.findall(said):
         message = re.search(r"message: (.*?)(?=\n +(?:sbatch call|jobid):)", block, re.DOTALL)
-        output = re.search(r"output: (\S+)", block)
+        output = re.search(rf"output: \S*?({re.escape(plan.FLAGS)}/\S+)", block)
         kept = re.search(r"log: (.*) \(check log", block)
         if output:
             words = NO_NEWS.sub("", " ".join(message[1].split())) if message else "the job failed"
