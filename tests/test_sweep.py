@@ -156,9 +156,10 @@ Error in rule measure:
     log: {job} (check log file(s) for error details)
 Error in rule measure:
     message: SLURM sbatch failed. The error message was 'no such
-node'.
+sbatch: node'.
     sbatch call:
         sbatch --parsable
+For further error details see the cluster/cloud log and the log files of the involved rule(s).
     jobid: 2
     output: runs/.flags/measured/two/mini/seed0
 """
@@ -167,7 +168,7 @@ node'.
         "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.; "
         "*** JOB 7 ON n1 CANCELLED AT 2026-11-28T08:00:00 DUE TO TIME LIMIT ***"
     )
-    assert "no such node" in found["runs/.flags/measured/two/mini/seed0"]
+    assert "no such sbatch: node" in found["runs/.flags/measured/two/mini/seed0"]
 
 
 KILLS = 20

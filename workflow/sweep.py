@@ -32,7 +32,7 @@ SHOWN = re.compile(
 )
 LABEL = re.compile(r"^(?: *error  |\[.*?\]  )")  # before the words that matter, in the file of a run
 NO_NEWS = re.compile(r" ?(For further error|Detailed failure reason unavailable).*")
-FAILED = re.compile(r"^Error in rule measure:\n((?: .*\n)*)", re.MULTILINE)
+FAILED = re.compile(r"^Error in rule measure:\n(.*?^ +output: [^\n]*\n(?: +log: [^\n]*\n)?)", re.M | re.S)
 
 
 @dataclass(frozen=True)
