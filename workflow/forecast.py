@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,21 @@ def data_tokens(
     return max(map(len, lines)) // 3
 
 
-def rows(state: plan.State, runs: Sequence[Run], device: Device | None, data: int = 0) -> list[Row]:
-    """One row for each study and model of the runs; `device` stands for those of the profile."""
+def gpus() -> list[str]:
+    """The GPUs that torch sees here, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return (named or list(map(str, range(torch.cuda.device_count()))))[: torch.cuda.device_count()]
+
+
+def rows(
+    state: plan.State, runs: Sequence[Run], device: Device | None, data: int = 0, free: float = 0.0
+) -> list[Row]:
+    """One row for each study and model of the runs; `device` stands for those of the profile.
+
+    `free` bytes are what the CPU's runs may take; 0 for all that is free here.
+    """
     seeds: dict[tuple[str, str], int] = {}
     for run in runs:
         seeds[run.study, run.model] = seeds.get((run.study, run.model), 0) + 1
@@ -126,6 +139,8 @@ def rows(state: plan.State, runs: Sequence[Run], device: Device | None, data: in
     for (study, model), count in seeds.items():
         given = state.parameters(study)
         on = device or here(given["device"])
+        if free and on and not on.cuda:
+            on = replace(on, memory=free)
         for name in given["names"] if study == "models" else [model]:
             found.append(_row(state, study, name, count, given, on, data))
     return found
@@ -225,20 +240,11 @@ def reasons(found: Sequence[Row], *, memory: bool = True) -> list[str]:
     return [f"{', '.join(where)}: {why}" for why, where in of.items()]
 
 
-def refusals(state: plan.State, runs: Sequence[Run], *, memory: bool = True) -> list[str]:
+def refusals(state: plan.State, runs: Sequence[Run], *, memory: bool = True, free: float = 0.0) -> list[str]:
     """Why these runs cannot be measured here, all reasons; with `memory=False` without the estimates."""
-    found = rows(state, runs, None)
+    found = rows(state, runs, None, free=free)
     boolq = any(boolq_missing(state.parameters(study)) for study in {run.study for run in runs})
     return reasons(found, memory=memory) + (disk_wrong(found, boolq) if memory else [])
-
-
-def peaks(state: plan.State, runs: Sequence[Run]) -> dict[str, int]:
-    """Peak megabytes of each run on the CPU, by study and name: how many may run at a time."""
-    return {
-        f"{row.study}/{naming.filed(row.model)}": round(row.peak / 1e6)
-        for row in rows(state, runs, None)
-        if state.parameters(row.study)["device"] == "cpu" and row.study != "models"
-    }
 
 
 def told(state: plan.State, found: Sequence[Row], device: str, missing: int) -> str:

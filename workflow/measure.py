@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
-    if terminal.isolate(root):  # much of it is read when the interpreter and torch start: start anew
+    if terminal.isolate(root) | terminal.take_gpu(
+        root, "LG_GPUS" in os.environ and _gpu(asked, root)
+    ):  # much of it is read when the interpreter and torch start: start anew
         os.execv(sys.executable, [sys.executable, "-m", "workflow.measure", *(argv or sys.argv[1:])])
     with terminal.at_work(root):
         return measure(asked.study, asked.profile, model, seed, root, data)
@@ -60,7 +62,7 @@ def measure(study: str, profile: str, model: str, seed: int, root: Path, data: s
         try:
             path, found = _file(study, profile, model, seed, root, data)
         except Exception as error:  # of any kind: it is told in one place, with what was asked
-            _write(log, traceback.format_exc())
+            _write(log, f"{causes(error)}\n\n{traceback.format_exc()}")
             told = f"{label}  FAILED: study {study}, profile {profile}, model {model}, seed {seed}"
             told += f"\n{causes(error)}\n  log    {terminal.from_here(log)}"
             print(told, file=sys.stderr, flush=True)
@@ -130,6 +132,13 @@ def _file(
     if not found.crashed:  # what ended in a fault is tried again by the next run, and by it alone
         partial.discard(header, place)
     return path, found
+
+
+def _gpu(asked: argparse.Namespace, root: Path) -> bool:
+    """Whether the run is one on a GPU."""
+    from workflow import plan
+
+    return bool(plan.State(asked.profile, root).parameters(asked.study)["device"] == "cuda")
 
 
 def _tell_left_out(found: Observations, label: str, log: Path) -> None:

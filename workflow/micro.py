@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -185,13 +184,7 @@ def _measured(found: Interval) -> Measured:
 def _machine(device: str) -> str:
     if device != "cpu":
         return torch.cuda.get_device_name(device)
-    known = Path("/proc/cpuinfo")
-    names = (
-        [line for line in known.read_text().splitlines() if line.startswith("model name")]
-        if known.is_file()
-        else []
-    )
-    return f"one thread of {names[0].partition(':')[2].strip() if names else platform.machine()}"
+    return f"one thread of {provenance.processor()}"
 
 
 if __name__ == "__main__":

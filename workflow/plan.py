@@ -53,6 +53,7 @@ class State:
         self.chapters = provenance.chapters(root)
         self.plan = profiles.read(profile, studies.NAMES, root)
         self.standing = functools.cache(self._standing)
+        self.wanted = functools.cache(lambda s: (provenance.code_hash(s, root), self.parameters(s)))
 
     @functools.cached_property
     def own(self) -> list[str]:
@@ -85,10 +86,8 @@ class State:
         return "data" in self.parameters(study)
 
     def _standing(self, study: str) -> Standing:
-        code, wanted = provenance.code_hash(study, self.root), self.parameters(study)
         counted: dict[tuple[str, int], tuple[Path, str]] = {}
         left_out: dict[str, str] = {}
-        planned = self.plan[study].runs
         for folder in (filing.FRESH, filing.PUBLISHED):  # a fresh one goes before the published one
             for path in sorted((self.root / folder / self.profile).glob(f"*/seed*/{study}.csv")):
                 try:
@@ -99,13 +98,17 @@ class State:
                 key = (header.model, header.seed)
                 if key in counted:
                     continue
-                model = naming.loaded(header.model, planned, self.profile, self.root)
-                reason = filing.stale(header, code, wanted)
-                if reason := reason or inputs.other_weights(model, header.files, self.root):
+                if reason := self.stale(header):
                     left_out[str(path.relative_to(self.root))] = reason
                 else:
                     counted[key] = (path, _digest([path.read_bytes()]))
         return Standing(counted, left_out)
+
+    def stale(self, header: filing.Header) -> str:
+        """Why a run of a study of this profile does not count here; empty when it does."""
+        model = naming.loaded(header.model, self.plan[header.study].runs, self.profile, self.root)
+        reason = filing.stale(header, *self.wanted(header.study))
+        return reason or inputs.other_weights(model, header.files, self.root)
 
     def missing(self, asked: Iterable[Run]) -> list[Run]:
         """Those of the runs that have no current observation."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lglib import studies
 from lglib.studies import naming, profiles
@@ -107,6 +111,35 @@ def pick_chapters(wanted: str, known: list[str]) -> list[str]:
             raise ProfileError(f"CHAPTERS has {word!r}; there is: {', '.join(known)}")
         found += matches
     return sorted(set(found)) or list(known)
+
+
+def pick_means(given: Mapping[str, str], root: Path) -> dict[str, Any]:
+    """What a sweep may use, from texts: cores, memory in bytes, GPUs, the name of a cluster's profile."""
+    found = {"cores": pick_cores(given["cores"]), "memory": pick_memory(given["memory"])}
+    gpus, cluster = given["gpus"], given["cluster"]
+    if gpus and not (gpus.isascii() and gpus.isdigit()):
+        raise ProfileError(f"GPUS is {gpus!r}; it is a whole number from 0")
+    known = sorted(path.parent.name for path in (root / "workflow" / "profiles").glob("*/config.yaml"))
+    if cluster and cluster not in known:
+        raise ProfileError(f"CLUSTER is {cluster!r}; there is: {', '.join(known)}")
+    if cluster and importlib.util.find_spec(f"snakemake_executor_plugin_{cluster}") is None:
+        advice = f".venv/bin/python -m pip install --constraint requirements.txt '.[{cluster}]'"
+        raise ProfileError(f"CLUSTER={cluster} takes a plugin of Snakemake; type: {advice}")
+    return {**found, "gpus": int(gpus) if gpus else None, "cluster": cluster}
+
+
+def pick_memory(wanted: str) -> float:
+    """Bytes that all runs together may take; 0 for none named.
+
+    >>> pick_memory("12G"), pick_memory("800 MB"), pick_memory("")
+    (12000000000.0, 800000000.0, 0.0)
+    """
+    if not wanted.strip():
+        return 0.0
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([GM])B?", wanted.strip(), re.ASCII)
+    if not found or float(found[1]) == 0:
+        raise ProfileError(f"MEMORY is {wanted!r}; it is a size such as 12G or 800M")
+    return float(found[1]) * {"G": 1e9, "M": 1e6}[found[2]]
 
 
 def pick_cores(wanted: str) -> int:

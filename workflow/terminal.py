@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,29 @@ def following(path: Path, label: str, pause: float = 1.0) -> Iterator[None]:
         done.set()
         thread.join()
         path.unlink(missing_ok=True)
+
+
+def take_gpu(root: Path, wanted: bool, pause: float = 1.0) -> bool:
+    """Take one GPU of LG_GPUS for this process and what it becomes; whether anything changed by it.
+
+    Each has a lock that the kernel drops when the process ends. Without LG_GPUS, as by hand or on a cluster,
+    which gives a job its GPU itself, nothing is done.
+    """
+    names = os.environ.pop("LG_GPUS", "").split() if wanted else []
+    (root / "runs").mkdir(exist_ok=True)
+    while names:
+        for name in names:
+            file = os.open(root / "runs" / f".gpu-{name}", os.O_CREAT | os.O_RDWR, 0o644)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            os.set_inheritable(file, True)  # it stays open when the interpreter starts anew
+            os.environ["CUDA_VISIBLE_DEVICES"] = name
+            return True
+        time.sleep(pause)
+    return False
 
 
 def from_here(path: Path) -> str:

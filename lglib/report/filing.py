@@ -175,7 +175,7 @@ def publish(
 
 def _write(root: Path, header: Header, table: str, rest: Mapping[str, Any]) -> Path:
     path = root / header.place() / f"{header.study}.csv"
-    text = json.dumps({**dataclasses.asdict(header), **rest}, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({**header.as_json(), **rest}, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(path, table)
     write_atomically(path.with_suffix(".json"), text + "\n")
     return path

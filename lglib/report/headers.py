@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ class Header:
 
     `left_out` has the sections that were not measured and why, `files` the sha256 of each file of data that
     was read, `noise` where noise was drawn: one key gives another stream of the same law on a GPU. A header
-    without them is of a run that left nothing out, read no file and drew on a CPU. `made_now` fills in
+    without them is of a run that left nothing out, read no file and drew on a CPU. `machine` is the model of
+    the processor that did the work, empty where it was not written down. `made_now` fills in machine,
     versions and code of this process. Raises ValueError naming the field that is wrong.
     """
 
@@ -40,6 +42,7 @@ class Header:
     left_out: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
     noise: str = "cpu stream"
+    machine: str = ""
 
     @field_validator("parameters", mode="before")
     @classmethod
@@ -49,7 +52,30 @@ class Header:
     @classmethod
     def made_now(cls, study: str, **rest: Any) -> Header:
         """Header of a run of this process, stamped with the code in memory (see `provenance.stamp`)."""
-        return cls(study=study, versions=provenance.versions(), code=provenance.stamp(study), **rest)
+        gpu = rest.get("device", "cpu") != "cpu"
+        machine = rest["device"] if gpu else provenance.processor()
+        now = {"machine": machine, "versions": provenance.versions(), "code": provenance.stamp(study)}
+        return cls(study=study, **{**now, **rest})
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as a file holds them. A machine that was not written down stays so.
+
+        >>> rest = dict(profile="quick", model="m", parameters={}, device="cpu", versions={}, code="0")
+        >>> "machine" in Header(study="rank", seed=0, **rest).as_json()
+        False
+        """
+        fields = dataclasses.asdict(self)
+        return fields if self.machine else {k: v for k, v in fields.items() if k != "machine"}
+
+    def origin(self) -> str:
+        """Where it was made, in one line: machine, code, versions.
+
+        >>> rest = dict(profile="quick", model="m", parameters={}, device="cpu", code="0", machine="Xeon")
+        >>> Header(study="rank", seed=0, versions={"torch": "2.11"}, **rest).origin()
+        'Xeon, code 0, torch 2.11'
+        """
+        told = [self.machine or f"{self.device} (machine not written down)", f"code {self.code}"]
+        return ", ".join(told + [f"{name} {version}" for name, version in self.versions.items()])
 
     def place(self) -> str:
         """Folder of the run below a root of observations.
