@@ -59,12 +59,12 @@ help:  ## show this list
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
 	@echo "make lock                     hashes of the packages of requirements.txt (ANEW=1: resolve that anew first)"
-	@echo "make clean                    remove what is built (not .venv, not observations)"
+	@echo "make clean                    remove what is built (not .venv, observations, replaced halves of notebook pairs)"
 
 setup: .venv/.book
 
 # The stamp is written last: an interrupted install is taken up again.
-LOCKS := $(addprefix requirements/,build.lock book.lock cuda.lock)
+LOCKS := $(addprefix requirements/,build.lock book.lock torch-pypi.lock torch-cpu.txt)
 .venv/.book: $(LOCKS) pyproject.toml
 	@$(LINKED); set -e; \
 	test -x $(BIN)/python || { echo "[setup] creating .venv"; \
@@ -73,8 +73,11 @@ LOCKS := $(addprefix requirements/,build.lock book.lock cuda.lock)
 	echo "[setup] installing the packages of requirements.txt (a few minutes the first time)"; \
 	$(INSTALL) requirements/build.lock; \
 	$(INSTALL) requirements/book.lock; \
-	if $(BIN)/python -c 'from importlib.metadata import requires; exit(not any("nvidia" in r for r in requires("torch")))'; \
-	then echo "[setup] installing what the CUDA build of PyTorch needs"; $(INSTALL) requirements/cuda.lock; fi; \
+	told=$$($(INSTALL) requirements/torch-cpu.txt 2>&1) || case "$$told" in \
+		*"No matching distribution"*) echo "[setup] no index of pip has the CPU build of PyTorch: installing that of PyPI"; \
+			$(INSTALL) requirements/torch-pypi.lock;; \
+		*) echo "$$told" >&2; exit 1;; \
+	esac; \
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .; \
 	touch $@
 
@@ -82,7 +85,7 @@ LOCKS := $(addprefix requirements/,build.lock book.lock cuda.lock)
 	@$(LINKED); set -e; echo "[setup] installing the test tools"; \
 	$(INSTALL) requirements/test.lock; \
 	$(INSTALL) requirements/curvlinops.lock || echo "[setup] no curvlinops; its test will be skipped"; \
-	$(BIN)/python -m pip check; touch $@
+	touch $@
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
 	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
@@ -126,6 +129,7 @@ bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/steering.py
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/pipeline.py
+	@$(BIN)/python benchmarks/kills.py
 
 lock:  ## pins with hashes, from requirements.txt
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
@@ -135,4 +139,4 @@ lock:  ## pins with hashes, from requirements.txt
 
 clean:  ## remove what can be remade
 	@rm -rf _build .snakemake
-	@test ! -d runs || find runs -mindepth 1 -maxdepth 1 ! -name observations -exec rm -rf {} +
+	@test ! -d runs || find runs -mindepth 1 -maxdepth 1 ! -name observations ! -name pairs -exec rm -rf {} +

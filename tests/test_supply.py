@@ -1,4 +1,4 @@
-"""Where things come from: packages by the hash of their files, actions by their commit, and whose every file is."""
+"""Where things come from: packages by hash, actions by commit, and the licence of every file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def named(root: Path) -> set[str]:
     """Packages that the project names itself."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     lines = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    lines += sum(project["project"]["optional-dependencies"].values(), [])
+    lines += [line for extra in project["project"]["optional-dependencies"].values() for line in extra]
     inputs = [name for path in (root / "requirements").glob("*.in") for name in listed(path)]
     tool = re.search(r"^UV := (.*)$", (root / "Makefile").read_text(), re.MULTILINE).group(1)
     return {*map(lock.name, [*lines, tool]), *inputs}
@@ -47,38 +47,40 @@ def named(root: Path) -> set[str]:
 def table(root: Path, title: str) -> list[list[str]]:
     """Rows of a table of LICENSES.md."""
     text = (root / "LICENSES.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
+    ]
     return rows[2:]
 
 
 def test_the_locks_pin_what_the_lists_say_and_nothing_twice(root):
     book, build = locked(root, "book"), locked(root, "build")
-    assert listed(root / "requirements.txt").items() <= (book | build).items()
+    assert listed(root / "requirements.txt").items() <= (book | build | locked(root, "torch-pypi")).items()
     for path in (root / "requirements").glob("*.in"):
         assert locked(root, path.stem) == listed(path)
-    test, cuda = locked(root, "test"), locked(root, "cuda")
-    names = [*book, *build, *test, *cuda]
+    test, torch = locked(root, "test"), locked(root, "torch-pypi")
+    names = [*book, *build, *test, *torch]
     assert len(names) == len(set(names))
     tools = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
     assert {lock.name(line) for line in tools} <= {*test, *build}
-    assert all(name.startswith(("nvidia-", "cuda-")) or name == "triton" for name in cuda)
 
 
-def test_both_builds_of_torch_may_be_installed(root):
-    """The files of PyTorch's own index and those of PyPI, which has CUDA on Linux."""
-    (entry,) = [e for e in lock.entries((root / "requirements" / "book.lock").read_text()) if e[:7] == "torch=="]
-    lines = (root / "requirements" / "torch-cpu.txt").read_text().splitlines()
-    cpu = {line.split()[0] for line in lines if not line.startswith("#")}
-    assert len(cpu) >= 6
-    found = {one.split(":")[1] for one in HASH.findall(entry)}
-    assert cpu < found
+def test_both_builds_of_torch_are_pinned_and_of_one_version(root):
+    """That of PyTorch's own index, and that of PyPI, which has CUDA on Linux."""
+    (cpu,) = lock.entries((root / lock.CPU).read_text())
+    pypi = lock.entries((root / "requirements" / "torch-pypi.lock").read_text())
+    lock.same_torch(pypi, cpu)
+    (plain,) = [entry for entry in pypi if lock.name(entry) == "torch"]
+    one, other = set(HASH.findall(cpu)), set(HASH.findall(plain))
+    assert len(one) >= 6
+    assert other
+    assert not one & other
 
 
-def test_hashes_of_a_cpu_build_of_another_version_are_refused():
-    with pytest.raises(lock.LockError, match=r"torch-cpu.txt is not of torch 2\.14\.0"):
-        lock.with_cpu("torch==2.14.0 \\\n    --hash=sha256:ab\n", "cd  torch-2.13.0+cpu-cp311-x.whl")
-    with pytest.raises(lock.LockError, match=r"torch-cpu.txt is not of torch 2\.14\.0"):
-        lock.with_cpu("torch==2.14.0 \\\n    --hash=sha256:ab\n", "# none\n")
+@pytest.mark.parametrize("cpu", ["torch==2.13.0+cpu \\\n    --hash=sha256:cd\n", "# none\n"])
+def test_hashes_of_a_cpu_build_of_another_version_are_refused(cpu):
+    with pytest.raises(lock.LockError, match=r"torch-cpu.txt is of .*, not of torch==2\.14\.0\+cpu"):
+        lock.same_torch(["torch==2.14.0 \\\n    --hash=sha256:ab\n"], cpu)
 
 
 def test_make_installs_from_the_locks_alone(root):
@@ -168,7 +170,10 @@ def test_into_an_environment_that_is_linked_nothing_is_installed(checkout, tmp_p
 
 
 def test_a_python_that_is_too_old_is_named_before_anything_is_made(checkout):
-    old, code = checkout / "old python", "import sys; sys.version_info, sys.version = (3, 9, 1), '3.9.1 x'; exec(sys.argv[1])"
+    old, code = (
+        checkout / "old python",
+        "import sys; sys.version_info, sys.version = (3, 9, 1), '3.9.1 x'; exec(sys.argv[1])",
+    )
     old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$2"\n')
     old.chmod(0o755)
     told = made(checkout, "setup", "PYTHON='./old python'")

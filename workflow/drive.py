@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             if asked.action == "publish":
                 return publish.main(asked.profile, chapters, asked.confirm == "1", root)
             return _book(chapters, asked, cores, lock, root)
-    except (terminal.Busy, ProfileError, SyntaxError) as error:
+    except (terminal.Busy, ProfileError, pairs.PairError, SyntaxError) as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
 

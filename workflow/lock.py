@@ -14,7 +14,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-GPU = ("nvidia-", "cuda-", "triton==")  # what only PyTorch's CUDA build needs
+TORCH = ("torch==", "nvidia-", "cuda-", "triton==")  # PyTorch, and what only its CUDA build needs
+CPU = "requirements/torch-cpu.txt"
 MADE = "# Made by `make lock` from {source}; see requirements/README.md.\n"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -26,7 +27,9 @@ class LockError(ValueError):
 def main(argv: list[str] | None = None) -> int:
     """Write the locks; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make lock", description=__doc__)
-    parser.add_argument("--anew", default="", help="1: first resolve requirements.txt anew from pyproject.toml")
+    parser.add_argument(
+        "--anew", default="", help="1: first resolve requirements.txt anew from pyproject.toml"
+    )
     asked = parser.parse_args(argv)
     root = Path.cwd()
     try:
@@ -66,31 +69,26 @@ def name(entry: str) -> str:
 
 
 def parted(found: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Entries of the book, and those that only PyTorch's CUDA build needs.
+    """Entries of the book, and those of PyTorch as PyPI has it: on Linux with CUDA.
 
-    >>> parted(["torch==2\\n", "triton==3\\n", "nvidia-nccl-cu13==2\\n"])
-    (['torch==2\\n'], ['triton==3\\n', 'nvidia-nccl-cu13==2\\n'])
+    >>> parted(["tqdm==4\n", "torch==2\n", "triton==3\n", "nvidia-nccl-cu13==2\n"])
+    (['tqdm==4\n'], ['torch==2\n', 'triton==3\n', 'nvidia-nccl-cu13==2\n'])
     """
     every = list(found)
-    return [e for e in every if not e.startswith(GPU)], [e for e in every if e.startswith(GPU)]
+    return [e for e in every if not e.startswith(TORCH)], [e for e in every if e.startswith(TORCH)]
 
 
-def with_cpu(entry: str, listed: str) -> str:
-    """The entry of torch, with the hashes of the CPU builds too. Raises LockError for another version.
+def same_torch(torch: Iterable[str], cpu: str) -> None:
+    """Refuse hashes of another version of the CPU build: LockError naming both.
 
-    >>> print(with_cpu("torch==2.1.0 \\\\\\n    --hash=sha256:ab\\n", "cd  torch-2.1.0+cpu-cp311-x.whl"), end="")
-    torch==2.1.0 \\
-        --hash=sha256:ab \\
-        --hash=sha256:cd
+    >>> same_torch(["torch==2.1.0 \n"], "torch==2.1.0+cpu \n")
     """
-    version = entry.split("==")[1].split()[0]
-    rows = [line.split() for line in listed.splitlines() if line.strip() and not line.startswith("#")]
-    if not rows or any(not file.startswith(f"torch-{version}+cpu-") for _, file in rows):
+    wanted = next(entry.split()[0] for entry in torch if entry.startswith("torch=="))
+    found = [entry.split()[0] for entry in entries(cpu)]
+    if found != [f"{wanted}+cpu"]:
         raise LockError(
-            f"requirements/torch-cpu.txt is not of torch {version}; its first lines say where to take it from"
+            f"{CPU} is of {', '.join(found) or 'nothing'}, not of {wanted}+cpu; it says where to take it from"
         )
-    more = [f"    --hash=sha256:{digest}" for digest, _ in rows]
-    return " \\\n".join([entry.rstrip("\n"), *more]) + "\n"
 
 
 def _lock(root: Path) -> None:
@@ -100,12 +98,11 @@ def _lock(root: Path) -> None:
     builds = project["build-system"]["requires"]
     every = entries(_compiled("\n".join([listed, *builds]), root))
     first = set(map(name, builds))
-    book, cuda = parted(entry for entry in every if name(entry) not in first)
-    cpu = (folder / "torch-cpu.txt").read_text("utf-8")
-    book = [with_cpu(entry, cpu) if name(entry) == "torch" else entry for entry in book]
+    book, torch = parted(entry for entry in every if name(entry) not in first)
+    same_torch(torch, (root / CPU).read_text("utf-8"))
     _write(folder / "build.lock", [e for e in every if name(e) in first], "pyproject.toml")
     _write(folder / "book.lock", book, "requirements.txt")
-    _write(folder / "cuda.lock", cuda, "requirements.txt")
+    _write(folder / "torch-pypi.lock", torch, "requirements.txt")
     tools = "\n".join(project["project"]["optional-dependencies"]["test"])
     have = {name(entry) for entry in every}
     test = entries(_compiled(tools, root, "--constraints", "requirements.txt"))
@@ -120,7 +117,7 @@ def _anew(root: Path) -> None:
     path = root / "requirements.txt"
     head = "".join(line for line in path.read_text("utf-8").splitlines(keepends=True) if line[0] == "#")
     asked = ["pyproject.toml", "--extra", "book", "--no-annotate", "--no-header"]
-    found, _ = parted(entries(_uv(root, *asked)))
+    found = [entry for entry in entries(_uv(root, *asked)) if not entry.startswith(TORCH[1:])]
     path.write_text(head + "".join(found), encoding="utf-8")
 
 
@@ -134,7 +131,7 @@ def _compiled(text: str, root: Path, *options: str) -> str:
 
 def _uv(root: Path, *options: str) -> str:
     """Run uv's resolver, for the platforms and the Pythons that pyproject.toml names. Raises LockError."""
-    tool = Path(sys.executable).with_name("uv")
+    tool = str(Path(sys.executable).with_name("uv"))
     least = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
     command = [tool, "pip", "compile", "--quiet", "--universal", "--no-progress", "--python-version"]
     done = subprocess.run(

@@ -47,7 +47,17 @@ def build(profile: str, chapters: list[str], root: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     # Not its script: that names the folder in which it was installed, and breaks when that has moved.
     tool = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command = [*tool, "build", ".", "--all", "-n", "-W", "--keep-going", "--path-output", str(fresh.resolve())]
+    command = [
+        *tool,
+        "build",
+        ".",
+        "--all",
+        "-n",
+        "-W",
+        "--keep-going",
+        "--path-output",
+        str(fresh.resolve()),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     print(f"[book] building {html} (log: {terminal.from_here(log)})", file=sys.stderr, flush=True)
     with log.open("w", encoding="utf-8") as stream:
