@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import kills  # noqa: E402
 
-LIVES, EACH, SEED = 2, 4, 0
+LIVES, EACH, SEED = 1, 8, 0
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
                 print(kill or "finished", status, found or "nothing wrong", file=sys.stderr, flush=True)
                 told += [(kill, status)] if kill else []
                 wrong += [f"life {number}, {kill or 'its end'}: {one}" for one in found]
+                write(told, wrong, number, made.seconds)
             write(told, wrong, number + 1, made.seconds)
 
 

@@ -258,8 +258,10 @@ def plan(lives: int, seed: int, each: int = 4) -> list[list[Kill]]:
     for life in range(lives):
         kills = []
         for i, stage in enumerate(COMMANDS):
-            for j, after in enumerate((*MOMENTS[stage][::-1], "")[:each]):
+            moments = (*MOMENTS[stage][::-1], "")
+            for j in range(each):
+                after, turn = moments[j % len(moments)], j // len(moments)  # another signal in each turn
                 later = draw.uniform(0, LATER[stage] if after else 1.5)
-                kills.append(Kill(stage, *SIGNALS[(life + i + j) % len(SIGNALS)], after, later))
+                kills.append(Kill(stage, *SIGNALS[(life + i + j + turn) % len(SIGNALS)], after, later))
         found.append(kills)
     return found

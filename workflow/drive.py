@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":  # before what takes long to import: an interrupt ends it, as a termination does
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -177,7 +181,7 @@ def _snakemake(
 
         def pass_on(number: int, _frame: object) -> None:
             got.append(number)
-            os.killpg(process.pid, number)
+            os.killpg(process.pid, signal.SIGTERM)  # an interrupt would have each job tell where it was
 
         before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
