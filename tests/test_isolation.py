@@ -77,3 +77,15 @@ def test_make_drops_what_python_reads_when_it_starts(root, home):
     assert not {line.partition("=")[0] for line in told.splitlines()} & {
         "PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONSTARTUP",
     }  # fmt: skip
+
+
+def test_what_a_killed_process_left_half_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folder = tmp_path / "results" / "quick"
+    folder.mkdir(parents=True)
+    left, living = folder / f".one.csv.{ended.pid}.tmp", folder / f".one.csv.{os.getpid()}.tmp"
+    for path in (left, living, folder / "one.csv"):
+        path.write_text("1")
+    with terminal.alone(tmp_path):
+        assert sorted(folder.iterdir()) == sorted([living, folder / "one.csv"])

@@ -323,7 +323,9 @@ def test_a_request_that_makes_no_sense_is_refused_before_anything_starts(project
 
 @pytest.mark.long
 def test_another_profile_in_a_folder_with_a_space_touches_no_other_book(project):
-    project = project.rename(project.with_name("my own 'mini' $book"))  # what stood still stands
+    deep = project.parent / "my own 'mini' \"$HOME\" #1 é {b}" / ("x" * 200)
+    deep.mkdir(parents=True)
+    project = project.rename(deep / "mini")  # what stood still stands
     html, measured = page(project, "01_one"), observations(project)
     made = drive(project, "book", "--profile", "smoke")
     assert stands(made)

@@ -66,13 +66,14 @@ def execute(chapter: str, profile: str, root: Path) -> None:
     log, progress = target.with_suffix(".log"), target.with_name(f".{chapter}.progress")
     failed.unlink(missing_ok=True)
     terminal.isolate(root)
+    (root / "runs" / ".home").mkdir(exist_ok=True)  # IPython warns where it cannot make its folder
     os.environ["LG_PROGRESS"] = str(progress)
     stamp, shown = state.chapter_stamp(chapter), state.shown_model(chapter)
     with log.open("w", encoding="utf-8") as stream, terminal.following(progress, label):
         try:
             papermill.execute_notebook(
-                notebook,
-                live,
+                _as_it_is(notebook),
+                _as_it_is(live),
                 parameters={"profile": profile, **({"model": shown} if shown else {})},
                 engine_name="telling",
                 kernel_name="python3",
@@ -95,6 +96,15 @@ def execute(chapter: str, profile: str, root: Path) -> None:
             raise SystemExit(_report(error, notebook, label, log, failed)) from None
     live.replace(target)
     plan.sign(target, stamp)
+
+
+def _as_it_is(path: Path) -> str:
+    """A path for papermill, which fills in what stands in braces.
+
+    >>> _as_it_is(Path("my {book}/01.ipynb"))
+    'my {{book}}/01.ipynb'
+    """
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _check_finished(live: Path) -> None:

@@ -45,8 +45,19 @@ def build(profile: str, chapters: list[str], root: Path) -> None:
     fresh, log = html.parent / f".{html.name}.new", root / "runs" / profile / "book.log"
     shutil.rmtree(fresh, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    tool = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [tool, "build", ".", "--all", "-n", "-W", "--keep-going", "--path-output", str(fresh.resolve())]
+    # Not its script: that names the folder in which it was installed, and breaks when that has moved.
+    tool = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [
+        *tool,
+        "build",
+        ".",
+        "--all",
+        "-n",
+        "-W",
+        "--keep-going",
+        "--path-output",
+        str(fresh.resolve()),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     print(f"[book] building {html} (log: {terminal.from_here(log)})", file=sys.stderr, flush=True)
     with log.open("w", encoding="utf-8") as stream:

@@ -64,8 +64,18 @@ def alone(root: Path) -> Iterator[int]:
             fcntl.flock(work, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy("another run is at work in this folder; wait for it") from None
+        _sweep(root)
         fcntl.flock(work, fcntl.LOCK_UN)
         yield lock.fileno()
+
+
+def _sweep(root: Path) -> None:
+    """Remove what `write_atomically` of killed processes has left; a living one keeps its file."""
+    for folder in ("runs", "results", "book/chapters", "_build"):
+        for path in (root / folder).rglob(".*.tmp"):
+            pid = path.name.split(".")[-2]
+            if pid.isdigit() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

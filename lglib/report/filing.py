@@ -62,7 +62,7 @@ class Measured:
 
 
 def write(observations: Rows, header: Header, root: str | Path | None = None) -> Path:
-    """File a run below `root` (default: FRESH of the project), header last; return the path of its table.
+    """File a run below `root` (default: FRESH of the project), table last; return the path of its table.
 
     Raises ValueError for a root within the committed folder PUBLISHED, where only `publish` writes.
     """
@@ -176,8 +176,8 @@ def publish(
 def _write(root: Path, header: Header, table: str, rest: Mapping[str, Any]) -> Path:
     path = root / header.place() / f"{header.study}.csv"
     text = json.dumps({**header.as_json(), **rest}, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path.with_suffix(".json"), text + "\n")  # alone it is not looked for; a table alone is
     write_atomically(path, table)
-    write_atomically(path.with_suffix(".json"), text + "\n")
     return path
 
 
