@@ -21,7 +21,7 @@ from typing import Any
 from lglib import studies
 from lglib.base.files import write_atomically
 from lglib.report import filing, provenance
-from lglib.studies import naming, profiles
+from lglib.studies import naming
 from workflow import inputs, notebooks, request
 from workflow.request import Run
 
@@ -50,7 +50,7 @@ class State:
     def __init__(self, profile: str, root: Path, data: str = "") -> None:
         self.profile, self.root, self.data = profile, root, data
         self.chapters = provenance.chapters(root)
-        self.plan = profiles.read(profile, studies.NAMES, root)
+        self.plan = studies.check(profile, root)
         self.standing = functools.cache(self._standing)
 
     @functools.cached_property
@@ -70,13 +70,8 @@ class State:
     # Observations
 
     def parameters(self, study: str) -> dict[str, Any]:
-        """Parameters of a study in this profile as JSON; remembered, because to ask a study loads torch."""
-        given = self.plan[study].parameters
-        key = _digest([provenance.code_hash(study, self.root), json.dumps(given, sort_keys=True)])
-        memory = self.root / "runs" / ".parameters" / f"{study}-{key}.json"
-        if not memory.is_file():
-            write_atomically(memory, studies.parameters(study, self.profile).model_dump_json())
-        found: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
+        """Parameters of a study in this profile as JSON, with the file of the command line."""
+        found: dict[str, Any] = studies.planned(study, self.profile, self.root).model_dump(mode="json")
         return {**found, "data": self.data} if self.data and "data" in found else found
 
     def takes_data(self, study: str) -> bool:

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1]  # of the lglib that runs: in a cl
 NOT_HASHED = (
     *("lglib.report", "lglib.base.progress"),
     *("lglib.studies.__init__", "lglib.studies.base", "lglib.studies.profiles"),
+    *("lglib.studies.limits", "lglib.studies.words"),
 )
 
 
