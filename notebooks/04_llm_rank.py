@@ -50,7 +50,9 @@ from lglib.studies import rank
 from lglib.theory import laws
 
 figures.style()
-parameters = studies.parameters("rank", profile, model=model)
+parameters = studies.parameters(
+    "rank", profile, model=model, live=dict(seed=seed, live_tasks=live_tasks)
+)
 settings = parameters.model_dump().items()
 print(f"profile {profile}, seed {seed}")
 print(", ".join(f"{name} = {value}" for name, value in settings))

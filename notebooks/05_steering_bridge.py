@@ -63,7 +63,9 @@ from lglib.studies import bridge
 from lglib.theory import nulls
 
 figures.style()
-parameters = studies.parameters("bridge", profile, model=model)
+parameters = studies.parameters(
+    "bridge", profile, model=model, live=dict(seed=seed, kind=kind, pairs=pairs)
+)
 print(f"profile {profile}, seed {seed}, model {model}")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 

@@ -163,7 +163,9 @@ def _lines(error: ValidationError, declared: type[BaseModel]) -> list[str]:
         name = ".".join(map(str, one["loc"]))
         if one["type"] == "extra_forbidden":
             known = declared.model_fields
-            lines.append(f"unknown parameter {name!r}{words.near(name, known)}; it has: {', '.join(known)}")
+            more = "; what the study is told goes below parameters" if declared is Entry else ""
+            told = f"unknown parameter {name!r}{words.near(name, known)}; it has: {', '.join(known)}"
+            lines.append(told + more)
         elif one["type"] == "missing":
             lines.append(f"{name} is missing")
         elif not name and isinstance(one["input"], dict):  # of several parameters
@@ -175,8 +177,9 @@ def _lines(error: ValidationError, declared: type[BaseModel]) -> list[str]:
 
 
 def _given(told: str, values: dict[str, Any], declared: type[BaseModel]) -> str:
-    """The values of the parameters that a message names, so that it says what does not fit to what."""
+    """The values of the parameters that a message names and does not show: what does not fit to what."""
     known = declared.model_fields
-    names = [name for name in known if re.search(rf"\b{name}\b", told)]
-    shown = [f"{name} is {settings.shown(values.get(name, known[name].default))}" for name in names]
-    return f" ({', '.join(shown)})" if shown else ""
+    found = {name: values.get(name, known[name].default) for name in known if re.search(rf"\b{name}\b", told)}
+    shown = {name: settings.shown(value) for name, value in found.items() if value not in ("", (), [], None)}
+    left = [f"{name} is {value}" for name, value in shown.items() if value.strip("[](),") not in told]
+    return f" ({', '.join(left)})" if left else ""

@@ -35,6 +35,9 @@ WORDS = {  # of pydantic, and ours
     "Dictionary should have": "it should have",
     "String should have": "it should have",
     "String should match pattern": "it should match the pattern",
+    " after validation": "",
+    " or instance of Entry": "",
+    " or instance of Family": "",
 }
 
 
@@ -64,11 +67,13 @@ def line(error: Any, name: str) -> str:
 
 
 def _as_text(value: Any) -> str:
-    """YAML reads 1e-3 as text; say so instead of leaving a riddle."""
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return ""
-        return f" (text: YAML wants {number:.1e} with a point)" if math.isfinite(number) else ""
-    return ""
+    """YAML reads 1e-3 as text, and a number in quotes too; say so instead of leaving a riddle."""
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    quoted = "." in value or "e" not in value.lower()
+    how = "a number stands without quotes" if quoted else f"YAML wants {number:.1e} with a point"
+    return f" (text: {how})"
