@@ -141,6 +141,17 @@ def there(model: str) -> str:
     return ""
 
 
+def of_blocks(study: str, given: Mapping[str, Any], blocks: int) -> str:
+    """Why a study cannot run on a model of so many blocks; empty where it can.
+
+    >>> of_blocks("bridge", {"depths": [0.9, 1.0]}, 4)
+    'depths [0.9, 1.0] are one layer of a model of 4 blocks; it takes two'
+    """
+    if study != "bridge" or len({max(1, round(depth * blocks)) for depth in given["depths"]}) > 1:
+        return ""
+    return f"depths {list(given['depths'])} are one layer of a model of {blocks} blocks; it takes two"
+
+
 def live(study: str, given: Mapping[str, Any]) -> list[str]:
     """What is wrong with the values that the first cell of a chapter sets for its live case, a line each.
 
