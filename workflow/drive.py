@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from lglib.report import ledger
 from lglib.report.provenance import project_root
 from lglib.studies import naming
 from workflow import forecast, inputs, pairs, plan, publish, request, terminal, verify
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         runs = with_data(state, request.runs(asked.profile, root, **chosen), asked.studies)
         chapters = state.pick(asked.chapters)
         cores = request.pick_cores(asked.cores)
+        if asked.action in ("book", "publish"):
+            _check_claims(root)
     except ProfileError as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
@@ -55,6 +58,17 @@ def main(argv: list[str] | None = None) -> int:
     except (terminal.Busy, ProfileError, SyntaxError) as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
+
+
+def _check_claims(root: Path) -> None:
+    """Read the file of claims, which the chapters judge by. Raises ProfileError with what is wrong in it."""
+    path = root / "config" / "claims.yml"
+    if not os.path.lexists(path):
+        return  # a book without claims
+    try:
+        ledger.read(path)
+    except ValueError as error:
+        raise ProfileError(str(error)) from None
 
 
 def _data(asked: argparse.Namespace, root: Path) -> str:
