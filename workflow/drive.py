@@ -178,15 +178,25 @@ def _snakemake(
     config = (
         root / "runs" / ".asked.json"
     )  # a file, because on its command line Snakemake reads 02 as a number
-    config.write_text(json.dumps({**vars(asked), "peaks": peaks}), encoding="utf-8")
+    cache = {"XDG_CACHE_HOME": str(root / "runs" / ".home" / "cache")}  # its jobs have the user's
+    settings = {**vars(asked), "peaks": peaks, "cache": os.environ.get("XDG_CACHE_HOME", "")}
+    config.write_text(json.dumps(settings), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
         *("--cores", str(cores), "--resources", "gpu=1", f"memory={have:.0f}"),
         *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
+        *(
+            "--runtime-source-cache-path",
+            str(root / "runs" / ".home" / "snakemake"),
+        ),  # not in the user's home
     ]
     got: list[int] = []
     with subprocess.Popen(
-        [*command, "--quiet", "all", "--", target], cwd=root, pass_fds=(lock,), process_group=0
+        [*command, "--quiet", "all", "--", target],
+        cwd=root,
+        env={**os.environ, **cache},
+        pass_fds=(lock,),
+        process_group=0,
     ) as process:
 
         def pass_on(number: int, _frame: object) -> None:
@@ -200,17 +210,18 @@ def _snakemake(
             for number, handler in before.items():
                 signal.signal(number, handler)
     if status and not got:
-        _tell_graph([*command, "--dry-run", "--", target], root)
+        _tell_graph([*command, "--dry-run", "--", target], root, {**os.environ, **cache})
     return 128 + got[0] if got else abs(status)
 
 
-def _tell_graph(command: list[str], root: Path) -> None:
+def _tell_graph(command: list[str], root: Path, environment: dict[str, str]) -> None:
     """Say what is wrong with the graph itself, if anything is: Snakemake is quiet, and no job has told it."""
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-12:]
         print("\n  ".join(["The workflow's graph cannot be made:", *last]), file=sys.stderr)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly(" ".join(["make", *sys.argv[1:2]])):
+        raise SystemExit(main())

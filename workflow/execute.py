@@ -151,4 +151,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("execute"):
+        raise SystemExit(main())

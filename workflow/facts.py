@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lglib.base import made, settings
-from lglib.studies import naming
+from lglib.studies import limits, naming
 from lglib.studies.profiles import ProfileError
 
 SHIPPED = Path("lglib/tasks/microworld/weights")
@@ -54,8 +54,8 @@ def of(model: str, root: Path) -> Facts:
     if model in made.HOW:
         try:
             return _local(model, made.folder(model), "cache")
-        except made.NotMade as error:
-            return _listed(model, root, missing=str(error))
+        except (made.NotMade, RuntimeError):  # it is not made, or there is no home folder
+            return _listed(model, root, missing=limits.there(model))
     name, _, commit = model.partition("@")
     if "/" not in name:
         return Facts(model, missing=f"no model {model!r} is known; a model is {naming.KINDS}")

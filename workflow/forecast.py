@@ -14,7 +14,7 @@ from typing import Any
 
 from lglib.report.provenance import project_root
 from lglib.studies import limits, naming
-from workflow import effort, facts, inputs, plan, request
+from workflow import effort, facts, inputs, plan, request, terminal
 from workflow.effort import DEVICES, GB
 from workflow.request import ProfileError, Run
 
@@ -279,4 +279,5 @@ def _line(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("make plan"):
+        raise SystemExit(main())

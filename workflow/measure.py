@@ -179,4 +179,5 @@ def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("measure"):
+        raise SystemExit(main())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jupytext
 
+from workflow import terminal
+
 SHOWN = ("tags", "mystnb")
 
 
@@ -61,5 +63,6 @@ def sync(root: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    for message in sync(Path.cwd()) or ["every notebook pair is in step"]:
-        print(message)
+    with terminal.plainly("make sync"):
+        for message in sync(Path.cwd()) or ["every notebook pair is in step"]:
+            print(message)

@@ -129,8 +129,10 @@ def there(model: str) -> str:
     if model in made.HOW:
         try:
             made.folder(model)
-        except (made.NotMade, RuntimeError) as error:  # RuntimeError: there is no home folder
+        except made.NotMade as error:
             return str(error)
+        except RuntimeError:
+            return f"{model} would lie in the home folder, and there is none; set XDG_CACHE_HOME or HOME"
     if not naming.is_folder(model):
         return ""
     folder = naming.located(model)
