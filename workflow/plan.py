@@ -163,7 +163,7 @@ class State:
             parts += [f"{file}: {why}" for file, why in standing.left_out.items()]  # a page names them
         parts += self.beside(chapter)
         claims = self.root / "config" / "claims.yml"
-        return _digest([*parts, claims.read_bytes() if claims.exists() else b""])
+        return _digest([*parts, claims.read_bytes() if claims.is_file() else b""])
 
     @functools.cached_property
     def _other(self) -> State | None:

@@ -1,7 +1,8 @@
-"""Files that a user writes, read with distrust: a regular file, UTF-8, and YAML of a sane size and depth."""
+"""Files that a user writes, read with distrust: a regular file, of UTF-8, JSON or YAML, of a sane size."""
 
 from __future__ import annotations
 
+import json
 import os
 import reprlib
 import stat
@@ -28,16 +29,18 @@ PLAIN = "settings are texts, numbers, true and false, lists and mappings"
 class BadSettings(ValueError):
     """A file that is not there, is no regular file, or no settings; the message says what, and where."""
 
+    missing = False  # whether there is no such file
 
-def text(path: str | Path, where: str = "", largest: int = LARGEST) -> str:
-    """The text of a file, without a byte order mark. It is looked at before it is opened: a pipe would wait.
+
+def data(path: str | Path, where: str = "", largest: int = LARGEST) -> bytes:
+    """The bytes of a regular file. It is looked at before it is opened: a pipe would wait for ever.
 
     `where` is what the error calls it, by default its path. Raises BadSettings for what is no regular file,
-    cannot be read, has more than `largest` bytes, or is not UTF-8.
+    cannot be read, or has more than `largest` bytes; its `missing` says that there is no such file.
 
     >>> import tempfile
     >>> try:
-    ...     text(tempfile.gettempdir(), "config/mine.yml")
+    ...     data(tempfile.gettempdir(), "config/mine.yml")
     ... except BadSettings as error:
     ...     print(error)
     config/mine.yml is a folder; it must be a file
@@ -52,11 +55,47 @@ def text(path: str | Path, where: str = "", largest: int = LARGEST) -> str:
             raise BadSettings(f"{where} is {what}; it must be a file")
         if status.st_size > largest:
             raise BadSettings(f"{where} has {status.st_size:,} bytes; it may have {largest:,}")
-        return Path(path).read_bytes().decode("utf-8-sig")
+        return Path(path).read_bytes()
     except OSError as error:
-        raise BadSettings(f"{where} cannot be read: {error.strerror or error}") from None
+        wrong = BadSettings(f"{where} cannot be read: {error.strerror or error}")
+        wrong.missing = isinstance(error, FileNotFoundError)
+        raise wrong from None
+
+
+def text(path: str | Path, where: str = "", largest: int = LARGEST) -> str:
+    """The text of a file in UTF-8, without a byte order mark. Raises BadSettings as `data` does.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"\xef\xbb\xbfa: 1")
+    ...     _ = file.seek(0)
+    ...     text(file.name)
+    'a: 1'
+    """
+    try:
+        return data(path, where, largest).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadSettings(f"{where} is not UTF-8: {error}") from None
+        raise BadSettings(f"{where or path} is not UTF-8: {error}") from None
+
+
+def json_of(path: str | Path, where: str = "", largest: int = LARGEST) -> Any:
+    """What a JSON file says. Raises BadSettings as `data` does, and for what is not JSON or nested too deep.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"[1, 2]")
+    ...     _ = file.seek(0)
+    ...     json_of(file.name)
+    [1, 2]
+    """
+    try:
+        return json.loads(text(path, where, largest))
+    except RecursionError:
+        raise BadSettings(f"{where or path} is nested too deep to be read") from None
+    except BadSettings:
+        raise
+    except ValueError as error:  # no JSON, or a number of 5,000 digits
+        raise BadSettings(f"{where or path} is not JSON: {error}") from None
 
 
 def read(path: str | Path, where: str = "") -> Any:
