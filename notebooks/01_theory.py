@@ -57,7 +57,9 @@ from lglib.tasks import digits
 from lglib.theory import laws, nulls, stats
 
 figures.style()
-parameters = studies.parameters("theory", profile)
+parameters = studies.parameters(
+    "theory", profile, model=model, live=dict(seed=seed, width=width)
+)
 print(f"profile {profile}, seed {seed}, {parameters.draws} draws")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 

@@ -67,7 +67,12 @@ from lglib.theory import nulls
 
 # %%
 figures.style()
-p = studies.parameters("synthetic", profile, model=model)
+p = studies.parameters(
+    "synthetic",
+    profile,
+    model=model,
+    live=dict(seed=seed, task=task, optimiser=optimiser),
+)
 observed = studies.observed("synthetic", profile)
 over = rows(over_seeds(observed.frame), model=model)
 live = Observations()  # what the live case measures

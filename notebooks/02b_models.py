@@ -55,7 +55,7 @@ from lglib.tasks.microworld import lexicon, passages, pretrain, skills
 from lglib.theory import stats
 
 figures.style()
-parameters = studies.parameters("models", profile)
+parameters = studies.parameters("models", profile, live=dict(seed=seed, model=model))
 print(f"profile {profile}, seed {seed}, {parameters.items} items of each kind")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 

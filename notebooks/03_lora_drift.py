@@ -63,7 +63,12 @@ from lglib.theory import beta_null
 figures.style()
 
 # %%
-parameters = studies.parameters("lora", profile, model=model)
+parameters = studies.parameters(
+    "lora",
+    profile,
+    model=model,
+    live=dict(seed=seed, pair=pair, basis=basis, every=every),
+)
 K, T = parameters.k, parameters.horizon  # the cell of the grid that the text reads
 norm = parameters.norms[
     0

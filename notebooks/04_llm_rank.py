@@ -34,12 +34,22 @@ from IPython.display import display
 
 import lglib
 from lglib import studies
-from lglib.report import Observations, claims, figures, over_seeds, pages, provenance, rows
+from lglib.report import (
+    Observations,
+    claims,
+    figures,
+    over_seeds,
+    pages,
+    provenance,
+    rows,
+)
 from lglib.report import tables
 from lglib.studies import rank
 
 figures.style()
-parameters = studies.parameters("rank", profile, model=model)
+parameters = studies.parameters(
+    "rank", profile, model=model, live=dict(seed=seed, live_tasks=live_tasks)
+)
 observed = studies.observed("rank", profile)
 over = over_seeds(observed.frame)  # means over seeds, with intervals
 models = list(over["model"].unique())
@@ -57,11 +67,15 @@ for i, (name, state) in enumerate((name, state) for name in models for state in 
     with tables.if_measured(f"participation ratio, {name}, {state}"):
         found = rows(over, **ratio, model=name, state=state).set_index("task")
         value, low, high = found.reindex(tasks)[["value", "low", "high"]].to_numpy().T
-        look = dict(color=figures.PALETTE[i // 2], mfc=fills[state], label=f"{name}, {state}")
+        look = dict(
+            color=figures.PALETTE[i // 2], mfc=fills[state], label=f"{name}, {state}"
+        )
         look["xerr"] = np.abs([value - low, high - value])
         axes.errorbar(value, rungs + 0.2 - 0.2 * (i // 2), **{**figures.DOTS, **look})
 axes.axvline(1, color=figures.NULL, label="random directions", zorder=0)
-axes.set(xscale="log", xlabel="participation ratio / control", ylim=(-0.6, len(rungs) - 0.4))
+axes.set(
+    xscale="log", xlabel="participation ratio / control", ylim=(-0.6, len(rungs) - 0.4)
+)
 axes.set_yticks(rungs, tasks)
 figures.legend_below(axes)
 
@@ -75,7 +89,9 @@ figures.legend_below(axes)
 # %% tags=["hide-input"]
 one = rank.load(parameters, seed)  # the model, and its untrained twin
 net, tokenizer = one.model.model, one.model.tokenizer
-texts = [f"{item.prompt}{item.answer}" for item in rank.item_sets(one, live_tasks[0])[0][:16]]
+texts = [
+    f"{item.prompt}{item.answer}" for item in rank.item_sets(one, live_tasks[0])[0][:16]
+]
 ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
 
 # %% tags=["advice"]
@@ -83,7 +99,9 @@ space = lglib.ParameterSpace(net)
 loss = lambda m, x: -m(x).logits[0, -2].log_softmax(-1)[x[0, -1]]  # of the last token
 gram = lglib.gram_matrix(torch.stack([space.gradient(loss, x) for x in ids]))
 for g in (gram, lglib.same_norms(gram, space.d, seed=0)):
-    print(f"{lglib.spectrum(g / g.diag().outer(g.diag()) ** 0.5).participation_ratio:.1f}")
+    print(
+        f"{lglib.spectrum(g / g.diag().outer(g.diag()) ** 0.5).participation_ratio:.1f}"
+    )
 
 # %% [markdown]
 # (llm-rank)=
@@ -105,7 +123,9 @@ for task in live_tasks:
 for task in grams:
     for view in ("raw", "unit norm"):
         own, null = rank.with_control(one, grams[task], view)["participation ratio"]
-        print(f"{task}, {view}: {np.mean(own):.3g}, random directions {np.mean(null):.3g}")
+        print(
+            f"{task}, {view}: {np.mean(own):.3g}, random directions {np.mean(null):.3g}"
+        )
 
 # %% [markdown]
 # Over seeds and models, at unit norm, for trained models and their *untrained twins* (the same network with new random weights):
@@ -115,7 +135,9 @@ at_unit_norm = dict(claim="L1", measure="participation ratio", view="unit norm")
 with tables.if_measured("participation ratio at unit norm"):
     found = rows(over, **at_unit_norm, state=["trained", "untrained"])
     found = found.assign(run=found["model"] + ", " + found["task"])
-    print(f"participation ratio at unit norm; random directions: {found['null'].mean():.0f}")
+    print(
+        f"participation ratio at unit norm; random directions: {found['null'].mean():.0f}"
+    )
     display(tables.wide(found, "run", "state"))
 
 # %% [markdown]
@@ -128,13 +150,17 @@ figure, (axes,) = figures.panels(1, height=3.0)
 tables.tell_left_out(over, "answers")
 for i, name in enumerate(models):
     with tables.if_measured(f"participation ratio by answers, {name}"):
-        found = rows(over, measure="participation ratio by answers", state="trained", model=name)
+        found = rows(
+            over, measure="participation ratio by answers", state="trained", model=name
+        )
         bars = found[["value", "low", "high"]].to_numpy().T
         look = dict(label=name, color=figures.PALETTE[i])
         figures.points(axes, found["answers"] * (1 + 0.05 * i), *bars, **look)
 counts = list(parameters.answer_counts)
 axes.plot(counts, counts, color=figures.NULL, label="number of answers", zorder=0)
-axes.set(xscale="log", yscale="log", xlabel="different answers", ylabel="participation ratio")
+axes.set(
+    xscale="log", yscale="log", xlabel="different answers", ylabel="participation ratio"
+)
 axes.set_xticks(counts, [str(m) for m in counts])
 axes.minorticks_off()
 figures.legend_below(axes)
@@ -167,7 +193,9 @@ figure, (axes,) = figures.panels(1, height=3.2)
 series = {}
 for name in models:
     with tables.if_measured(f"decades of linear regime, {name}"):
-        found = rows(over, measure="decades of linear regime", model=name).set_index("direction")
+        found = rows(over, measure="decades of linear regime", model=name).set_index(
+            "direction"
+        )
         series[name] = found.reindex(SHOWN)[["value", "low", "high"]].to_numpy()
 figures.ladder(axes, [name.replace(" 0", "") for name in SHOWN], series)
 axes.axvline(0, color=figures.NULL, label="none", zorder=0)
@@ -201,14 +229,18 @@ with tables.if_measured("gain"):
     own = rows(gains, questions="selected", multiple=1.0).set_index("seed")["predicted"]
     for column in ("value", "low", "high", "predicted"):
         gains[column] = gains[column] / gains["seed"].map(own)
-    for i, (name, found) in enumerate(over_seeds(gains).groupby("questions", sort=False)):
+    for i, (name, found) in enumerate(
+        over_seeds(gains).groupby("questions", sort=False)
+    ):
         bars = found[["value", "low", "high"]].to_numpy().T
         look = dict(label=f"{name} questions", color=figures.PALETTE[i])
         figures.points(axes, found["multiple"] * (1 + 0.06 * i), *bars, **look)
 fine = np.geomspace(0.08, 1.3, 100)
 figures.law(axes, fine, 2 * fine - fine**2, "law")
 figures.null_line(axes, 0, "no gain")
-axes.set(xscale="log", xlabel="scale / predicted scale", ylabel="gain / best gain of the law")
+axes.set(
+    xscale="log", xlabel="scale / predicted scale", ylabel="gain / best gain of the law"
+)
 axes.set_xticks([0.1, 0.3, 1.0], ["0.1", "0.3", "1"])
 axes.minorticks_off()
 figures.legend_below(axes)
@@ -245,7 +277,9 @@ with tables.if_measured("Gemma 3 270M"):
     print(pages.seeds(real))
     there = over_seeds(real.frame)
     found = rows(there, **at_unit_norm, state=["trained", "untrained"])
-    print(f"participation ratio at unit norm; random directions: {found['null'].mean():.1f}")
+    print(
+        f"participation ratio at unit norm; random directions: {found['null'].mean():.1f}"
+    )
     display(tables.wide(found, "task", "state"))
     ends = rows(there, measure="decades of linear regime", direction=list(SHOWN))
     print("decades of linear regime (null: 0)")

@@ -84,6 +84,7 @@ print(", ".join(f"{name} = {value}" for name, value in parameters.model_dump().i
 #
 # Three sets of $n$ items of each task. The trained model; its *untrained twin*, the same network with new random weights; and the trained model with *shuffled labels*, where each item has the answer of another. Behind the slash stands the control of equal lengths.
 
+
 # %% tags=["hide-input"]
 def beside_control(name):
     """A rank by task, view and state, each with its control."""

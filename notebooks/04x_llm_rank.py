@@ -190,11 +190,16 @@ lglib.check("ex-llm-pairs", answer)
 # %%
 one = rank.load(parameters, seed)
 lines = rank.regimes(one, ("random 0",))  # in double precision
-curves = {"float64": lines.regimes, "float32": rank.in_rounded(one, lines, "float32", ("random 0",))}
+curves = {
+    "float64": lines.regimes,
+    "float32": rank.in_rounded(one, lines, "float32", ("random 0",)),
+}
 for kind, found in curves.items():
     error = found["random 0"].error
     best = int(np.argmin(error))
-    print(f"{kind}: least error {error[best]:.0e} at {rank.SCALES[best]:.0e} of the weights' size")
+    print(
+        f"{kind}: least error {error[best]:.0e} at {rank.SCALES[best]:.0e} of the weights' size"
+    )
 
 # %% [markdown]
 # The grid has two steps a decade, and rounding is not as simple as one $\varepsilon$ (sums of many terms average it), so this is an order of magnitude. The lesson stays: an approximate slope from two losses in single precision is good to a few digits at best, and in bfloat16 it is not one.

@@ -20,7 +20,9 @@
 # Proofs; all definitions, depths, templates and models of shift and CAA vector; side costs; independent constructions (B3); gain and cost across models (B5); every imitating edit; every row that was judged. The chapter itself: {doc}`05_steering_bridge`.
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # whose observations are shown, and whose parameters the live case has
+profile = (
+    "quick"  # whose observations are shown, and whose parameters the live case has
+)
 seed = 0  # of the live case
 model = "micro-gpt2"  # of the live case: a shipped model, a folder, or a hub id with its commit
 kind = "logit difference"  # the loss whose gradient step is followed live
@@ -63,8 +65,12 @@ late = sorted(setup.depth(layer) for layer in setup.late)
 bound = nulls.random_direction(width)
 depths = ", ".join(f"{setup.depth(layer):g}" for layer in setup.layers)
 print(f"{setup.model.name}: {setup.model.parameters:,} parameters, depths {depths}")
-print(f"d = {setup.space.d:,} parameters in the blocks, |theta| = {setup.space.flatten().norm():.0f}")
-print(f"width of the residual stream: {width}; |cosine| of 95 in 100 random directions is below {bound:.2f}")
+print(
+    f"d = {setup.space.d:,} parameters in the blocks, |theta| = {setup.space.flatten().norm():.0f}"
+)
+print(
+    f"width of the residual stream: {width}; |cosine| of 95 in 100 random directions is below {bound:.2f}"
+)
 
 # %% tags=["hide-input"]
 asked = [
@@ -132,10 +138,15 @@ with tables.if_measured("remainders"):
 # %% tags=["hide-input"]
 with tables.if_measured("the kernel between prompts"):
     exact = bridge.in_float64(setup, parameters)
-    seen, new = setup.steered["select"][: min(16, parameters.questions)], setup.held_out(first)[:16]
+    seen, new = (
+        setup.steered["select"][: min(16, parameters.questions)],
+        setup.held_out(first)[:16],
+    )
     kernel = bridge.kernel(exact, kind, -bridge.steps(exact, seen)[kind], seen, new)
     print(f"{kind}: kernel form against jvp, relative gap {kernel.gap:.1e}")
-    print(f"cosine of the shift with -gradient by h: {kernel.seen:.2f}, new prompts {kernel.new:.2f}")
+    print(
+        f"cosine of the shift with -gradient by h: {kernel.seen:.2f}, new prompts {kernel.new:.2f}"
+    )
     print(f"cosine of the shifts of seen and of new prompts: {kernel.between:.2f}")
 
 # %% tags=["hide-input"]

@@ -20,7 +20,9 @@
 # For {doc}`05_steering_bridge`. Each can be done alone; solutions are folded. `lglib.check` says whether a number is right, with a hint where it is not.
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # whose observations are shown, and whose parameters the live case has
+profile = (
+    "quick"  # whose observations are shown, and whose parameters the live case has
+)
 seed = 0  # of the live case
 model = "micro-gpt2"  # of the live case: a shipped model, a folder, or a hub id with its commit
 

@@ -71,7 +71,12 @@ for study in dict.fromkeys(lines["study"]):
             cell = table.setdefault((row["claim"], row["statement"], row["paper"]), [])
             cell.append(f"{model}: {row['verdict']}")
     short = [(f"{k[0]}: {k[1]}", k[2], "; ".join(v)) for k, v in table.items()]
-    display(tables.show(pd.DataFrame(short, columns=["claim", "in the paper", "here"]), ["claim", "in the paper", "here"]))
+    display(
+        tables.show(
+            pd.DataFrame(short, columns=["claim", "in the paper", "here"]),
+            ["claim", "in the paper", "here"],
+        )
+    )
 
 # %% [markdown]
 # ## What chance alone would say
@@ -89,7 +94,12 @@ with tables.if_measured("the table of a world without effects"):
 # Each judged row of the claims for which the paper has a figure. Grey ticks: the null of each row. Dotted: the bar. Dashed: the paper's figure.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ledger-forest", "caption": "Claims with a number in the paper: every judged row, with 95 % intervals over seeds."}, "image": {"alt": "Forest plots, a panel a claim: values with bars by model, grey ticks of nulls, a dashed line for the paper."}}
-numbered = [c for c in frames.CLAIMS if (lines["claim"] == c).any() and lines.loc[lines["claim"] == c, "paper"].notna().any()]
+numbered = [
+    c
+    for c in frames.CLAIMS
+    if (lines["claim"] == c).any()
+    and lines.loc[lines["claim"] == c, "paper"].notna().any()
+]
 names = list(dict.fromkeys(lines["model"]))
 figure, axes = figures.panels(len(numbered), height=3.4)
 for panel, claim in zip(axes, numbered, strict=True):

@@ -87,7 +87,14 @@ two:
   runs: {mini: [0]}
   parameters: {}
 """
-OWN = {"__init__.py", "base.py", "naming.py", "profiles.py"}  # of lglib/studies: what is no study
+OWN = {
+    "__init__.py",
+    "base.py",
+    "limits.py",
+    "naming.py",
+    "profiles.py",
+    "words.py",
+}  # of lglib/studies: what is no study
 
 
 def write_study(project: Path, name: str, value: str = "seed + k / 10", imports: str = "") -> None:

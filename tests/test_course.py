@@ -36,7 +36,9 @@ def test_what_is_no_number_is_told(answer, capsys):
     assert "A number is wanted, got" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("answer", [36, 36.0, np.float32(36), np.array(36), np.ones(1) * 36, torch.tensor([36.0])])
+@pytest.mark.parametrize(
+    "answer", [36, 36.0, np.float32(36), np.array(36), np.ones(1) * 36, torch.tensor([36.0])]
+)
 def test_one_number_in_any_kind_of_box_is_taken(answer):
     assert course.check("ex-llm-sketch", answer)
 

@@ -274,7 +274,7 @@ kept = ("names", "tasks", "templates", "task_pairs", "shape_pairs", "refresh_pai
 found = {}
 for name in ("models", "lora", "rank", "bridge"):
     model = next(iter(studies.plan("paper")[name]))
-    paper = studies.parameters(name, "paper", model=model).model_dump()
+    paper = studies.planned(name, "paper", model=model).model_dump()
     sizes = {k: v for k, v in small[name]["parameters"].items() if k not in kept}
     asked = studies.study(name).Parameters(**{**paper, **sizes, "device": "cpu"})
     rows = studies.study(name).measure(asked, 0)

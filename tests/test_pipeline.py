@@ -51,7 +51,8 @@ def look(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], plan.St
     monkeypatch.setattr(provenance, "STUDIES", ("one", "two"))
     monkeypatch.setattr(studies, "NAMES", ("one", "two"))
     fake = type("Fake", (studies.Parameters,), {"__annotations__": {"steps": int}, "steps": 3})
-    monkeypatch.setattr(studies, "parameters", lambda name, profile: fake(model="mini"))
+    monkeypatch.setattr(studies, "planned", lambda name, profile, root: fake(model="mini"))
+    monkeypatch.setattr(studies, "declared", lambda name: fake)
     return lambda: plan.State("quick", project)
 
 

@@ -37,7 +37,7 @@ def profile(tmp_path):
 @pytest.mark.parametrize("study", studies.NAMES)
 def test_the_projects_profiles_are_valid(name, study):
     for model in studies.plan(name).get(study, []):
-        assert studies.parameters(study, name, model=model).model == model
+        assert studies.planned(study, name, model=model).model == model
 
 
 @pytest.mark.parametrize("study", studies.NAMES)
@@ -99,7 +99,7 @@ def test_a_profile_of_another_encoding_or_name_is_refused(profile, tmp_path):
     with pytest.raises(profiles.ProfileError, match="a name is small letters"):
         profile(WHOLE, "My Own")
     (tmp_path / "config" / "mine.yml").write_bytes("# Grüße\n".encode("latin-1"))
-    with pytest.raises(profiles.ProfileError, match="is not YAML in UTF-8"):
+    with pytest.raises(profiles.ProfileError, match="is not UTF-8"):
         profiles.read("mine", KNOWN, tmp_path)
 
 
@@ -120,8 +120,12 @@ def test_an_unknown_study_lists_the_studies():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"stepz": 5}, "study one, unknown parameter 'stepz'; it has: model, device, allow_download, steps"),
-        ({"steps": "many"}, "study one, steps is 'many'; it should be a valid integer"),
+        (
+            {"stepz": 5},
+            r"study one, unknown parameter 'stepz' \(did you mean 'steps'\?\); it has: model, device, allow",
+        ),
+        ({"lr": 5}, r"unknown parameter 'lr' \(did you mean 'rate'\?\)"),
+        ({"steps": "many"}, "study one, steps is 'many'; it should be a whole number"),
         ({"steps": "1e3"}, r"steps is '1e3' \(text: YAML wants 1\.0e\+03 with a point\)"),
         ({"steps": 0}, "steps is 0; it should be greater than or equal to 1"),
         ({"steps": True}, "steps is True"),
@@ -216,7 +220,7 @@ def test_a_name_stands_for_one_folder_of_a_profile(tmp_path):
 
 def test_a_page_finds_a_hub_model_of_its_profile_by_the_name_it_is_filed_under():
     (model,) = studies.plan("paper")["rank"]
-    assert studies.parameters("rank", "paper", model=studies.filed(model)).model == model
+    assert studies.planned("rank", "paper", model=studies.filed(model)).model == model
 
 
 def test_a_profile_registers_families_of_models(profile, monkeypatch):

@@ -212,7 +212,7 @@ def test_prose_of_a_study_and_figures_do_not_make_its_observations_stale(root, t
 
 def test_the_faces_of_rooms_hold_only_imports(root):
     for path in (root / "lglib").glob("*/__init__.py"):
-        if path.parent.name not in ("report", "studies"):  # lazy; and the plan of the studies
+        if path.parent.name not in ("report", "tasks", "studies"):  # lazy; and the plan of the studies
             code = closure.code_only(path.read_text())
             found = [type(node).__name__ for node in closure.ast.parse(code).body]
             lines = [line for line in code.splitlines() if not line.startswith((" ", ")", "]"))]

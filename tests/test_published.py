@@ -27,7 +27,7 @@ def test_each_file_is_whole_and_made_by_the_present_code_with_the_parameters_of_
 ):
     if not (there := published(study, root, profile)):
         pytest.skip(f"no observation of {study} is published in the profile {profile}")
-    code, parameters = provenance.code_hash(study), studies.parameters(study, profile)
+    code, parameters = provenance.code_hash(study), studies.planned(study, profile)
     for path in there:
         assert filing.stale(filing.read(path).header, code, parameters) == "", path
 

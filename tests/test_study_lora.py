@@ -254,7 +254,7 @@ def test_own_data_take_the_place_of_the_first_pair_unless_they_are_named():
 def test_each_parameter_is_described_and_the_quick_profile_is_the_default():
     assert all(one["description"] and one["unit"] for one in lora.Parameters.described())
     assert studies.parameters("lora", "quick") == lora.Parameters()
-    assert studies.parameters("lora", "paper").horizon == 200
+    assert studies.planned("lora", "paper").horizon == 200
 
 
 def test_a_row_is_never_without_its_null(measured):

@@ -8,18 +8,13 @@ if __name__ == "__main__":  # before what takes long to import: an interrupt end
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
-<<<<<<< HEAD
 import dataclasses
-=======
-import json
 import os
-import shutil
-import subprocess
->>>>>>> r2-supply
 import sys
 import time
 from pathlib import Path
 
+from lglib.report import ledger
 from lglib.report.provenance import project_root
 from lglib.studies import naming
 from workflow import forecast, inputs, pairs, plan, publish, request, sweep, terminal, verify
@@ -45,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         runs = with_data(state, request.runs(asked.profile, root, **chosen), asked.studies)
         chapters = state.pick(asked.chapters)
         means = sweep.Means(**request.pick_means({name: getattr(asked, name) for name in MEANS}, root))
+        if asked.action in ("book", "publish"):
+            _check_claims(root)
     except ProfileError as error:
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
@@ -60,15 +57,21 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"[pairs] {message}", file=sys.stderr)
             if asked.action == "publish":
                 return publish.main(asked.profile, chapters, asked.confirm == "1", root)
-<<<<<<< HEAD
             return _book(chapters, asked, dataclasses.replace(means, cluster=""), lock, root)
-    except (terminal.Busy, ProfileError, SyntaxError) as error:
-=======
-            return _book(chapters, asked, cores, lock, root)
     except (terminal.Busy, ProfileError, pairs.PairError, SyntaxError) as error:
->>>>>>> r2-supply
         print(f"make {asked.action}: {error}", file=sys.stderr)
         return 2
+
+
+def _check_claims(root: Path) -> None:
+    """Read the file of claims, which the chapters judge by. Raises ProfileError with what is wrong in it."""
+    path = root / "config" / "claims.yml"
+    if not os.path.lexists(path):
+        return  # a book without claims
+    try:
+        ledger.read(path)
+    except ValueError as error:
+        raise ProfileError(str(error)) from None
 
 
 def _data(asked: argparse.Namespace, root: Path) -> str:
@@ -175,52 +178,6 @@ def _first(runs: list[Run]) -> list[Run]:
     return list({run.study: run for run in reversed(runs)}.values())[::-1]
 
 
-<<<<<<< HEAD
-=======
-def _snakemake(
-    target: str, asked: argparse.Namespace, cores: int, lock: int, state: plan.State, runs: list[Run]
-) -> int:
-    """Have Snakemake make a target. It inherits the lock, so that the lock lives as long as it does."""
-    root, peaks = state.root, forecast.peaks(state, runs)
-    have = forecast.memory_here() / 1e6
-    shutil.rmtree(root / plan.FLAGS, ignore_errors=True)  # of a run that was killed
-    config = (
-        root / "runs" / ".asked.json"
-    )  # a file, because on its command line Snakemake reads 02 as a number
-    config.write_text(json.dumps({**vars(asked), "peaks": peaks}), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
-        *("--cores", str(cores), "--resources", "gpu=1", f"memory={have:.0f}"),
-        *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
-    ]
-    got: list[int] = []
-    with subprocess.Popen(
-        [*command, "--quiet", "all", "--", target], cwd=root, pass_fds=(lock,), process_group=0
-    ) as process:
-
-        def pass_on(number: int, _frame: object) -> None:
-            got.append(number)
-            os.killpg(process.pid, signal.SIGTERM)  # an interrupt would have each job tell where it was
-
-        before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
-            status = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    if status and not got:
-        _tell_graph([*command, "--dry-run", "--", target], root)
-    return 128 + got[0] if got else abs(status)
-
-
-def _tell_graph(command: list[str], root: Path) -> None:
-    """Say what is wrong with the graph itself, if anything is: Snakemake is quiet, and no job has told it."""
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-12:]
-        print("\n  ".join(["The workflow's graph cannot be made:", *last]), file=sys.stderr)
-
-
->>>>>>> r2-supply
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly(" ".join(["make", *sys.argv[1:2]])):
+        raise SystemExit(main())

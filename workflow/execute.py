@@ -15,6 +15,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from lglib import studies
 from lglib.report.provenance import project_root
 from lglib.studies.profiles import ProfileError
 from workflow import plan, terminal
@@ -147,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     root = project_root()
     try:
-        (chapter,) = plan.State(asked.profile, root).pick(asked.chapter or "?")
+        state = plan.State(asked.profile, root)
+        (chapter,) = state.pick(asked.chapter or "?")
+        for run in state.live(chapter):  # their GPU and their model are there
+            studies.parameters(run.study, run.profile, model=run.model)
     except (ProfileError, OSError, SyntaxError, ValueError) as error:
         print(f"execute: {error}", file=sys.stderr)
         return 2
@@ -157,4 +161,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("execute"):
+        raise SystemExit(main())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lglib.base import made
-from lglib.studies import naming
+from lglib.base import made, settings
+from lglib.studies import limits, naming
+from lglib.studies.profiles import ProfileError
 
 SHIPPED = Path("lglib/tasks/microworld/weights")
 
@@ -55,8 +54,8 @@ def of(model: str, root: Path) -> Facts:
     if model in made.HOW:
         try:
             return _local(model, made.folder(model), "cache")
-        except made.NotMade as error:
-            return _listed(model, root, missing=str(error))
+        except (made.NotMade, RuntimeError):  # it is not made, or there is no home folder
+            return _listed(model, root, missing=limits.there(model))
     name, _, commit = model.partition("@")
     if "/" not in name:
         return Facts(model, missing=f"no model {model!r} is known; a model is {naming.KINDS}")
@@ -76,16 +75,18 @@ def snapshot(name: str, commit: str, kind: str = "models") -> Path | None:
 
 def _local(model: str, folder: Path, source: str, revision: str = "") -> Facts:
     from lglib.base import footprint
-    from lglib.models import weights
+    from lglib.models import configs, weights
 
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = configs.read(folder)
         found = weights.find(folder)
         shape = footprint.shape_of(config, found.numbers)
+        context = _context(config)
+    except (TypeError, ZeroDivisionError) as error:  # a number that is a text, no head
+        return Facts(model, revision, source, missing=f"{folder} is no model: its config.json, {error}")
     except (OSError, ValueError) as error:
         return Facts(model, revision, source, missing=f"{folder} is no model: {error}")
     size = sum(os.path.getsize(path) for path in found.files)
-    context = int(config.get("max_position_embeddings") or config.get("n_positions") or 0)
     return Facts(model, revision, source, 0, size, shape, context)
 
 
@@ -93,12 +94,22 @@ def _listed(model: str, root: Path, missing: str = "") -> Facts:
     from lglib.base import footprint
 
     name, _, commit = model.partition("@")
-    known = yaml.safe_load((root / "config" / "models.yml").read_text(encoding="utf-8")) or {}
-    if name not in known:
-        return Facts(model, commit, "unknown", missing=missing)
-    facts = known[name]
-    shape = footprint.shape_of(facts["config"], facts["parameters"])
-    size = int(facts["download"])
-    context = int(facts["config"].get("max_position_embeddings") or facts["config"]["n_positions"])
     own = "config/models.yml"
-    return Facts(model, commit or facts["revision"], own, size, size, shape, context, missing)
+    try:
+        known = settings.read(root / own, own) or {}
+        if name not in known:
+            return Facts(model, commit, "unknown", missing=missing)
+        facts = known[name]
+        shape = footprint.shape_of(facts["config"], int(facts["parameters"]))
+        size, context = int(facts["download"]), _context(facts["config"])
+        revision = commit or str(facts["revision"])
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise ProfileError(f"{own}: what it says of {name} is not whole: {error!r}") from None
+    except ValueError as error:
+        raise ProfileError(f"{own}: {error}") from None
+    return Facts(model, revision, own, size, size, shape, context, missing)
+
+
+def _context(config: Mapping[str, Any]) -> int:
+    """Tokens that a model reads at most; 0 where its config does not say."""
+    return int(config.get("max_position_embeddings") or config.get("n_positions") or 0)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lglib.report.provenance import project_root
-from lglib.studies import naming
-from workflow import effort, facts, inputs, plan, request
+from lglib.studies import limits, naming
+from workflow import effort, facts, inputs, plan, request, terminal
 from workflow.effort import DEVICES, GB
 from workflow.request import ProfileError, Run
 
@@ -171,6 +171,8 @@ def _row(
             wrong.append(str(error))
     if known.shape is None:
         return Row(study, model, seeds, known, 0.0, "", None, tuple(wrong))
+    if unfit := limits.of_blocks(study, given, known.shape.layers):
+        wrong.append(unfit)
     asked = effort.work(study, given, known.shape, known.context, data)
     memory = on.memory if on else DEVICES[ASSUMED][0]
     peak, part = effort.peak(asked, known.shape, memory, cuda=on is None or on.cuda)
@@ -283,4 +285,5 @@ def _line(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("make plan"):
+        raise SystemExit(main())

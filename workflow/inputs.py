@@ -24,7 +24,10 @@ def checked(path: str, *, template: str = "", answers: tuple[str, ...] = ()) -> 
     try:
         found = own.read(where, template=template, answers=answers)
     except (ValueError, OSError) as error:
-        raise ProfileError(f"data is {path!r}, which cannot be read: {error}") from None
+        told = str(error)  # of what is no file, it says what `data` is
+        raise ProfileError(
+            told if told.startswith("data is ") else f"data is {path!r}, which cannot be read: {error}"
+        ) from None
     if not found.items:
         raise ProfileError(f"data is {path!r}, which has no item")
     return where

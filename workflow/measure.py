@@ -100,7 +100,8 @@ def _file(
     from lglib.report import observations, partial
 
     module, place = studies.study(study), root / observations.FRESH
-    parameters = studies.parameters(study, profile, model=model, **({"data": data} if data else {}))
+    changes: dict[str, Any] = {"data": data} if data else {}
+    parameters = studies.parameters(study, profile, model=model, **changes)
     header = observations.Header.made_now(
         study,
         profile=profile,
@@ -173,17 +174,19 @@ def device(parameters: Any) -> str:
 
 
 def _checked(asked: argparse.Namespace, root: Path) -> tuple[str, int]:
-    """Model and seed, after all checks that need no torch. Raises ProfileError."""
+    """Model and seed, after all checks. Raises ProfileError."""
     if asked.study not in studies.NAMES:
         raise profiles.ProfileError(f"study is {asked.study!r}; there is: {', '.join(studies.NAMES)}")
-    entry = profiles.read(asked.profile, studies.NAMES, root)[asked.study]
+    entry = studies.check(asked.profile, root)[asked.study]
     seeds, models = request.pick_seeds(asked.seed), request.pick_models(asked.model or next(iter(entry.runs)))
     if len(seeds) != 1 or len(models) != 1:
         raise profiles.ProfileError(f"name one model and one seed, got {asked.model!r} and {asked.seed!r}")
     if wrong := naming.remember(asked.profile, models, root):
         raise profiles.ProfileError("; ".join(wrong))
+    studies.parameters(asked.study, asked.profile, model=models[0])  # its GPU and its model are there
     return models[0], seeds[0]
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("measure"):
+        raise SystemExit(main())

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from lglib.tasks import scoring
 from lglib.tasks.microworld import passages, pretrain, skills
 from lglib.theory import stats
 from lglib.theory.stats import Interval
-from workflow import card
+from workflow import card, terminal
 
 SEEDS = {"micro-gpt2": 0, "micro-qwen2": 0, "micro-olmo2": 0}
 TESTED = 1000  # test items of each kind; skills a quarter of it
@@ -152,6 +153,7 @@ def _inside(name: str, seed: int | None, device: str) -> int:
     torch.set_num_threads(1)  # more threads than that are not faster at this size
     root = shipped.root()
     root.mkdir(exist_ok=True)
+    tempfile.TemporaryDirectory(dir=root).cleanup()  # may we write there? Asked before minutes of training
     try:
         found = make(name, SEEDS[name] if seed is None else seed, device, root)
     except (pretrain.NotLearned, GateNotMet) as error:
@@ -188,4 +190,5 @@ def _machine(device: str) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with terminal.plainly("make models"):
+        raise SystemExit(main())

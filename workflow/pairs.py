@@ -14,6 +14,7 @@ import jupytext
 from nbformat.reader import NotJSONError
 
 from lglib.base.files import write_atomically
+from workflow import terminal
 
 SHOWN = ("tags", "mystnb")
 ENDS = (".py", ".ipynb")
@@ -166,4 +167,5 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path.cwd()))
+    with terminal.plainly("make sync"):
+        sys.exit(main(Path.cwd()))

@@ -21,12 +21,12 @@ from typing import Any
 from lglib import studies
 from lglib.base.files import write_atomically
 from lglib.report import filing, provenance
-from lglib.studies import naming, profiles
+from lglib.studies import naming
 from workflow import inputs, notebooks, request
 from workflow.request import Run
 
 PUBLISHED = "quick"  # the profile whose chapters and observations are committed
-BESIDE = studies.BESIDE  # that of a pretrained model: its observations are committed too, and stand on the same pages
+BESIDE = studies.BESIDE  # that of a pretrained model: its observations are committed and shown too
 STAMP = ".stamp.json"  # in the folder of the built book
 LANGUAGE = ("lora", "controls", "rank", "bridge", "lens")  # studies of one language model
 MAY_LACK = ("controls",)  # studies that a profile may leave out and keep their chapter, which then says so
@@ -51,7 +51,7 @@ class State:
     def __init__(self, profile: str, root: Path, data: str = "") -> None:
         self.profile, self.root, self.data = profile, root, data
         self.chapters = provenance.chapters(root)
-        self.plan = profiles.read(profile, studies.NAMES, root)
+        self.plan = studies.check(profile, root)
         self.standing = functools.cache(self._standing)
         self.wanted = functools.cache(lambda s: (provenance.code_hash(s, root), self.parameters(s)))
 
@@ -72,13 +72,8 @@ class State:
     # Observations
 
     def parameters(self, study: str) -> dict[str, Any]:
-        """Parameters of a study in this profile as JSON; remembered, because to ask a study loads torch."""
-        given = self.plan[study].parameters
-        key = _digest([provenance.code_hash(study, self.root), json.dumps(given, sort_keys=True)])
-        memory = self.root / "runs" / ".parameters" / f"{study}-{key}.json"
-        if not memory.is_file():
-            write_atomically(memory, studies.parameters(study, self.profile).model_dump_json())
-        found: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
+        """Parameters of a study in this profile as JSON, with the file of the command line."""
+        found: dict[str, Any] = studies.planned(study, self.profile, self.root).model_dump(mode="json")
         return {**found, "data": self.data} if self.data and "data" in found else found
 
     def takes_data(self, study: str) -> bool:
@@ -175,7 +170,7 @@ class State:
         typed = self.root / "book" / "data" / chapter  # figures that others published
         parts += [part for path in sorted(typed.glob("*.csv")) for part in (path.name, path.read_bytes())]
         verdicts = (self.root / "config" / "claims.yml", self.root / "benchmarks" / "null_table.json")
-        return _digest([*parts, *(path.read_bytes() if path.exists() else b"" for path in verdicts)])
+        return _digest([*parts, *(path.read_bytes() if path.is_file() else b"" for path in verdicts)])
 
     @functools.cached_property
     def _other(self) -> State | None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from lglib import studies
-from lglib.studies import naming, profiles
+from lglib.studies import limits, naming
+from lglib.studies.limits import LARGEST_SEED
 from lglib.studies.naming import MODEL, filed, located
-from lglib.studies.profiles import LARGEST_SEED, ProfileError
+from lglib.studies.profiles import ProfileError
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def runs(profile: str, root: Path, *, names: str = "", models: str = "", seeds: 
     A seed that is named is run whether or not it is in the plan. A model outside the plan takes naming the
     studies too. Raises ProfileError naming what cannot be.
     """
-    plan = profiles.read(profile, studies.NAMES, root)
+    plan = studies.check(profile, root)
     wanted, numbers = pick_models(models), pick_seeds(seeds)
     chosen = [study for study in pick_studies(names) if study in plan or study in names.split()]
     own = {study: {located(m, root): found for m, found in plan[study].runs.items()} for study in chosen}
@@ -47,6 +48,8 @@ def runs(profile: str, root: Path, *, names: str = "", models: str = "", seeds: 
         raise ProfileError(
             f"MODELS has {unknown[0]!r}, which is not in the plan of {profile}; name STUDIES too"
         )
+    if wrong := [told for study in chosen for model in wanted if (told := _no_run(study, model, planned))]:
+        raise ProfileError("; ".join(dict.fromkeys(wrong)))
     if wrong := naming.clashes([*plan.models, *wanted], root):
         raise ProfileError("; ".join(wrong))
     found = []
@@ -55,6 +58,11 @@ def runs(profile: str, root: Path, *, names: str = "", models: str = "", seeds: 
             if model in own[study] or model not in planned:
                 found += [Run(study, profile, model, s) for s in numbers or own[study].get(model, [0])]
     return found
+
+
+def _no_run(study: str, model: str, planned: set[str]) -> str:
+    """Why a study cannot run on a model of the command line; one of the plan runs where the plan names it."""
+    return "" if model in planned else limits.run_of(study, model)
 
 
 def pick_studies(wanted: str) -> list[str]:

@@ -87,7 +87,8 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--chapters", default="")
     asked = parser.parse_args()
-    here = project_root()
-    with terminal.at_work(here):
-        wanted = plan.State(asked.profile, here).pick(asked.chapters)
-        build(asked.profile, wanted, here)
+    with terminal.plainly("make book"):
+        here = project_root()
+        with terminal.at_work(here):
+            wanted = plan.State(asked.profile, here).pick(asked.chapters)
+            build(asked.profile, wanted, here)

@@ -69,12 +69,13 @@ def run(
         log(one, root).unlink(missing_ok=True)
     (root / LOG).unlink(missing_ok=True)
     config = root / "runs" / ".asked.json"  # a file: on its command line Snakemake reads 02 as a number
-    config.write_text(
-        json.dumps({**asked, "root": str(root), "needs": needs(state, runs, means)}), encoding="utf-8"
-    )
+    settings = {**asked, "root": str(root), "needs": needs(state, runs, means)}
+    settings["cache"] = os.environ.get("XDG_CACHE_HOME", "")  # that of the jobs; see `_own_cache`
+    config.write_text(json.dumps(settings), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
         *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
+        *("--runtime-source-cache-path", str(root / "runs" / ".home" / "snakemake")),
     ]
     if means.cluster:
         jobs = ("--jobs", str(means.cores)) if asked["cores"] else ()
@@ -175,7 +176,9 @@ def _limits(means: Means, state: plan.State, runs: Sequence[Run]) -> list[str]:
 def _quiet(command: list[str], root: Path, lock: int) -> tuple[int, bool]:
     """Run Snakemake, of which nothing is shown but what its jobs say; exit status, whether it was stopped."""
     with (
-        subprocess.Popen(command, cwd=root, pass_fds=(lock,), process_group=0) as process,
+        subprocess.Popen(
+            command, cwd=root, env=_own_cache(root), pass_fds=(lock,), process_group=0
+        ) as process,
         _passed(process) as got,
     ):
         status = process.wait()
@@ -185,7 +188,9 @@ def _quiet(command: list[str], root: Path, lock: int) -> tuple[int, bool]:
 def _watched(command: list[str], root: Path, lock: int) -> tuple[int, bool]:
     """Run Snakemake for a cluster, whose jobs write into files: what it says is kept, and the gist shown."""
     (root / LOG).parent.mkdir(parents=True, exist_ok=True)
-    pipes: dict[str, Any] = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes: dict[str, Any] = dict(
+        env=_own_cache(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     with (
         (root / LOG).open("w", encoding="utf-8") as kept,
         subprocess.Popen(command, cwd=root, pass_fds=(lock,), process_group=0, **pipes) as process,
@@ -207,7 +212,7 @@ def _passed(process: subprocess.Popen[Any]) -> Iterator[list[int]]:
 
     def pass_on(number: int, _frame: object) -> None:
         got.append(number)
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGTERM)  # an interrupt would have each job tell where it was
 
     before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -219,7 +224,13 @@ def _passed(process: subprocess.Popen[Any]) -> Iterator[list[int]]:
 
 def _tell_graph(command: list[str], root: Path) -> None:
     """Say what is wrong with the graph itself, if anything is: Snakemake is quiet, and no job has told it."""
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    pipes: dict[str, Any] = dict(env=_own_cache(root), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=root, **pipes)
     if done.returncode:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-12:]
         print("\n  ".join(["The workflow's graph cannot be made:", *last]), file=sys.stderr)
+
+
+def _own_cache(root: Path) -> dict[str, str]:
+    """The environment of Snakemake: its cache lies in runs/, because a home may not be writable."""
+    return {**os.environ, "XDG_CACHE_HOME": str(root / "runs" / ".home" / "cache")}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import importlib.util
 import os
+import pwd
 import sys
 import threading
 import time
@@ -25,6 +27,12 @@ DROPPED = (
     *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "MPLBACKEND", "SNAKEMAKE_PROFILE"),
     *("PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS"),
 )
+NOT_YOURS = "; the project must be a copy that you may write into"
+FULL = "; make room and type it again: what was finished before stands"
+HINTS = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), NOT_YOURS),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
+}
 FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")  # start-up files, settings, kernels
 
 
@@ -38,12 +46,47 @@ def isolate(root: Path) -> bool:
     for name in DROPPED:
         os.environ.pop(name, None)
     os.environ.update(ENVIRONMENT, **{name: str(home / name.lower()) for name in FOLDERS})
+    _replace_home(home)
     if (found := importlib.util.find_spec("matplotlib")) and found.origin:
         os.environ["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
     paths = [path for path in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if path]
     if own := [path for path in paths if Path(path).resolve().is_relative_to(root.resolve())]:
         os.environ["PYTHONPATH"] = os.pathsep.join(own)
     return dict(os.environ) != before
+
+
+def _replace_home(own: Path) -> None:
+    """A user who has no home folder, no name, or no right to write at home works within the project."""
+    if os.path.expanduser("~") == "~":  # neither HOME nor a line in the table of users
+        os.environ["HOME"] = str(own)
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["MPLCONFIGDIR"] = str(own / "matplotlib")
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        os.environ.setdefault("LOGNAME", f"user{os.getuid()}")
+
+
+@contextmanager
+def plainly(label: str) -> Iterator[None]:
+    """Say in one line what the system has refused (a right, room on the disk), and exit with status 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # who reads our lines has gone
+    except OSError as error:
+        raise SystemExit(f"{label}: {refused(error)}") from None
+
+
+def refused(error: OSError) -> str:
+    """What the system has refused, of which file, and what to do.
+
+    >>> refused(PermissionError(13, "Permission denied", "/project/runs/.lock"))
+    '/project/runs/.lock: Permission denied; the project must be a copy that you may write into'
+    """
+    named = [str(name) for name in (error.filename, error.filename2) if name]
+    told = ": ".join([*named[:1], error.strerror or str(error) or type(error).__name__])
+    return told + HINTS.get(error.errno or 0, "")
 
 
 class Busy(RuntimeError):

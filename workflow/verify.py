@@ -137,7 +137,8 @@ if __name__ == "__main__":
     for option, default in (("--profile", "quick"), ("--model", ""), ("--seed", "0")):
         parser.add_argument(option, default=default)
     asked = parser.parse_args()
-    here = project_root()
-    with terminal.at_work(here):
-        model = asked.model or next(iter(plan.State(asked.profile, here).plan[asked.study].runs))
-        raise SystemExit(verify(Run(asked.study, asked.profile, model, int(asked.seed)), here))
+    with terminal.plainly("make verify"):
+        here = project_root()
+        with terminal.at_work(here):
+            model = asked.model or next(iter(plan.State(asked.profile, here).plan[asked.study].runs))
+            raise SystemExit(verify(Run(asked.study, asked.profile, model, int(asked.seed)), here))

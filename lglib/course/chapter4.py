@@ -10,7 +10,10 @@ CHECKS = {
         hints=(
             (32, "That is the rank itself. The question is which share q of the n gradients is long."),
             (128 / 32, "This is n / c. By the proposition the ratio is q n, so q = c / n."),
-            ((32 / 128) ** 0.5, "The lengths enter squared above and to the fourth power below: q n, no root."),
+            (
+                (32 / 128) ** 0.5,
+                "The lengths enter squared above and to the fourth power below: q n, no root.",
+            ),
         ),
         otherwise="Put equal lengths for q n of the vectors into the proposition, and solve q n = c for q.",
     ),
@@ -52,4 +55,3 @@ CHECKS = {
         otherwise="Set the derivative of eps / s + c s^2 to zero, and put that s into the error.",
     ),
 }
-

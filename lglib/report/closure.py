@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1]  # of the lglib that runs: in a cl
 NOT_HASHED = (
     *("lglib.report", "lglib.base.progress"),
     *("lglib.studies.__init__", "lglib.studies.base", "lglib.studies.profiles"),
+    *("lglib.studies.limits", "lglib.studies.words"),
 )
 
 
@@ -76,7 +77,9 @@ def _pairs(source: str, name: str, is_package: bool) -> tuple[tuple[str, str | N
 def _by_attribute(tree: ast.AST, alias: str) -> list[tuple[str, str | None]]:
     """Names of the library's face that code uses as `lglib.<name>`."""
     nodes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
-    return [("lglib", node.attr) for node in nodes if isinstance(node.value, ast.Name) and node.value.id == alias]
+    return [
+        ("lglib", node.attr) for node in nodes if isinstance(node.value, ast.Name) and node.value.id == alias
+    ]
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pandas as pd
 from pydantic import BaseModel
 
+from lglib.base import settings
 from lglib.base.checks import NotMeasurable
 from lglib.base.files import write_atomically
 from lglib.report import frames, provenance
@@ -24,6 +25,7 @@ from lglib.report.headers import Header, of_schema, stale
 
 __all__ = ["FRESH", "PUBLISHED", "Filed", "Header", "Measured"]
 __all__ += ["gather", "publish", "read", "stale", "write"]
+LARGEST = 200_000_000  # bytes of a table; the largest of the book has half a million
 FRESH, PUBLISHED = "runs/observations", "results"  # below the project's folder
 
 
@@ -83,19 +85,22 @@ def read(path: str | Path) -> Filed:
     """
     path = Path(path).with_suffix(".csv")
     try:
-        document = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        document = settings.json_of(path.with_suffix(".json"), largest=LARGEST)
         of_schema(document)
-        columns, sha256 = document.pop("columns"), document.pop("sha256")
+        columns, sha256 = dict(document.pop("columns")), document.pop("sha256")
         header = Header(**document)
-        text = path.read_bytes().decode("utf-8")
+        text = settings.data(path, largest=LARGEST).decode("utf-8")
         if _sha256(text) != sha256:
             raise ValueError("its table is cut off or altered (its sha256 is not that of the header)")
         if wrong := [k for k, v in _place(path).items() if str(getattr(header, k)) != v]:
             raise ValueError(f"its {', '.join(wrong)} inside is not that of its place")
         return Filed(header, _parse(text, columns))
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: there is no {Path(error.filename).name}; measure it anew") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except settings.BadSettings as error:
+        if error.missing:
+            name = path.with_suffix(".json").name if path.is_file() else path.name
+            raise ValueError(f"{path}: there is no {name}; measure it anew") from error
+        raise ValueError(f"{path} is not a whole file of observations: {error}") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path} is not a whole file of observations: {error}") from error
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from lglib.base import settings
 from lglib.report import frames, provenance
 
 STUDIES = provenance.STUDIES
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Values = str | int | float | list[str | int | float]
+Values = str | int | Number | list[str | int | Number]
 
 
 class _Strict(BaseModel):
@@ -150,17 +149,6 @@ class Claim(_Strict):
         return self
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        if twice := {k for k in keys if keys.count(k) > 1}:
-            told = ", ".join(sorted(map(str, twice)))
-            raise ValueError(f"{told} is given twice, in the entry from line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
-
-
 def read(path: str | Path | None = None) -> dict[str, Claim]:
     """Claims by id, in the order of the ledger. Raises ValueError naming the file and what is wrong in it.
 
@@ -169,15 +157,20 @@ def read(path: str | Path | None = None) -> dict[str, Claim]:
     """
     path = Path(path or provenance.project_root() / "config" / "claims.yml")
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+        found = settings.read(path)
         if not isinstance(found, dict):
             raise ValueError("it must hold one entry for each claim")
         if wrong := set(found) ^ set(frames.CLAIMS):
             raise ValueError(f"missing or unknown claims: {', '.join(sorted(map(str, wrong)))}")
         claims = TypeAdapter(dict[str, Claim]).validate_python(found)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        lines = [
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {settings.shown(e['input'])}"
+            for e in error.errors()
+        ]
         raise ValueError("\n".join(f"{path}: {line}" for line in lines)) from None
-    except (ValueError, yaml.YAMLError) as error:
+    except settings.BadSettings:
+        raise  # it names the file
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return {claim: claims[claim] for claim in frames.CLAIMS}

@@ -116,9 +116,19 @@ def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
         own = numbered[numbered["model"] == model]
         y = np.array([-names.index(claim) for claim in own["claim"]]) + place
         axes.plot(own["null"], y, "|", color=figures.NULL, markersize=7, zorder=1)
-        axes.plot(own["value"], y, "o", color=figures.PALETTE[list(models).index(model)], markersize=4, label=model)
+        axes.plot(
+            own["value"], y, "o", color=figures.PALETTE[list(models).index(model)], markersize=4, label=model
+        )
     paper = numbered.groupby("claim", sort=False)["paper"].first()
-    axes.plot(paper[names], [-i for i in range(len(names))], "D", color="black", markersize=7, label="paper", zorder=3)
+    axes.plot(
+        paper[names],
+        [-i for i in range(len(names))],
+        "D",
+        color="black",
+        markersize=7,
+        label="paper",
+        zorder=3,
+    )
     axes.plot([], [], "|", color=figures.NULL, markersize=9, label="null")
     axes.axvline(0, color=figures.NULL, lw=0.6, zorder=0)
     axes.set_yticks([-i for i in range(len(names))], names)

@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lglib.base import progress
+from lglib.base import progress, settings
 from lglib.base.files import write_atomically
+from lglib.report import filing
 from lglib.report.headers import Header
 from lglib.report.observations import Observations
 
@@ -36,14 +37,14 @@ def take_up(header: Header, root: Path) -> Observations:
     """
     path = path_of(header, root)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = settings.json_of(path, largest=filing.LARGEST)
         kept, asked = document["header"], _asked(header)
         if other := [name for name in ASKED if kept.get(name) != asked[name]]:
             raise ValueError(f"it was made with other {', '.join(other)}")
         found = Observations.from_json(document["found"])
-    except FileNotFoundError:
-        return Observations()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, settings.BadSettings) and error.missing:
+            return Observations()
         progress.note(f"an unfinished run is discarded ({path.name}): {error}")
         path.unlink(missing_ok=True)
         return Observations()

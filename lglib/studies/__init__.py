@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lglib.base.checks import NotMeasurable
 from lglib.report import provenance
-from lglib.studies import naming, profiles
+from lglib.studies import limits, naming, profiles
 from lglib.studies.base import Parameters
 from lglib.studies.profiles import ProfileError, filed
 
@@ -23,7 +27,7 @@ NAMES = provenance.STUDIES  # in the order of the book
 BESIDE = "real"  # the profile of a pretrained model, whose observations stand on the pages of the others
 
 __all__ = ["BESIDE", "NAMES", "NotMeasurable", "Parameters", "ProfileError"]
-__all__ += ["beside", "filed", "observed", "parameters", "plan", "study"]
+__all__ += ["beside", "check", "declared", "filed", "observed", "parameters", "plan", "planned", "study"]
 
 
 def study(name: str) -> ModuleType:
@@ -37,21 +41,89 @@ def study(name: str) -> ModuleType:
     return importlib.import_module(f"lglib.studies.{name}")
 
 
-def parameters(name: str, profile: str = "quick", **changes: Any) -> Any:
-    """Parameters of a study in a profile, with `changes` on top, all checked.
+def declared(name: str) -> type[Parameters]:
+    """The parameters that a study declares, without the study itself: what it measures with would load torch.
+
+    >>> declared("lora").__name__
+    'Parameters'
+    """
+    alone = f"{__name__}.{name}.parameters"
+    path = Path(__file__).parent / name / "parameters.py"
+    if name in NAMES and path.is_file() and not sys.modules.keys() & {alone, f"{__name__}.{name}"}:
+        spec: Any = importlib.util.spec_from_file_location(alone, path)
+        sys.modules[alone] = importlib.util.module_from_spec(spec)  # the study finds it there: it exists once
+        spec.loader.exec_module(sys.modules[alone])
+    found: type[Parameters] = (sys.modules.get(alone) or study(name)).Parameters
+    return found
+
+
+def planned(name: str, profile: str = "quick", root: Path | None = None, **changes: Any) -> Any:
+    """Parameters of a study in a profile, with `changes` on top, all checked, for a run on any machine.
 
     A `model` among the changes may be the name under which it is filed. Families that the profile names are
     registered. Raises ProfileError naming the study, the parameter, what it got and what it wants.
 
-    >>> parameters("theory", "smoke", device="cpu").device
-    'cpu'
+    >>> planned("theory", "smoke", device="cuda").device
+    'cuda'
     """
-    declared: type[Parameters] = study(name).Parameters
-    found = profiles.read(profile, NAMES)
+    if name not in NAMES:
+        study(name)  # says which there are
+    found = profiles.read(profile, NAMES, root)
     _register(found)
     if isinstance(changes.get("model"), str):
         changes["model"] = naming.loaded(changes["model"], found[name].runs, profile)
-    return profiles.checked(name, declared, {**found[name].parameters, **changes})
+    return _checked(name, {**found[name].parameters, **changes})
+
+
+def _checked(name: str, given: dict[str, Any]) -> Any:
+    made = profiles.checked(name, declared(name), given)
+    _refuse(f"study {name}, ", limits.wrong(name, made))
+    return made
+
+
+def parameters(
+    name: str, profile: str = "quick", *, live: Mapping[str, Any] | None = None, **changes: Any
+) -> Any:
+    """Parameters as `planned` has them, for a run on this machine: its GPU and the model's folder are there.
+
+    `live` are the values that a notebook sets for its live case, its seed among them: they are checked too.
+    Raises ProfileError.
+
+    >>> parameters("theory", "smoke", device="cpu", live={"seed": 0, "width": 13}).device
+    'cpu'
+    """
+    made = planned(name, profile, **changes)
+    _refuse("live case of the notebook, ", limits.live(name, live or {}))
+    _refuse(f"study {name}, ", limits.here(name, made))
+    return made
+
+
+def check(profile: str, root: Path | None = None) -> profiles.Profile:
+    """Read a profile and check the parameters and models of all its studies, before anything starts.
+
+    Raises ProfileError with all that is wrong, a line each.
+
+    >>> list(check("smoke"))[:2]
+    ['theory', 'synthetic']
+    """
+    found, wrong = profiles.read(profile, NAMES, root), []
+    for name, entry in found.items():
+        if "model" in entry.parameters:
+            wrong.append(f"study {name}, model stands among the parameters; models are named in runs")
+        models = [limits.run_of(name, model) for model in entry.runs]
+        wrong += [f"study {name}, runs: {told}" for told in models if told]
+        given = {key: value for key, value in entry.parameters.items() if key != "model"}
+        try:
+            _checked(name, given)
+        except ProfileError as error:
+            wrong += str(error).splitlines()
+    _refuse(f"config/{profile}.yml: ", wrong)
+    return found
+
+
+def _refuse(before: str, wrong: Iterable[str]) -> None:
+    if told := "\n".join(before + line for line in wrong):
+        raise ProfileError(told)
 
 
 def _register(profile: profiles.Profile) -> None:
@@ -83,7 +155,7 @@ def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
     """
     from lglib.report import frames, observations
 
-    wanted = parameters(name, profile, **changes).model_dump()
+    wanted = planned(name, profile, **changes).model_dump()
     measured = observations.gather(name, profile, parameters=wanted)
     across = getattr(study(name), "across_models", None)
     try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from lglib.base import settings
 from lglib.report.provenance import project_root
-from lglib.studies import naming
+from lglib.studies import naming, words
 from lglib.studies.base import Parameters
+from lglib.studies.limits import Seed
 from lglib.studies.naming import MODEL, filed
 
 __all__ = ["MODEL", "Entry", "Family", "Profile", "ProfileError", "checked", "filed", "names", "read"]
@@ -20,12 +20,20 @@ __all__ = ["MODEL", "Entry", "Family", "Profile", "ProfileError", "checked", "fi
 NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of a profile: it becomes a folder
 OTHERS = ("claims", "models")  # files of config/ that are no profiles
 FAMILIES = "families"  # section of a profile that names no study
-LARGEST_SEED = 2**31 - 1
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+def _once(seeds: list[int]) -> list[int]:
+    """Refuse a seed that is given twice."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("each seed may stand once")
+    return seeds
 
 
 class ProfileError(ValueError):
     """A profile, study, parameter, model or seed that cannot be used; the message says what is allowed."""
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_once)]
 
 
 class Entry(BaseModel):
@@ -33,7 +41,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    runs: dict[str, Annotated[list[Seed], Field(min_length=1)]] = Field(min_length=1)
+    runs: dict[str, Seeds] = Field(min_length=1)
     parameters: dict[str, Any] = {}
 
 
@@ -65,16 +73,6 @@ class Profile(dict[str, Entry]):
     def models(self) -> list[str]:
         """All models of its runs, each once."""
         return list(dict.fromkeys(model for entry in self.values() for model in entry.runs))
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        if twice := {k for k in keys if keys.count(k) > 1}:
-            raise ProfileError(f"{node.start_mark.name}: {', '.join(map(str, sorted(twice)))} is given twice")
-        return super().construct_mapping(node, deep)
 
 
 def names(root: Path | None = None) -> list[str]:
@@ -122,9 +120,9 @@ def read(profile: str, known: tuple[str, ...], root: Path | None = None) -> Prof
 
 def _loaded(path: Path, where: str) -> Any:
     try:
-        return yaml.load(path.read_bytes().decode("utf-8"), Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{where} is not YAML in UTF-8: {error}") from error
+        return settings.read(path, where)
+    except settings.BadSettings as error:
+        raise ProfileError(str(error)) from None
 
 
 def _families(given: Any) -> tuple[dict[str, Family], list[str]]:
@@ -162,22 +160,26 @@ def _lines(error: ValidationError, declared: type[BaseModel]) -> list[str]:
     for one in error.errors():
         if len(one["loc"]) == 1 and one["loc"][0] in deep:
             continue  # a list of bad elements is also too short; the elements say it
-        name = ".".join(map(str, one["loc"])) or "its entry"
+        name = ".".join(map(str, one["loc"]))
         if one["type"] == "extra_forbidden":
-            lines.append(f"unknown parameter {name!r}; it has: {', '.join(declared.model_fields)}")
+            known = declared.model_fields
+            more = "; what the study is told goes below parameters" if declared is Entry else ""
+            told = f"unknown parameter {name!r}{words.near(name, known)}; it has: {', '.join(known)}"
+            lines.append(told + more)
         elif one["type"] == "missing":
             lines.append(f"{name} is missing")
+        elif not name and isinstance(one["input"], dict):  # of several parameters
+            told = one["msg"].removeprefix("Value error, ")
+            lines.append(f"{told}{_given(told, one['input'], declared)}")
         else:
-            told = one["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-            lines.append(f"{name} is {one['input']!r}{_hint(one['input'])}; {told}")
+            lines.append(words.line(one, name or "its entry"))
     return lines
 
 
-def _hint(value: Any) -> str:
-    """YAML reads 1e-3 as text; say so instead of leaving a riddle."""
-    if isinstance(value, str):
-        try:
-            return f" (text: YAML wants {float(value):.1e} with a point)"
-        except ValueError:
-            return ""
-    return ""
+def _given(told: str, values: dict[str, Any], declared: type[BaseModel]) -> str:
+    """The values of the parameters that a message names and does not show: what does not fit to what."""
+    known = declared.model_fields
+    found = {name: values.get(name, known[name].default) for name in known if re.search(rf"\b{name}\b", told)}
+    shown = {name: settings.shown(value) for name, value in found.items() if value not in ("", (), [], None)}
+    left = [f"{name} is {value}" for name, value in shown.items() if value.strip("[](),") not in told]
+    return f" ({', '.join(left)})" if left else ""
