@@ -26,9 +26,7 @@ model = "micro-gpt2"  # a shipped model, a folder, or a hub id with its commit
 live_tasks = ["yes-no", "open"]  # kinds of items of the live case
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from IPython.display import display
 
@@ -36,7 +34,6 @@ import lglib
 from lglib import studies
 from lglib.report import (
     Observations,
-    claims,
     figures,
     over_seeds,
     pages,
@@ -99,9 +96,7 @@ space = lglib.ParameterSpace(net)
 loss = lambda m, x: -m(x).logits[0, -2].log_softmax(-1)[x[0, -1]]  # of the last token
 gram = lglib.gram_matrix(torch.stack([space.gradient(loss, x) for x in ids]))
 for g in (gram, lglib.same_norms(gram, space.d, seed=0)):
-    print(
-        f"{lglib.spectrum(g / g.diag().outer(g.diag()) ** 0.5).participation_ratio:.1f}"
-    )
+    print(lglib.spectrum(g / g.diag().outer(g.diag()).sqrt()).participation_ratio)
 
 # %% [markdown]
 # (llm-rank)=

@@ -33,9 +33,8 @@ import numpy as np
 import torch
 from IPython.display import display
 
-import lglib
 from lglib import studies
-from lglib.activations import effects, steering
+from lglib.activations import steering
 from lglib.report import Observations, figures, over_seeds, pages, provenance, rows
 from lglib.report import tables
 from lglib.studies import bridge, lens
@@ -80,26 +79,23 @@ figures.legend_below(axes)
 #
 # ## Use this in your own work
 #
-# Before you call two vectors alike, compare with *permuted labels*, not with random directions. Here `positive` and `negative` are hidden states ($n\times m$) of two groups of prompts, and `other` is any vector; `net` is any causal language model of Hugging Face:
+# Before you call two vectors alike, compare with *permuted labels*, not with random directions. Here `net` is any causal language model of Hugging Face, `ids` are tokenised prompts, `labels` says which are the positive ones, and `other` is the vector to compare with (on this page the difference of the two answer words in the unembedding):
 
 # %% tags=["hide-input"]
 net, tokenizer = setup.model.model, setup.model.tokenizer
-items = setup.steered["extract"][:32]
-texts = [item.prompt for item in items]
+items = setup.steered["extract"][:48]
+texts, labels = [i.prompt for i in items], torch.tensor([i.label == 0 for i in items])
 ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
-unembed = net.get_output_embeddings().weight.detach()
-other = unembed[ids[0][0, -1]] - unembed[ids[1][0, -1]] + torch.ones_like(unembed[0])
+words = [tokenizer.encode(word)[-1] for word in items[0].answers]
+first_word, second_word = net.get_output_embeddings().weight.detach()[words]
+other = first_word - second_word
 
 # %% tags=["advice"]
-h = torch.stack(
-    [net(x, output_hidden_states=True).hidden_states[-2][0, -1] for x in ids]
-)
-cosine = lambda half: torch.cosine_similarity(
-    h[half].mean(0) - h[~half].mean(0), other, 0
-)
-labels = torch.arange(len(ids)) % 2 == 0  # which texts are the positive ones
-null = torch.stack([cosine(labels[torch.randperm(len(ids))]).abs() for _ in range(200)])
-print(f"cosine {cosine(labels):.2f}, permuted labels {null.quantile(0.95):.2f}")
+h = torch.stack([net(x, output_hidden_states=True)[-1][-2][0, -1] for x in ids])
+caa = lambda half: h[half].mean(0) - h[~half].mean(0)  # positive less negative
+swapped = [caa(labels[torch.randperm(len(ids))]) for _ in range(200)]
+cosines = torch.cosine_similarity(torch.stack([caa(labels), *swapped]), other[None])
+print(f"cosine {cosines[0]:.2f}; permuted {cosines[1:].abs().quantile(0.95):.2f}")
 
 # %% [markdown]
 # ## The model, the questions, three parts

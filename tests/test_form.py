@@ -35,7 +35,8 @@ def code(source, *outputs, tags=()):
 
 
 def test_words_are_those_that_are_read(page):
-    text = "# A title\n\nFour words are here.\n\n$$ x = 1 $$ (eq-x)\n\n:::{prf:proof}\n:class: dropdown\n\nfolded\n:::\n"
+    folded = ":::{prf:proof}\n:class: dropdown\n\nfolded\n:::\n"
+    text = f"# A title\n\nFour words are here.\n\n$$ x = 1 $$ (eq-x)\n\n{folded}"
     assert page(prose(text)).words == len(["#", "A", "title", "Four", "words", "are", "here."])
 
 
@@ -116,7 +117,14 @@ def stranger():
     net = GPT2LMHeadModel(config).eval()
     ids = [torch.randint(1, 64, (1, 8)) for _ in range(8)]
     other = torch.randn(16)
-    return {"lglib": lglib, "torch": torch, "net": net, "ids": ids, "other": other}
+    return {
+        "lglib": lglib,
+        "torch": torch,
+        "net": net,
+        "ids": ids,
+        "other": other,
+        "labels": torch.arange(8) < 4,
+    }
 
 
 def test_each_advice_is_short_and_runs_on_a_plain_model(root, stranger, capsys):

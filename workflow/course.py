@@ -1,7 +1,7 @@
 """`make course`: student notebooks and their solutions, from the exercise pages of the book (NNx_name).
 
-A student's notebook has each exercise, a prompt in the place of its solution, and the check that tells pass or
-fail. Both kinds are plain Jupyter: no directive, no role, no jupytext, and nothing of the book around them.
+A student's notebook has each exercise, a prompt in the place of its solution, and the check that tells pass
+or fail. Both kinds are plain Jupyter: no directive, no role, no jupytext, nothing of the book around them.
 """
 
 from __future__ import annotations

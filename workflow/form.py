@@ -1,7 +1,7 @@
-"""The form of a page, counted: words, visible cells, figures, tables, and numbers in prose that nothing printed.
+"""The form of a page: words, visible cells, figures, tables, and numbers in prose that nothing printed.
 
-The limits are of the main page of a chapter, which is to be read to its end. Its supplement (NNs_name) and its
-exercises (NNx_name) are counted too, without a limit.
+The limits are of the main page of a chapter, which is to be read to its end. Its supplement (NNs_name) and
+its exercises (NNx_name) are counted too, without a limit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def is_main(page: str) -> bool:
 
 
 def of(notebook: Path, known: Iterable[float] = ()) -> Form:
-    """The form of an executed notebook; `known` are numbers that may be told unprinted, such as the paper's."""
+    """The form of an executed notebook; `known` are numbers that need no print, such as the paper's."""
     cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     seen = [cell for cell in code if not HIDDEN & set(cell["metadata"].get("tags", [])) and _source(cell)]

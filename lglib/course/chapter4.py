@@ -12,7 +12,7 @@ CHECKS = {
             (128 / 32, "This is n / c. By the proposition the ratio is q n, so q = c / n."),
             (
                 (32 / 128) ** 0.5,
-                "The lengths enter squared above and to the fourth power below: q n, no root.",
+                "Lengths enter squared above and to the fourth power below: q n, no root.",
             ),
         ),
         otherwise="Put equal lengths for q n of the vectors into the proposition, and solve q n = c for q.",

@@ -1,6 +1,6 @@
 """Checks of exercises: the right number, how near it must be, and hints for wrong ones that are easy to get.
 
-The right numbers are computed when they are asked for, by the functions of the library that the exercise is about.
+A right number that has to be computed is a function, and is computed when it is asked for.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Check:
 def check(name: str, answer: Any) -> bool:
     """Say whether the answer to an exercise is right, with a hint where it is not; return whether it is.
 
-    `answer` is a number; `...` means that there is none yet. Raises ValueError for an exercise that has no check.
+    `answer` is a number, or `...` where there is none yet. Raises ValueError for an exercise without a check.
 
     >>> check("ex-llm-sketch", ...)
     ex-llm-sketch: no answer yet; put your number in the place of ...

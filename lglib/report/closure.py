@@ -76,10 +76,11 @@ def _pairs(source: str, name: str, is_package: bool) -> tuple[tuple[str, str | N
 
 def _by_attribute(tree: ast.AST, alias: str) -> list[tuple[str, str | None]]:
     """Names of the library's face that code uses as `lglib.<name>`."""
-    nodes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
-    return [
-        ("lglib", node.attr) for node in nodes if isinstance(node.value, ast.Name) and node.value.id == alias
-    ]
+    found: list[tuple[str, str | None]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == alias:
+            found.append(("lglib", node.attr))
+    return found
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

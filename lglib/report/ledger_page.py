@@ -22,9 +22,9 @@ OPEN = (".", figures.NULL, "-")  # no verdict: too few seeds or models, cannot b
 
 
 def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> pd.DataFrame:
-    """All lines of `claims.judge` of all studies and models, with the paper's figure; studies without rows left out.
+    """All lines of `claims.judge` of all studies and models, with the paper's figure.
 
-    `measured` has what was observed by study, None where nothing counts.
+    `measured` has what was observed by study, None where nothing counts: such a study is left out.
     """
     ledger, parts = claims.read(), []
     for study, found in measured.items():
@@ -67,7 +67,7 @@ def grid(axes: Axes, found: pd.DataFrame) -> None:
 
 
 def forest(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
-    """Draw the judged rows of one claim: value and interval by model (colour), null (grey), bar (dashed), paper.
+    """Draw the judged rows of one claim: value and interval by model, null (grey), bar (dotted), the paper's.
 
     Rows of one description stand on one rung.
     """

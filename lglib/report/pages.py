@@ -18,7 +18,8 @@ TOLD = ("torch", "transformers", "peft")  # versions that a page names first
 def measured(observed: Measured, *, seed: int, versions: Mapping[str, str]) -> str:
     """What a page stands on, in three lines: models and seeds, the live case's seed, versions.
 
-    >>> print(measured(Measured(pd.DataFrame({"model": ["a", "a"], "seed": [0, 1]}), {}), seed=0, versions={}))
+    >>> two = pd.DataFrame({"model": ["a", "a"], "seed": [0, 1]})
+    >>> print(measured(Measured(two, {}), seed=0, versions={}))
     a: seeds 0, 1
     live case: seed 0
     """
