@@ -89,3 +89,42 @@ def test_what_a_killed_process_left_half_is_removed_and_what_a_living_one_writes
         path.write_text("1")
     with terminal.alone(tmp_path):
         assert sorted(folder.iterdir()) == sorted([living, folder / "one.csv"])
+
+
+def test_a_user_without_a_home_or_a_name_works_within_the_project(monkeypatch, tmp_path):
+    for name in (*terminal.ENVIRONMENT, *terminal.FOLDERS, "HOME", "LOGNAME", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # put back after the test
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("LOGNAME")
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(terminal.pwd, "getpwuid", unknown)
+    assert terminal.isolate(tmp_path)
+    own = str(tmp_path / "runs" / ".home")
+    assert (os.environ["HOME"], os.environ["LOGNAME"]) == (own, f"user{os.getuid()}")
+    assert os.environ["MPLCONFIGDIR"].startswith(own)  # it is not there, so nothing can be written to it
+    assert not terminal.isolate(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/p/runs"),
+            "make x: /p/runs: Permission denied; the project",
+        ),
+        (
+            OSError(30, "Read-only file system", "/p/runs"),
+            "make x: /p/runs: Read-only file system; the project",
+        ),
+        (OSError(28, "No space left on device"), "make x: No space left on device; make room"),
+        (NotADirectoryError(20, "Not a directory", "/p/runs"), "make x: /p/runs: Not a directory"),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_a_line(error, told):
+    with pytest.raises(SystemExit) as caught, terminal.plainly("make x"):
+        raise error
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)

@@ -49,9 +49,7 @@ def data(path: str | Path, where: str = "", largest: int = LARGEST) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            what = (
-                "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file, such as a pipe or a device"
-            )
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
             raise BadSettings(f"{where} is {what}; it must be a file")
         if status.st_size > largest:
             raise BadSettings(f"{where} has {status.st_size:,} bytes; it may have {largest:,}")
