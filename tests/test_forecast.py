@@ -63,10 +63,11 @@ def test_the_parameters_that_are_listed_are_those_of_the_shapes(root):
         assert listed["download"] > 0.5 * listed["parameters"], name
 
 
-def test_without_a_gpu_all_studies_are_refused_in_one_line(root, nothing_cached):
+def test_without_a_gpu_all_studies_that_ask_for_one_are_refused_in_one_line(root, nothing_cached):
     state = plan.State("paper", root)
     device, *others = forecast.refusals(state, request.runs("paper", root))
-    assert device == f"{', '.join(studies.NAMES)}: device: cuda, and torch sees no GPU here"
+    asking = [name for name in studies.NAMES if name != "quadratic"]  # it runs on the CPU
+    assert device == f"{', '.join(asking)}: device: cuda, and torch sees no GPU here"
     assert others == []  # the downloads are allowed
 
 
