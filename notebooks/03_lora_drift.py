@@ -163,7 +163,7 @@ with tables.if_measured("captures of what is still to come"):
         )
 
 # %% [markdown]
-# S3PROSE
+# **What we see** on micro-gpt2. Of what is still to come the prefix captures far less than of the whole displacement. Its never-learned twin captures nearly as much: the dots lie on both sides of zero, and where they lie on one side the difference is small. With AdamW $k$ updates drawn at random from the run capture most of the rest, far more than the first $k$ do, so the *first* updates are not special. Everything lies far above isotropic walks. So the span of a few updates is real structure of a run; it is no sign of a *recovery*.
 #
 # *S2*: the static planes of task gradients at $\theta^\ast$ capture a few percent. But a plane of gradients depends on coordinates: a change of gauge, which the model does not see, takes away what it captures, while the prefix survives it ({ref}`lora-function`).
 #
@@ -193,7 +193,7 @@ with tables.if_measured("correlations on several pairs"):
         display(tables.wide(part, "norm", "of"))
 
 # %% [markdown]
-# S5PROSE
+# **What we see** on micro-gpt2. At $\theta_f$ alignment predicts the gain, best at short steps. Halfway through the recovery it predicts at a hundredth of the displacement and not at its full length. Overlap hardly predicts in the pool of all six subspaces at $\theta_f$; without the subspaces of the recovery it predicts *negatively*, and strongly so halfway ({ref}`lora-scatter`). So "does not predict" depends on who is in the pool and on how far one steps.
 #
 # ## S9: search against descent, with the same information
 #
@@ -207,7 +207,7 @@ with tables.if_measured("search and descent with the same information"):
     display(tables.wide(rows(shown, budget=[64, 512]), "method", "budget"))
 
 # %% [markdown]
-# S9PROSE
+# **What we see** on micro-gpt2. Descent ends below every search at every budget, in the mean over pairs; mirrored pairs (evolution strategies) come nearest. On the rules it wins by far. On the two tables, whose held-out questions share nothing with the others, nothing helps much ({ref}`lora-equal`).
 #
 # The practical side, ours: ten gradient directions that are kept for five or ten steps still bring most of a recovery; kept for ever they do not for every task ({ref}`lora-refresh`).
 #
