@@ -20,7 +20,7 @@ WHAT = {
     "device": "is a pipe or a device",
     "folder": "is a folder",
     "missing": "No such file",
-    "binary": "not UTF-8",
+    "binary": "is not UTF-8",
 }
 
 
