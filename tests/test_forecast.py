@@ -354,3 +354,15 @@ def test_the_studies_of_the_paper_profile_run_to_their_end_on_stand_ins(paper):
     assert set(found["rank"]["claims"]) == {"L1", "L2"}
     assert set(found["bridge"]["claims"]) >= {"T4", "B1", "B2", "B3", "B4"}
     assert found["models"]["rows"] > 0
+
+
+@pytest.mark.parametrize(("how", "told"), [(os.R_OK, "read"), (os.W_OK, "written")])
+def test_a_cache_that_belongs_to_another_user_is_named(
+    root, nothing_cached, monkeypatch, tmp_path, how, told
+):
+    (tmp_path / "hub").mkdir()
+    # a test may run as root, who may read and write all
+    monkeypatch.setattr(os, "access", lambda path, asked: not asked & how)
+    known = facts.of(GPT2, root)
+    assert f"the hub's cache {tmp_path / 'hub'} cannot be {told} by this user" in known.missing
+    assert not known.fetched

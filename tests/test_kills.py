@@ -1,8 +1,6 @@
-"""A few kills of the pipeline, one a stage; benchmarks/kills.py has thirty and more."""
+"""A few kills of the pipeline, one a stage; benchmarks/kills.py has 32."""
 
 from __future__ import annotations
-
-import json
 
 import kills
 import pytest
@@ -18,10 +16,3 @@ def test_a_project_that_was_killed_in_every_stage_ends_as_one_that_never_was(tmp
     told = list(kills.lived(plan, made, tmp_path / "killed"))
     assert [found for _, _, found in told if found] == []
     assert sum(kill is not None and status != 0 for kill, status, _ in told) >= 2
-
-
-def test_the_bench_of_kills_found_nothing_wrong(root):
-    found = json.loads((root / "benchmarks" / "kills.json").read_text())
-    assert found["wrong"] == []
-    assert found["kills"] >= 30
-    assert set(found["by stage"]) == set(kills.COMMANDS)

@@ -59,9 +59,11 @@ def of(model: str, root: Path) -> Facts:
     name, _, commit = model.partition("@")
     if "/" not in name:
         return Facts(model, missing=f"no model {model!r} is known; a model is {naming.KINDS}")
+    if closed := _closed(os.R_OK | os.X_OK, "read"):
+        return _listed(model, root, missing=closed)
     if (cached := snapshot(name, commit)) is not None:
         return _local(model, cached, "cache", commit)
-    return _listed(model, root)
+    return _listed(model, root, missing=_closed(os.W_OK, "written"))
 
 
 def snapshot(name: str, commit: str, kind: str = "models") -> Path | None:
@@ -71,6 +73,17 @@ def snapshot(name: str, commit: str, kind: str = "models") -> Path | None:
     path = Path(constants.HF_HUB_CACHE) / f"{kind}--{name.replace('/', '--')}" / "snapshots" / commit
     wanted = "*.safetensors" if kind == "models" else "**/*.*"
     return path if commit and path.is_dir() and any(path.glob(wanted)) else None
+
+
+def _closed(how: int, told: str) -> str:
+    """Why the hub's cache, or the folder that will hold it, is of no use to this user; empty when it is."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    there = next(path for path in (cache, *cache.parents) if os.path.lexists(path))
+    if os.access(there, how):
+        return ""
+    return f"the hub's cache {cache} cannot be {told} by this user; name one of yours: HF_HOME=a/folder"
 
 
 def _local(model: str, folder: Path, source: str, revision: str = "") -> Facts:
