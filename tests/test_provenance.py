@@ -156,7 +156,6 @@ def test_the_hash_does_not_depend_on_the_folder(small, tmp_path_factory):
 @pytest.mark.parametrize(
     ("source", "error", "told"),
     [
-        ("import lglib", ValueError, "lglib.studies.lora: write `from lglib"),
         ("from lglib.geometry import *", ValueError, "not a star"),
         ("from lglib.nowhere import x", FileNotFoundError, r"lglib.studies.lora imports lglib\.nowhere"),
     ],

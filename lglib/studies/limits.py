@@ -18,8 +18,12 @@ from lglib.base.settings import shown
 from lglib.studies import naming, words
 
 SHIPPED = ("micro-gpt2", "micro-qwen2", "micro-olmo2")  # `models.shipped.NAMES`, without loading torch
-OWN = {"theory": "digits-mlp", "synthetic": "multitask-gpt2"}  # studies of one network of their own
-LANGUAGE = ("lora", "rank", "bridge")  # studies of one language model
+OWN = {  # studies of one network, or of quadratics, of their own
+    "theory": "digits-mlp",
+    "quadratic": "quadratics",
+    "synthetic": "multitask-gpt2",
+}
+LANGUAGE = ("lora", "controls", "rank", "bridge", "lens")  # studies of one language model
 KNOWN = (*SHIPPED, *made.HOW)
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+@[0-9a-f]{40}")
 LARGEST_SEED = 2**31 - 1
@@ -41,6 +45,9 @@ LIVE: dict[str, dict[str, Any]] = {
         "kind": Literal["logit difference", "say yes", "correct answer"],
         "pairs": Annotated[Whole, Field(ge=4)],
     },
+    "quadratic": {},
+    "controls": {},
+    "lens": {},
 }
 
 
