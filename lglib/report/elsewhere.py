@@ -16,7 +16,7 @@ from lglib.report.provenance import project_root
 from lglib.theory import fits
 from lglib.theory.stats import Interval, mean_interval, with_spread
 
-FOLDER = "book/data/06_beyond"
+FOLDER = "book/data/07_beyond"
 MODELS = ("0.5B", "1.5B", "3B", "7B")  # of Qwen2.5-Instruct
 POINTS = 100.0
 

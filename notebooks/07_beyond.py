@@ -61,7 +61,7 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # (others)=
 # ## Whose figures
 #
-# The figures were typed from these files and lie in `book/data/06_beyond`. We found no licence beside them, so no file is copied; numbers are facts, and each is cited by the commit that holds it.
+# The figures were typed from these files and lie in `book/data/07_beyond`. We found no licence beside them, so no file is copied; numbers are facts, and each is cited by the commit that holds it.
 
 # %%
 for row in elsewhere.sources().itertuples():
