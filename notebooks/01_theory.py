@@ -935,11 +935,11 @@ tables.verdicts(beyond)
 
 # %% [markdown]
 # **What we see.** *Noise decides.* At $0.3$ of the first gradient the whole interval lies above $0.77$ in $8$ of the $12$ cases, at $1$ in $4$, at $3$ in none: $12$ of $36$. *Spectrum* comes next: with the same noise the captures of six spectra differ by a third of the displacement and more. A longer prefix
-# captures more and a longer run leaves less to it, except for a spectrum within a factor $2$, where all is over after a few steps. *Momentum* lowers the capture in some cases and changes nothing in others. *The law* {eq}`eq-expected-gram` is right to a tenth, with the whole interval, in $29$ of the $36$ even cases, and without noise to all digits. Near a minimum it is too
+# captures more and a longer run leaves less to it, except for a spectrum within a factor $2$, where all is over after a few steps. *Momentum* lowers the capture in some cases and changes nothing in others. *The law* {eq}`eq-expected-gram` is right to a tenth, with the whole interval, in most of the $36$ even cases, and without noise to all digits. Near a minimum it is too
 # low: there a few directions carry the noise, and their luck does not average out.
 #
 # **What it means.** Three things. A capture of $0.77$ says nothing of a task, or of drift, where the noise of an update is small against the first gradient: a fixed quadratic gives as much. Where the noise is as long as the first gradient or longer it would be more than most of these quadratics give. So "$0.77$ is ordinary" is
-# a statement about noise and spectrum, and cannot be made where they are not known; for the paper's runs they are not. Second, the *energy share* is too low a null: in $35$ of $36$ cases a run that learns nothing exceeds it, mostly by far. To exceed it shows that updates agree with one another, as on any descent. Third, what would
+# a statement about noise and spectrum, and cannot be made where they are not known; for the paper's runs they are not. Second, the *energy share* is too low a null: in all but one of $36$ cases a run that learns nothing exceeds it, mostly by far. To exceed it shows that updates agree with one another, as on any descent. Third, what would
 # tell of a changing loss is a capture *below* that of a quadratic of the same noise. Chapter 2 measures the noise of its own recoveries and makes the comparison ({ref}`recovery`).
 #
 # **What this does not show.** Adam was not run on these quadratics. The spectra are six of many, the dimension is one, and the noise does not change along a run, as that of minibatches does. In a trained network $H$ changes along the way. Then the Krylov space of the start is a local picture, and how fast it

@@ -250,7 +250,7 @@ tables.wide(rows(over, measure="share of the mean"), "task", "point", nulls=True
 # - **static**: the leading directions (singular vectors in $\mathbb R^d$) of minibatch gradients of all four base tasks at $\theta^\ast$. As it stands, one badly solved task can dominate them, so there is also
 #   **static, normalised**, where each task's gradients are scaled to the same mean square, and **static, own task**, from gradients of the recovered task alone.
 # - **local**: the same for the recovered task at $\theta_f$.
-# - **Krylov**: $\mathcal K_k(H,g_0)$ with exact Hessian-vector products at $\theta_f$, on a batch of 256.
+# - **Krylov**: $\mathcal K_k(H,g_0)$ with exact Hessian-vector products at $\theta_f$, on one large batch.
 # - **prefix**: the first $k$ updates of the recovery itself.
 # - **random**: the null, drawn once.
 # - **way back**: the single direction $\theta^\ast-\theta_f$. Does recovery retrace the forgetting?

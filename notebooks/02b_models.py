@@ -152,7 +152,7 @@ tables.show(met, {"measure": "measure", tables.VALUE: "share [95 %] (n)"})
 # (micro-training)=
 # ## How they were trained
 #
-# Each model has four blocks of width 128 with four heads, a context of 128 tokens, and the architecture of a well-known family, as transformers implements it: GPT-2 (learned positions, layer norm), Qwen2 (rotary positions, with a base of 500 that suits the short context, and gated units) and OLMo 2 (norms after the sublayers and on queries and
+# Each model has four blocks with four heads, and a width and a context of a hundred and twenty-eight, and the architecture of a well-known family, as transformers implements it: GPT-2 (learned positions, layer norm), Qwen2 (rotary positions, with a small base that suits the short context, and gated units) and OLMo 2 (norms after the sublayers and on queries and
 # keys). All are loaded by the call that loads a hub model.
 
 # %%
@@ -182,7 +182,7 @@ tables.show(
 # 5. *Settle*: the same, while the learning rate falls.
 # 6. *Calibrate*: the same, with a tenth of the yes and no answered wrongly ({ref}`micro-calibration`).
 #
-# In one trial run without the third stage (OLMo 2), yes-no questions on two facts were still at chance after 400 steps of the fourth. The shipped run, with it, was at nine tenths after 600. One run each is a hint, no more.
+# In one trial run without the third stage (OLMo 2), yes-no questions on two facts were still at chance late in the fourth. The shipped run, with it, was at nine tenths soon after. One run each is a hint, no more.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-curves", "caption": "Learning curves of the shipped models, recorded while they were trained: accuracy on 256 validation items. Dotted lines: ends of stages. Open questions pass nine tenths no later than questions for the subject (who). Yes-no questions rise only in the stages that contain them, from the fourth on."}, "image": {"alt": "Three panels, one a model, of accuracy against millions of tokens. The curves for open questions and for who rise in the early stages; the one for yes-no questions stays near one half and then rises to one."}}
 figure, axes = figures.panels(max(len(own), 1), height=2.3)

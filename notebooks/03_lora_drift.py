@@ -26,6 +26,7 @@ model = "micro-gpt2"  # a model of the profile, for the live case and for the fi
 pair = "cipher"  # of the live case: cipher, edit, order, last or first
 
 # %% tags=["hide-input"]
+import torch
 from IPython.display import display
 
 import lglib
@@ -102,7 +103,7 @@ ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
 
 # %% tags=["advice"]
 space = lglib.ParameterSpace(net, lambda name, p: p.requires_grad)
-loss = lambda m, x: m(x, labels=x).loss
+loss = lambda m, x: torch.nn.functional.cross_entropy(m(x).logits[0, :-1], x[0, 1:])
 run = lglib.descend(space, loss, lglib.optimizer("AdamW", 1e-3), ids * 4)
 print(lglib.prefix_capture(run, k=4))
 

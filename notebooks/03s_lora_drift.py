@@ -236,7 +236,7 @@ figures.legend_below(axes[1])
 # **What we see** on micro-gpt2. Raw gradients are far below the null at the fresh adapter and at $\theta_f$, where the model is wrong nearly everywhere. At $\theta^\ast$ *last* and *first* come near it; *order* and the tables do not. With the mean taken off, from more than a third to about four fifths of the null is left. As in chapter 2, much of the low rank is one shared direction, the mean gradient, and it is
 # there before anything is learned.
 #
-# **What this does not show.** For tables the same 16 or 24 questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network; and with twelve gradients no rank above twelve can be seen. At a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
+# **What this does not show.** For tables the same sixteen or two dozen questions fill every minibatch, so their gradients cannot have a rank above that, whatever the network; and with twelve gradients no rank above twelve can be seen. At a fresh adapter $B=0$, so only the $B$-half of the gradient is not zero.
 
 # %% [markdown]
 # (lora-captures)=
@@ -772,7 +772,7 @@ tables.show(lead, ["measure", tables.VALUE, "unit", "null"])
 #
 # *Cost.* Random search surprised us. On these few questions, as many gradient steps as the search could pay for overfit on the tables: for *cipher* they raise the loss on the held-out half, for *edit* they lower it less than the best search does. The best of eight searches, chosen afterwards, ends at about the same held-out loss or somewhat lower, averaged over pairs. That average hides two cases: on the two tables the best search ends lower, on the three rules gradient steps do, even on the same twelve questions. And where the training stream offers as many questions as one likes, a recovery of a hundred steps reaches losses that no search comes near.
 #
-# **What this does not show.** Single runs scatter: *cipher* has 12 held-out questions, *edit* 8, the rules about 40. The model is small, and $\theta_f$ is far from a solution. Near one, random search does better {cite}`gan2026neural`.
+# **What this does not show.** Single runs scatter: *cipher* has 12 held-out questions, *edit* eight, the rules some forty. The model is small, and $\theta_f$ is far from a solution. Near one, random search does better {cite}`gan2026neural`.
 
 # %% [markdown]
 # (lora-equal)=
@@ -843,7 +843,7 @@ with tables.if_measured("held-out gain less that at sigma*"):
 # - **random, every 1**: a random basis, made anew at every step.
 # - **prefix, kept**: the prefix of a recovery on *other* minibatches, kept for the whole way.
 #
-# Fresh gradients cost something. So we compare twice: after equal steps, and after equal numbers of *items* whose gradient was computed: 16 a step, 40 a refresh, 160 for the ten steps behind a prefix.
+# Fresh gradients cost something. So we compare twice: after equal steps, and after equal numbers of *items* whose gradient was computed: sixteen a step, forty a refresh, ten steps' worth for a prefix.
 
 # %%
 at = lora.looks(T)

@@ -86,9 +86,7 @@ figures.legend_below(axes)
 # %% tags=["hide-input"]
 one = rank.load(parameters, seed)  # the model, and its untrained twin
 net, tokenizer = one.model.model, one.model.tokenizer
-texts = [
-    f"{item.prompt}{item.answer}" for item in rank.item_sets(one, live_tasks[0])[0][:16]
-]
+texts = [f"{i.prompt}{i.answer}" for i in lglib.micro_items(16, "yes-no")]
 ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
 
 # %% tags=["advice"]

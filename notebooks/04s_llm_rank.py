@@ -546,11 +546,6 @@ with tables.if_measured("raw / control, and growth"):
 # *Regime.* It has the same shape in all three: four to five decades along random directions, about three along the gradient and the steering direction. The prediction from $u\cdot Hu$ beats that of another direction in all three. In Qwen2 one of the five seeds is missed by seven tenths of a decade on average: there the trace is small, its interval over probes holds zero, $u\cdot Hu$ is nearly zero or negative, and higher orders decide. *The unit* hardly matters in these models: measured as a share of $\lVert\theta\rVert$ all ends lie about a tenth of a decade lower, and keep their order (second table of the section).
 #
 # *Search.* In GPT-2 and Qwen2 $\sigma^\ast$ is the best of the five steps, or within some percent of it. In OLMo2 three times that step gains more in some seeds, well above the law: there the quadratic law ends before the gain does.
-#
-# (claims-llm)=
-# ## The claims, measured
-#
-# Each verdict follows from a rule in `config/claims.yml`, which also says why the bar is where it is. Most bars are our choice, made after first runs. L1 is judged by the participation ratio beside its control: low means below half of it, with the whole interval over seeds. A claim is "partly" unless all its lines agree. With fewer than three seeds, or where the model cannot do the task that is measured, there is no verdict, and the line says why. The table is of the model that the page shows. That a linear regime *exists* is a weak claim: in exact arithmetic every smooth loss with a slope has one, and "decades" count from the smallest length tried, $10^{-6}$ of the weights' size. What could have failed is *where* it ends, and the last line of L2, that curvature predicts it.
 
 # %% [markdown]
 # ## Every row that was judged

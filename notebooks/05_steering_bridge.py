@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from IPython.display import display
 
+import lglib
 from lglib import studies
 from lglib.activations import steering
 from lglib.report import Observations, figures, over_seeds, pages, provenance, rows
@@ -54,7 +55,15 @@ real = studies.beside("bridge", profile)  # the same of a pretrained model
 setup = bridge.prepare(parameters, seed)
 first, top, width = setup.templates[0], setup.layers[-1], setup.model.width
 bound = nulls.random_direction(width)  # below it lie 95 in 100 random cosines
-live, no_null = Observations(), {"null": 0, "null_means": "stands in the filed row"}
+live = Observations()  # what this page measures itself
+steps = shifts = caa = random = judge = None
+
+
+def keep(claim, measure, value, **at):
+    """Keep a live value, to be held against the filed one, which has its null."""
+    live.add(claim, measure, value, null=0, null_means="stands in the filed row", **at)
+
+
 print(pages.measured(observed, seed=seed, versions=provenance.versions()))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-seeds", "caption": "B1: cosine of the shift of one gradient step (four losses) with the true - false CAA vector, last block. Grey ticks: bounds of permuted labels. Dashed: the paper's figure. 95 % over five seeds."}, "image": {"alt": "Dot plot with the models as rungs and four losses as colours, around the dashed line; grey ticks lie a little to the left of the dots."}}
@@ -83,7 +92,7 @@ figures.legend_below(axes)
 
 # %% tags=["hide-input"]
 net, tokenizer = setup.model.model, setup.model.tokenizer
-items = setup.steered["extract"][:48]
+items = lglib.micro_items(48, "yes-no")
 texts, labels = [i.prompt for i in items], torch.tensor([i.label == 0 for i in items])
 ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
 words = [tokenizer.encode(word)[-1] for word in items[0].answers]
@@ -92,9 +101,9 @@ other = first_word - second_word
 
 # %% tags=["advice"]
 h = torch.stack([net(x, output_hidden_states=True)[-1][-2][0, -1] for x in ids])
-caa = lambda half: h[half].mean(0) - h[~half].mean(0)  # positive less negative
-swapped = [caa(labels[torch.randperm(len(ids))]) for _ in range(200)]
-cosines = torch.cosine_similarity(torch.stack([caa(labels), *swapped]), other[None])
+apart = lambda half: h[half].mean(0) - h[~half].mean(0)  # positive less negative
+swapped = [apart(labels[torch.randperm(len(ids))]) for _ in range(200)]
+cosines = torch.cosine_similarity(torch.stack([apart(labels), *swapped]), other[None])
 print(f"cosine {cosines[0]:.2f}; permuted {cosines[1:].abs().quantile(0.95):.2f}")
 
 # %% [markdown]
@@ -108,17 +117,15 @@ print(f"cosine {cosines[0]:.2f}; permuted {cosines[1:].abs().quantile(0.95):.2f}
 # **What the paper claims.** A small step $\delta$ of the weights moves activations by its *pushforward* $J_h\delta$, with the Jacobian $J_h=\partial h/\partial\theta$. **What we do.** The exact pushforward, by forward-mode differentiation, against actual steps: what is left over must fall as the square of the length (order two).
 
 # %%
-steps = None
 with tables.if_measured("remainders"):
     exact = bridge.in_float64(setup, parameters)
     seen = setup.steered["select"][: min(16, parameters.questions)]
     h, steps = exact.pushforward(seen), bridge.steps(exact, seen)
     for step in (kind, "random"):
         u, _ = bridge.in_tensor_units(exact, steps[step])
-        power = bridge.order(
-            bridge.remainders(h, u, parameters.scales).mean(1), parameters.scales
-        )
-        live.add("T4", "order of the remainder", power, step=step, **no_null)
+        left = bridge.remainders(h, u, parameters.scales).mean(1)
+        power = bridge.order(left, parameters.scales)
+        keep("T4", "order of the remainder", power, step=step)
         print(f"{step}: order {power:.3f}")
 
 # %% [markdown]
@@ -132,18 +139,16 @@ with tables.if_measured("remainders"):
 # **What we do.** CAA is the mean of $h_l$ over positive texts minus that over negative ones: **answer token**, as published (the prompt followed by " yes" or " no"), **text after** it, or **true − false** (prompts whose answer is yes against those whose answer is no). The shift is $J_h\delta$ for minus the gradient of a loss: **logit difference** of yes and no, **say yes**, **correct answer**, or the **class difference** of the last on true and false prompts. The null that matters swaps the labels by lot: 95 in 100 *permuted* vectors have a smaller cosine with the same shift than the bound.
 
 # %%
-shifts = caa = random = None
 with tables.if_measured("shifts and CAA"):
     random = bridge.random_shifts(setup, first, parameters.random_steps)
-    shifts, caa = bridge.gradient_shifts(setup, first), bridge.caa_vectors(setup, first)
+    shifts = bridge.gradient_shifts(setup, first)
+    caa = bridge.caa_vectors(setup, first)
 for how in caa or {}:
     vector = caa[how].differences[:, -1]
     a = bridge.agreement(shifts[kind][:, -1], vector, random[:, -1], seed)
-    at = {"shift": kind, "caa": how, "template": first, "depth": 1.0}
-    live.add("B1", "cosine", a.cosine, **no_null, **at)
-    print(
-        f"{how}: cosine {a.cosine}; permuted labels {a.permuted:.2f}, random {bound:.2f}"
-    )
+    keep("B1", "cosine", a.cosine, shift=kind, caa=how, template=first, depth=1.0)
+    told = f"permuted labels {a.permuted:.2f}, random {bound:.2f}"
+    print(f"{how}: cosine {a.cosine}; {told}")
 
 # %% [markdown]
 # **What we see.** *It depends on the definitions.* With the true − false vector the figure at the top has the paper's cosine or more, for the logit difference and the class difference in all three models. With the vector as published, from answer tokens, the cosine is near zero at late depths, though that vector reproduces itself nearly perfectly: it holds which word was just read, not what the model will write. *It depends on the null.* The bound of permuted labels lies just below: late activations differ mainly along the coming answer, so any two groups of true and false prompts, however labelled, differ along it too.
@@ -189,17 +194,14 @@ with tables.if_measured("the logit lens"):
 # **What the paper claims.** The shift of a gradient step steers about as well as the CAA vector. **What we do.** Add a vector to $h_l$ at every position while the model reads the questions of *evaluate*. All vectors have one length, the mean distance of $h_l$ from its mean. The *effect* is $P(\text{yes})$ at plus one such unit less that at minus one.
 
 # %%
-judge = None
 with tables.if_measured("effects"):
     tables.needs(shifts, caa, random)
     directions = bridge.random_directions(setup, parameters.random_steps)
-    vectors, judge = (
-        bridge.vectors(shifts, caa, random, directions),
-        bridge.judge(setup, parameters),
-    )
+    vectors = bridge.vectors(shifts, caa, random, directions)
+    judge = bridge.judge(setup, parameters)
     for name in (bridge.CAA, bridge.SOUGHT, "random direction"):
         effect = judge.effect(judge.vector(vectors[name], top, name), 1.0)
-        live.add("B2", "effect at one unit", effect, **no_null, vector=name, depth=1.0)
+        keep("B2", "effect at one unit", effect, vector=name, depth=1.0)
         print(f"{name}, last block: effect {effect:.2f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-dose", "caption": "Dose and response on the evaluation part: probability of yes against the multiplier, one block before the last (top) and at the last (bottom); micro-gpt2, means over five seeds. Grey: a random direction (solid), the shift of a random weight step (dashed)."}, "image": {"alt": "Two panels of S-shaped dose-response curves; the grey ones stay near one half."}}
@@ -232,22 +234,12 @@ with tables.if_measured("random search"):
     tables.needs(random)
     scored = bridge.scores(setup, parameters, pairs=min(pairs, parameters.pairs))
     sought = bridge.sought(setup, scored.gradient)
-    matter = bridge.effective_directions(setup, sought, random)
     found = bridge.find(setup, scored, parameters)
     for (way, n), image in found.images.items():
         value = steering.cosines(image[-1], sought[-1]).item()
-        live.add(
-            "B4",
-            "cosine with the gradient's shift",
-            value,
-            **no_null,
-            weighting=way,
-            N=2 * n,
-            depth=1.0,
-        )
-        print(
-            f"{way}, N = {2 * n}: in activations {value:.2f}, in weights {found.aims[way, n]:.3f}"
-        )
+        at = dict(weighting=way, N=2 * n, depth=1.0)
+        keep("B4", "cosine with the gradient's shift", value, **at)
+        print(f"{at}: {value:.2f}, in weight space {found.aims[way, n]:.3f}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bridge-search", "caption": "Cosine of what random search finds with the gradient's shift, last block, and with the gradient in weight space (black). Lines: the law, no fitted number. Grey: as many pairs by lot. Micro-gpt2, 95 % over five seeds."}, "image": {"alt": "Two coloured series rise with N about their lines; black dots stay near zero."}}
 figure, (axes,) = figures.panels(1, height=3.2)
@@ -283,20 +275,11 @@ figures.legend_below(axes)
 with tables.if_measured("imitation by LoRA"):
     tables.needs(judge)
     weak, at = parameters.strengths[0], dict(edit="LoRA", places=1)
-    edit = bridge.imitate(judge, vectors[bridge.SOUGHT], top, weak, parameters, **at)
-    explained, chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
-    live.add(
-        "T4",
-        "divergence explained",
-        explained,
-        **no_null,
-        depth=1.0,
-        multiplier=weak,
-        **at,
-    )
-    print(
-        f"divergence explained {explained:.2f}, by a random step as long {chance:.2f}"
-    )
+    v = vectors[bridge.SOUGHT]
+    edit = bridge.imitate(judge, v, top, weak, parameters, **at)
+    share, chance = (edit.explained(judge.plain, by) for by in ("edited", "random"))
+    keep("T4", "divergence explained", share, depth=1.0, multiplier=weak, **at)
+    print(f"divergence explained {share:.2f}, by a random step as long {chance:.2f}")
 
 # %% [markdown]
 # **What we see.** At the last block a small LoRA step does nearly all that the steering vector does. One block earlier it must, in micro-gpt2, be asked to move the other positions too, which the last block reads ({doc}`05s_steering_bridge`).

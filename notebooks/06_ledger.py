@@ -2,11 +2,16 @@
 # jupyter:
 #   jupytext:
 #     cell_metadata_filter: tags,mystnb
+#     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
 #     text_representation:
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -63,20 +68,15 @@ figures.legend_below(axes, columns=3)
 # ## The claims in short
 
 # %% tags=["hide-input"]
-for study in dict.fromkeys(lines["study"]):
-    part = lines[lines["study"] == study]
-    table = {}
-    for model, one in part.groupby("model", sort=False):
-        for row in claims.summary(one).to_dict("records"):
-            cell = table.setdefault((row["claim"], row["statement"], row["paper"]), [])
-            cell.append(f"{model}: {row['verdict']}")
-    short = [(f"{k[0]}: {k[1]}", k[2], "; ".join(v)) for k, v in table.items()]
-    display(
-        tables.show(
-            pd.DataFrame(short, columns=["claim", "in the paper", "here"]),
-            ["claim", "in the paper", "here"],
-        )
-    )
+short = {}
+for (_, model), one in lines.groupby(["study", "model"], sort=False):
+    for row in claims.summary(one).to_dict("records"):
+        cell = short.setdefault((row["claim"], row["statement"], row["paper"]), [])
+        cell.append(f"{model}: {row['verdict']}")
+order = sorted(short, key=lambda key: frames.CLAIMS.index(key[0]))
+table = [(f"{key[0]}: {key[1]}", key[2], "; ".join(short[key])) for key in order]
+heads = ["claim", "in the paper", "here"]
+display(tables.show(pd.DataFrame(table, columns=heads), heads))
 
 # %% [markdown]
 # ## What chance alone would say
@@ -85,15 +85,24 @@ for study in dict.fromkeys(lines["study"]):
 
 # %% tags=["hide-input"]
 with tables.if_measured("the table of a world without effects"):
-    rates = tables.null_rates()
-    display(rates)
+    rates = tables.null_rates().reset_index()
+    rates["share"] = (
+        rates["reproduced"].astype(str) + " / " + rates["partly"].astype(str)
+    )
+    print("share of draws called reproduced / partly, of", rates["draws"].iloc[0])
+    wide = rates.pivot_table(
+        index="model", columns=rates.columns[0], values="share", aggfunc="first"
+    )
+    for model, row in wide.iterrows():
+        told = ", ".join(f"{claim} {share}" for claim, share in row.dropna().items())
+        print(f"{model}: {told}")
 
 # %% [markdown]
 # ## Values beside nulls and bars
 #
 # Each judged row of the claims for which the paper has a figure. Grey ticks: the null of each row. Dotted: the bar. Dashed: the paper's figure.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ledger-forest", "caption": "Claims with a number in the paper: every judged row, with 95 % intervals over seeds."}, "image": {"alt": "Forest plots, a panel a claim: values with bars by model, grey ticks of nulls, a dashed line for the paper."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ledger-forest", "caption": "Claims with a number in the paper: every judged row, from the smallest value to the largest, with 95 % intervals over seeds. Grey: its null; dotted: the bar; dashed: the paper."}, "image": {"alt": "Forest plots, a panel a claim: values with bars by model, grey ticks of nulls, a dashed line for the paper."}}
 numbered = [
     c
     for c in frames.CLAIMS
@@ -101,7 +110,7 @@ numbered = [
     and lines.loc[lines["claim"] == c, "paper"].notna().any()
 ]
 names = list(dict.fromkeys(lines["model"]))
-figure, axes = figures.panels(len(numbered), height=3.4)
+figure, axes = figures.panels(len(numbered), height=2.4)
 for panel, claim in zip(axes, numbered, strict=True):
     ledger_page.forest(panel, lines[lines["claim"] == claim], names)
     panel.set_title(claim)

@@ -172,7 +172,7 @@ tied = elsewhere.tied()
 tables.show(tied, list(tied))
 
 # %% [markdown]
-# **What we see.** No difference of means in any model, and a ratio of spreads whose interval holds one. So the blocks' gradients are nearly unrelated: with up to 72 tensors of one shape in the 3B model, as the source counts them, aligned blocks would give a ratio of several. The intervals are wide for one model, and a gain of a third in the spread is not excluded. (The floor is in both spreads and draws the ratio towards one.) It follows that figures made with tied noise may be read with the law of independent noise, at this precision.
+# **What we see.** No difference of means in any model, and a ratio of spreads whose interval holds one. So the blocks' gradients are nearly unrelated: with dozens of tensors of one shape in the 3B model, as the source counts them, aligned blocks would give a ratio of several. The intervals are wide for one model, and a gain of a third in the spread is not excluded. (The floor is in both spreads and draws the ratio towards one.) It follows that figures made with tied noise may be read with the law of independent noise, at this precision.
 #
 # The third kind of noise has another scale for each tensor, its own standard deviation. So norm gains and biases, whose numbers are large, get far more of it:
 

@@ -150,7 +150,7 @@ def test_the_names_that_a_notebook_may_choose_are_those_of_the_studies():
 
 @pytest.mark.parametrize("study", [name for name in studies.NAMES if name not in ("bridge", "controls")])
 def test_parameters_are_checked_without_torch_and_are_the_studys_own(study, root):
-    """Those of the bridge name its contrasts, those of the controls the pairs of lora: both draw with torch."""
+    """Those of the bridge name its contrasts, those of the controls pairs of lora: both draw with torch."""
     code = f"import sys; from lglib import studies; studies.planned({study!r}, 'smoke'); "
     code += "assert 'torch' not in sys.modules; "
     code += f"assert studies.declared({study!r}) is studies.study({study!r}).Parameters"

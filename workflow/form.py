@@ -23,6 +23,8 @@ PHONE = 48  # letters of a table's print that fit beside each other on 390 px
 PAD = 2  # letters that the edges of a column take
 NUMBER = re.compile(r"(?<![\w.^_{/\\-])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w{^-]|\.\d)")
 SMALL = 12  # whole numbers up to here are words of the language
+LEVELS = (90.0, 95.0)  # per cent, in the names of measures and of intervals
+DATE = re.compile(r"(?:\d{1,2} [A-Z][a-z]+ )?\b(?:19|20)\d\d\b")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def of(notebook: Path, known: Iterable[float] = ()) -> Form:
     tables = ["".join(d["text/html"]) for d in data if "<table" in "".join(d.get("text/html", []))]
     prose = [unfolded(_source(cell)) for cell in cells if cell["cell_type"] == "markdown"]
     prose += ["".join(d["text/markdown"]) for d in data if "text/markdown" in d]
-    printed = {*known, *_numbers_of(outputs), *(n for cell in code for n in _numbers(_source(cell)))}
+    findings = list(_beside_exercises(_source(cell) for cell in cells if cell["cell_type"] == "markdown"))
+    printed = {*known, *LEVELS, *_numbers_of(outputs), *(n for cell in code for n in _numbers(_source(cell)))}
     return Form(
         words=sum(len(plain(text).split()) for text in prose),
         cells=len(seen),
@@ -71,7 +74,7 @@ def of(notebook: Path, known: Iterable[float] = ()) -> Form:
         figures=sum("image/png" in d for d in data),
         tables=len(tables),
         wide=sum(width(table) > PHONE for table in tables),
-        unprinted=tuple(n for text in prose for n in told(text) if not is_printed(n, printed)),
+        unprinted=tuple(n for text in findings for n in told(text) if not is_printed(n, printed)),
     )
 
 
@@ -88,6 +91,18 @@ def unfolded(markdown: str) -> str:
         elif not fence:
             kept.append(line)
     return "\n".join(kept)
+
+
+def _beside_exercises(texts: Iterable[str]) -> Iterator[str]:
+    """Markdown without exercises and their solutions, of which one may go on through several cells."""
+    inside = False  # of a solution that has its own cells
+    for text in texts:
+        plain = re.sub(r"^:{3,}\{(exercise|solution)\}.*?^:{3,}$", "", text, flags=re.DOTALL | re.MULTILINE)
+        for piece in re.split(r"^(`{3,}\{solution-(?:start|end)\})", plain, flags=re.MULTILINE):
+            if piece.endswith("{solution-start}") or piece.endswith("{solution-end}"):
+                inside = piece.endswith("{solution-start}")
+            elif not inside:
+                yield unfolded(piece)
 
 
 def _folds(directive: str, following: list[str]) -> bool:
@@ -114,7 +129,7 @@ def told(markdown: str) -> list[str]:
     text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", " ", text, flags=re.DOTALL)
     text = re.sub(r"(`{3,}).*?\1|\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL)
     text = re.sub(r"^\s*(\([\w-]+\)=|:{3,}.*|:[\w-]+:.*|#+ .*)$", " ", text, flags=re.MULTILINE)
-    found = [match[0] for match in NUMBER.finditer(text)]
+    found = [match[0] for match in NUMBER.finditer(DATE.sub(" ", text))]
     return [n for n in found if "." in n or abs(_value(n)) > SMALL]
 
 

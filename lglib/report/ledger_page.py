@@ -67,26 +67,26 @@ def grid(axes: Axes, found: pd.DataFrame) -> None:
 
 
 def forest(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
-    """Draw the judged rows of one claim: value and interval by model, null (grey), bar (dotted), the paper's.
+    """Draw the judged rows of one claim from the smallest value to the largest, a line each, colour by model.
 
-    Rows of one description stand on one rung.
+    Beside each its null (grey); the bar where all rows have one (dotted), and the paper's figure (dashed).
     """
-    rungs = list(dict.fromkeys(lines["what"]))
-    shifts = np.linspace(0.25, -0.25, len(models)) if len(models) > 1 else [0.0]
+    there = lines[lines["value"].notna()].sort_values("value").reset_index(drop=True)
     for i, model in enumerate(models):
-        own = lines[(lines["model"] == model) & lines["value"].notna()]
-        y = np.array([-rungs.index(what) for what in own["what"]]) + shifts[i]
+        own = there[there["model"] == model]
+        if own.empty:
+            continue
         bars = np.abs(np.stack([own["value"] - own["low"], own["high"] - own["value"]]))
-        look = {"color": figures.PALETTE[i], "label": model}
-        axes.errorbar(own["value"], y, xerr=bars, **{**figures.DOTS, **look})
-        axes.plot(own["null"], y, "|", color=figures.NULL, markersize=8, label=None if i else "null")
-    bars = lines.loc[~lines["rule"].str.contains("prediction|within|times"), "bar"].unique()
+        look = {"color": figures.PALETTE[i], "label": model, "markersize": 3.5, "elinewidth": 0.9}
+        axes.errorbar(own["value"], own.index, xerr=bars, **{**figures.DOTS, **look, "capsize": 0})
+    axes.plot(there["null"], there.index, "|", color=figures.NULL, markersize=6, label="null", zorder=0)
+    bars = there.loc[~there["rule"].str.contains("predict|times"), "bar"].unique()
     if len(bars) == 1:
-        axes.axvline(bars[0], color="black", lw=0.8, ls=":", label="bar")
+        axes.axvline(bars[0], color="black", lw=0.9, ls=":", label="bar")
     if np.isfinite(paper := lines["paper"].iloc[0]):
         axes.axvline(paper, color=figures.PAPER, lw=1.2, ls="--", label="paper")
-    axes.set_yticks([-i for i in range(len(rungs))], rungs)
-    axes.set_ylim(-len(rungs) + 0.4, 0.6)
+    axes.set_yticks([])
+    axes.set_ylim(-1, len(there))
 
 
 def rows_html(lines: pd.DataFrame) -> str:
