@@ -23,10 +23,10 @@
 #
 # **The first updates of a recovery do contain much of its displacement, and so does nearly any run:** a captured share such as $0.77$ is ordinary beside the right null. **What is local is real:** gradient bases drift within a few steps, the loss is linear over a measurable length, and an activation shift is the pushforward of the weight step. **What looks like a shared direction is often the output:** gradient steps, contrasts and the logit lens meet at the last block, where permuted labels come near them too.
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters", "remove-cell"]
 profile = "quick"  # whose observations are shown
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 from lglib import studies
 from lglib.report import figures, ledger_page, pages, provenance, tables
 
@@ -41,11 +41,18 @@ with tables.if_measured("the claims with a figure in the paper"):
         }
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
+labels = {
+    "S2": "S2: static\nplane",
+    "S3": "S3: first\nupdates",
+    "S5": "S5: gain by\nalignment",
+    "S6": "S6: gain by\noverlap",
+    "B1": "B1: step\nand CAA",
+}
 figure, (axes,) = figures.panels(1, height=4.6)
 with tables.if_measured("the claims with a figure in the paper"):
     tables.needs(found)
-    ledger_page.strip(axes, found, list(dict.fromkeys(found["model"])))
+    ledger_page.strip(axes, found, list(dict.fromkeys(found["model"])), labels)
 axes.set(xlabel="share, correlation or cosine", xlim=(-1.05, 1.05))
 figures.legend_below(axes)
 
@@ -58,7 +65,7 @@ figures.legend_below(axes)
 # - **Re-execute it:** two commands on any laptop, `make book` and `make test`; the same notebooks run GPT-2, Qwen2.5-0.5B or a model of your own by a parameter, and `make plan` says before what it takes. See the README of the repository.
 # - **Teach it:** each chapter has exercises with checks that answer at once (`make course` writes notebooks for students), and a supplement with proofs.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 titles = {
     "01_theory": "Chapter 1: theory",
     "02_synthetic_transformer": "Chapter 2: a synthetic transformer",

@@ -77,7 +77,7 @@ def of(frame, wanted):
 
 @pytest.fixture(scope="module", params=PAGES)
 def chapter(request, root):
-    """The code of a chapter: its pages, the published rows of its study on two models, names of a run of it."""
+    """The code of a chapter's pages, the published rows of its study on two models, names of a run."""
     study = request.param
     paths = [root / filing.PUBLISHED / "quick" / model / "seed0" / f"{study}.csv" for model in MODELS]
     if not all(path.exists() for path in paths):

@@ -104,12 +104,12 @@ def rows_html(lines: pd.DataFrame) -> str:
     return "".join([*cells, "</tbody></table>"])
 
 
-def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
-    """Draw all judged rows of the claims that have a number in the paper: a rung a claim, dots by model.
+def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str], labels: Mapping[str, str]) -> None:
+    """Draw all judged rows of the claims that `labels` names: a rung a claim, dots by model.
 
     Grey ticks are the nulls of the rows, a black diamond is the paper's figure.
     """
-    numbered = lines[lines["paper"].notna() & lines["value"].notna()]
+    numbered = lines[lines["claim"].isin(list(labels)) & lines["value"].notna()]
     names = [name for name in frames.CLAIMS if (numbered["claim"] == name).any()]
     shifts = np.linspace(0.28, -0.28, len(models)) if len(models) > 1 else [0.0]
     for place, model in zip(shifts, models, strict=True):
@@ -131,5 +131,5 @@ def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
     )
     axes.plot([], [], "|", color=figures.NULL, markersize=9, label="null")
     axes.axvline(0, color=figures.NULL, lw=0.6, zorder=0)
-    axes.set_yticks([-i for i in range(len(names))], names)
+    axes.set_yticks([-i for i in range(len(names))], [labels[name] for name in names])
     axes.set_ylim(-len(names) + 0.4, 0.6)
