@@ -74,8 +74,11 @@ for (_, model), one in lines.groupby(["study", "model"], sort=False):
         cell = short.setdefault((row["claim"], row["statement"], row["paper"]), [])
         cell.append(f"{model}: {row['verdict']}")
 order = sorted(short, key=lambda key: frames.CLAIMS.index(key[0]))
-table = [(f"{key[0]}: {key[1]}", key[2], "; ".join(short[key])) for key in order]
-heads = ["claim", "in the paper", "here"]
+table = [
+    (f"{key[0]}: {key[1]} (in the paper: {key[2]})", "; ".join(short[key]))
+    for key in order
+]
+heads = ["claim", "here"]
 display(tables.show(pd.DataFrame(table, columns=heads), heads))
 
 # %% [markdown]

@@ -58,13 +58,12 @@ def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.Data
         for row in found.to_dict("records"):
             line = lines.setdefault((row["claim"], row["statement"]), {"paper": row["paper"], "verdict": ""})
             told = f"{model}: {row['verdict']}"
-            told += f" ({row['reproduced']})" if row["verdict"] in claims.VERDICTS else ""
             line["verdict"] = "; ".join(filter(None, [line["verdict"], told]))
     table = [
-        {"claim": f"{claim}: {statement}", "in the paper": line["paper"], "here": line["verdict"]}
+        {"claim": f"{claim}: {statement} (in the paper: {line['paper']})", "here": line["verdict"]}
         for (claim, statement), line in lines.items()
     ]
-    return tables.show(pd.DataFrame(table), ["claim", "in the paper", "here"])
+    return tables.show(pd.DataFrame(table), ["claim", "here"])  # two columns fit a phone
 
 
 def minutes(notebook: Path) -> int:

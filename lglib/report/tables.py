@@ -125,15 +125,15 @@ def null_rates(study: str = "") -> pd.DataFrame:
     """How often each claim would be called reproduced, or partly, in a world without any effect.
 
     Drawn by `make null` for the rules of config/claims.yml and the spread that was recorded; a study's lines,
-    or all. Raises ValueError where the rules are no longer those that it was drawn for.
+    or all. Raises NotMeasurable where it was not drawn, or for other rules.
 
     >>> null_rates("theory").columns.tolist()
     ['study', 'model', 'draws', 'reproduced', 'partly']
     """
     path = provenance.project_root() / null_world.FILE
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rules": ""}
     if document["rules"] != null_world.of_rules():
-        raise ValueError(f"{null_world.FILE} was drawn for other rules; run make null")
+        raise NotMeasurable(f"{null_world.FILE} is not there, or was drawn for other rules; run make null")
     found = pd.DataFrame(document["rates"])
     chosen = found[found["study"] == study] if study else found
     return show(chosen, ["claim", "study", "model", "draws", "reproduced", "partly"])
