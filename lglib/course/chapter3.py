@@ -29,7 +29,7 @@ CHECKS = {
         hints=(
             (0.6, "That is one voter. A majority of fifteen is more often right."),
             (0.6**15, "That is all fifteen right. Eight are enough."),
-            (0.61, "That may be exactly eight right, or close to it: add nine, ten, ... fifteen."),
+            (0.2066, "That is exactly nine right. Add the chances of 8, 10, 11, ... 15."),
         ),
         otherwise="Sum the binomial chances of 8 to 15 right among 15, with p = 0.6.",
     ),
