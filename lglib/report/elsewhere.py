@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from lglib.report.provenance import project_root
-from lglib.theory import fits
+from lglib.theory import fits, intervals
 from lglib.theory.stats import Interval, mean_interval, with_spread
 
 FOLDER = "book/data/07_beyond"
@@ -124,11 +124,7 @@ def holm(p: np.ndarray, level: float = 0.05) -> np.ndarray:
     >>> holm(np.array([0.03, 0.001, 0.2])).tolist()
     [False, True, False]
     """
-    order = np.argsort(p)
-    passed = np.cumprod(p[order] <= level / np.arange(len(p), 0, -1)).astype(bool)
-    found = np.zeros(len(p), dtype=bool)
-    found[order] = passed
-    return found
+    return np.asarray(intervals.holm(p) <= level)
 
 
 def tied() -> pd.DataFrame:

@@ -50,7 +50,7 @@ def shown(model: str, models: Sequence[str]) -> str:
 def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
     """The verdicts of a study in short: one line a statement, with what the paper has, and the word by model.
 
-    `over` is the table over seeds (`frames.over_seeds`). The count says how many rows of how many reproduce.
+    `over` is the table over seeds (`frames.over_seeds`). "partly" has with it how many rows reproduce.
     """
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for model in over["model"].unique():
