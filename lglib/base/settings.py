@@ -65,7 +65,7 @@ def text(path: str | Path, where: str = "", largest: int = LARGEST) -> str:
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
-    ...     _ = file.write(b"\xef\xbb\xbfa: 1")
+    ...     _ = file.write("\\ufeffa: 1".encode())
     ...     _ = file.seek(0)
     ...     text(file.name)
     'a: 1'

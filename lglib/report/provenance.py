@@ -39,7 +39,7 @@ def chapters(root: Path | None = None) -> list[str]:
     """Names of all chapters in reading order, from `notebooks/NN_name.ipynb`.
 
     >>> chapters()[0]
-    '01_theory'
+    '00_start'
     """
     folder = (root or project_root()) / "notebooks"
     return sorted(p.stem for p in folder.glob("*.ipynb") if re.match(r"\d\d", p.name))

@@ -104,7 +104,7 @@ def check(profile: str, root: Path | None = None) -> profiles.Profile:
     Raises ProfileError with all that is wrong, a line each.
 
     >>> list(check("smoke"))[:2]
-    ['theory', 'synthetic']
+    ['theory', 'quadratic']
     """
     found, wrong = profiles.read(profile, NAMES, root), []
     for name, entry in found.items():

@@ -167,7 +167,7 @@ def live(study: str, given: Mapping[str, Any]) -> list[str]:
     >>> live("synthetic", {"task": "sorted"})
     ["task is 'sorted' (did you mean 'sort'?); it should be 'sort' or 'reverse'"]
     """
-    kinds, found = {"seed": Seed, **LIVE[study]}, []
+    kinds, found = {"seed": Seed, **LIVE.get(study, {})}, []
     for name, value in given.items():
         try:
             TypeAdapter(kinds[name], config=ConfigDict(strict=True)).validate_python(value)
