@@ -52,6 +52,26 @@ def test_a_search_for_krylov_finds_a_chapter(browser, site):
         assert problems == []
 
 
+def test_a_search_from_disk_shows_excerpts_and_names_chapters_first(browser, site):
+    address = (site / "search.html").resolve().as_uri()
+    with sitecheck.opened(browser, f"{address}?q=subspace") as (page, problems):
+        page.wait_for_selector("#search-results p.context", timeout=10_000)
+        found = page.locator("#search-results li > a").evaluate_all("all => all.map(a => a.pathname)")
+        assert "/chapters/" in found[0]
+        places = ["/chapters/" in path for path in found]
+        assert all(places[: sum(places)])
+        assert "subspace" in page.locator("#search-results p.context").first.inner_text().lower()
+        assert problems == []
+
+
+def test_no_formula_is_a_tab_stop(browser, site):
+    chapter = next(page for page in sitecheck.pages(site) if page.stem == "01_theory")
+    with sitecheck.opened(browser, chapter.resolve().as_uri()) as (page, problems):
+        page.wait_for_selector("mjx-container", timeout=10_000)
+        assert page.locator("mjx-container[tabindex='0']").count() == 0
+        assert problems == []
+
+
 def test_chapters_read_from_disk_without_a_server(browser, site):
     chapters = [page for page in sitecheck.pages(site) if page.parent.name == "chapters"]
     assert chapters

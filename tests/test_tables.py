@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lglib.report import claims, tables
+from lglib.report import claims, pages, tables
 from lglib.report.observations import Observations, over_seeds
 from lglib.theory import stats
 
@@ -81,19 +81,20 @@ def observed_of(models):
     return over_seeds(pd.concat([made.frame().assign(model=m, seed=k) for m in models for k in range(3)]))
 
 
-def test_the_closing_table_says_that_seeds_share_one_base_model(monkeypatch):
+def test_a_verdict_says_that_seeds_share_one_base_model(monkeypatch):
     rule = {"rows": {"measure": "capture"}, "rule": "above", "bar": 0.5, "why": "most"}
     claim = claims.Claim(statement="s", paper=None, reading="r", judged={"lora": [rule]})
     monkeypatch.setattr(claims, "read", lambda: {"S3": claim})
     one = claims.judge("lora", observed_of(["a"]), "a")
-    assert tables.closing(one).iloc[0].tolist() == [
-        *("s", "no figure", "reproduced", "1 of 1", "a alone: 3 seeds, one base model")
-    ]
+    assert claims.summary(one)["holds for"].tolist() == ["a alone: 3 seeds, one base model"]
     assert "value [95 % over seeds of one base model] (n)" in tables.verdicts(one).columns
     several = observed_of(["a", "b", "c"])
-    assert tables.by_model("lora", several).loc["S3"].tolist() == ["s", *["reproduced: 1 of 1"] * 4]
+    here = pages.verdicts("lora", several)
+    assert here.loc["S3: s (in the paper: no figure)"].tolist() == [
+        "a: reproduced; b: reproduced; c: reproduced"
+    ]
     all_ = claims.judge_models("lora", several)
-    assert tables.closing(all_)["holds for"].tolist() == ["3 models"]
+    assert claims.summary(all_)["holds for"].tolist() == ["3 models"]
     assert "value [95 % over models, their seeds within] (n)" in tables.verdicts(all_).columns
 
 

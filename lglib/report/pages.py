@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from lglib.report import claims, tables
+from lglib.report import claims, frames, tables
 from lglib.report.filing import Measured
 
 WORDS_A_MINUTE = 200
@@ -48,21 +48,23 @@ def shown(model: str, models: Sequence[str]) -> str:
 
 
 def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
-    """The verdicts of a study in short: one line a statement, with what the paper has, and the word by model.
+    """The verdicts of a study in short (`short`). `over` is the table over seeds (`frames.over_seeds`)."""
+    return short([claims.judge(study, over, model, beyond=beyond) for model in over["model"].unique()])
 
-    `over` is the table over seeds (`frames.over_seeds`). "partly" has with it how many rows reproduce.
+
+def short(judged: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One line a statement, in the order of the claims: what the paper has, and the verdict by model.
+
+    Each table of `judged` has the judged rows of one model in one study. "partly" has with it how many rows
+    reproduce.
     """
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for model in over["model"].unique():
-        found = claims.summary(claims.judge(study, over, model, beyond=beyond))
-        for row in found.to_dict("records"):
-            line = lines.setdefault((row["claim"], row["statement"]), {"paper": row["paper"], "verdict": ""})
-            told = f"{model}: {row['verdict']}"
-            line["verdict"] = "; ".join(filter(None, [line["verdict"], told]))
-    table = [
-        {"claim": f"{claim}: {statement} (in the paper: {line['paper']})", "here": line["verdict"]}
-        for (claim, statement), line in lines.items()
-    ]
+    lines: dict[tuple[str, str], list[str]] = {}
+    for one in filter(len, judged):
+        for row in claims.summary(one).to_dict("records"):
+            told = f"{row['claim']}: {row['statement']} (in the paper: {row['paper']})"
+            lines.setdefault((row["claim"], told), []).append(f"{one['model'].iloc[0]}: {row['verdict']}")
+    order = sorted(lines, key=lambda key: frames.CLAIMS.index(key[0]))
+    table = [{"claim": key[1], "here": "; ".join(lines[key])} for key in order]
     return tables.show(pd.DataFrame(table), ["claim", "here"])  # two columns fit a phone
 
 

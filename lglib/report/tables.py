@@ -98,29 +98,6 @@ def _over(judged: pd.DataFrame) -> str:
     return "seeds of one base model"
 
 
-def closing(judged: pd.DataFrame) -> pd.DataFrame:
-    """The closing table of a chapter: one line a statement, with its verdict and for what it holds.
-
-    Intervals over seeds share one base model, and the last column says so.
-    """
-    heads = ["claim", "statement", "paper", "verdict", "reproduced", "holds for"]
-    return show(claims.summary(judged), heads)
-
-
-def by_model(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
-    """Verdicts on the claims of a study, one column a model, and one of all of them at once."""
-    judged = {m: claims.judge(study, over, m, beyond=beyond) for m in over["model"].unique()}
-    judged[claims.ALL] = claims.judge_models(study, over, beyond=beyond)
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for model, own in judged.items():
-        for row in claims.summary(own).itertuples():
-            count = "" if row.reproduced == "none judged" else f": {row.reproduced}"
-            word = row.verdict.partition(" (")[0]  # the count follows in full
-            lines.setdefault((row.claim, row.statement), {})[model] = f"{word}{count}"
-    table = [{"claim": k[0], "statement": k[1], **told} for k, told in lines.items()]
-    return show(pd.DataFrame(table).fillna(""), ["claim", "statement", *judged])
-
-
 def null_rates(study: str = "") -> pd.DataFrame:
     """How often each claim would be called reproduced, or partly, in a world without any effect.
 
