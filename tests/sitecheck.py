@@ -266,8 +266,8 @@ def opened(
     page.on("requestfailed", lambda r: problems.append(f"request failed: {r.url} ({r.failure})"))
     page.on("response", lambda r: problems.append(f"answer {r.status}: {r.url}") if r.status >= 400 else None)
     try:
-        page.goto(url, wait_until="load")
-        page.wait_for_function(ARRIVED, timeout=90_000)  # a busy machine may need its time
+        page.goto(url, wait_until="load", timeout=90_000)  # a busy machine may need its time
+        page.wait_for_function(ARRIVED, timeout=90_000)
         yield page, problems
     finally:
         context.close()

@@ -30,7 +30,7 @@ def test_the_spread_read_off_the_best_is_right_on_average_and_its_error_is_told(
 
 def test_the_intervals_of_trace_and_power_cover_what_was_put_in():
     traces, powers, fits_well = [], [], []
-    for seed in range(200):
+    for seed in range(100):
         mean, _, spread = drawn(seed)
         error = spread / np.sqrt(200)
         square = fits.falling(SIGMA, mean, error)

@@ -25,7 +25,7 @@ def test_on_a_linear_model_one_round_does_it():
         assert torch.allclose(h.values(), start + v, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["micro-gpt2", "micro-qwen2", "micro-olmo2"])
+@pytest.mark.parametrize("name", ["micro-gpt2", "micro-qwen2"])
 def test_a_second_round_mends_what_curvature_spoiled(name):
     found = loading.load(name, device="cpu")
     asked = splits.draw(found, "yes-no", size=4, seed=0).parts
@@ -35,7 +35,7 @@ def test_a_second_round_mends_what_curvature_spoiled(name):
     length = 0.5 * h.values()[:, 0].std(0).norm()
     v = torch.randn(found.width, generator=torch.Generator().manual_seed(0))
     v *= length / v.norm()
-    made = imitation.imitate(h, v, iterations=12)
+    made = imitation.imitate(h, v, iterations=8)
     assert made.left[1] < made.left[0] < 0.5
     with steer(found, SteeringVector(4, v, 1, "by lot")):
         wanted = effects.ask(found, asked["extract"])
