@@ -1,4 +1,4 @@
-"""Proofs that fold: a proof of the class `dropdown` gets the title on which sphinx-togglebutton puts its button.
+"""Proofs that fold: one of the class `dropdown` gets the title on which sphinx-togglebutton puts its button.
 
 sphinx-proof writes the word "Proof." into the first paragraph and makes no title, and without a title the
 script of the button stops with an error.
