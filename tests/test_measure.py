@@ -228,11 +228,11 @@ def test_a_wrong_parameter_of_a_profile_is_told_with_study_name_value_and_range(
     profile = project / "config" / "quick.yml"
     profile.write_text(profile.read_text().replace("parameters: {}", "parameters: {steps: 0}", 1))
     refused = by_hand(project, "one")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "study one, steps is 0; it should be greater than or equal to 1" in refused.stderr
     refused = drive(project, "measure")
     assert refused.returncode == 2
-    assert "make measure: study one, steps is 0" in refused.stderr
+    assert "study one, steps is 0" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

@@ -37,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     except profiles.ProfileError as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
+    except Exception as error:  # a fault in the code of a study
+        log = root / "runs" / "logs" / asked.profile / f"{asked.study}.log"
+        return _failed(error, log, f"[{asked.study}]", f"study {asked.study}, profile {asked.profile}")
     if terminal.isolate(root) | terminal.take_gpu(
         root, "LG_GPUS" in os.environ and _gpu(asked, root)
     ):  # much of it is read when the interpreter and torch start: start anew
@@ -62,15 +65,20 @@ def measure(study: str, profile: str, model: str, seed: int, root: Path, data: s
         try:
             path, found = _file(study, profile, model, seed, root, data)
         except Exception as error:  # of any kind: it is told in one place, with what was asked
-            _write(log, f"{causes(error)}\n\n{traceback.format_exc()}")
-            told = f"{label}  FAILED: study {study}, profile {profile}, model {model}, seed {seed}"
-            told += f"\n{causes(error)}\n  log    {terminal.from_here(log)}"
-            print(told, file=sys.stderr, flush=True)
-            return 1
+            what = f"study {study}, profile {profile}, model {model}, seed {seed}"
+            return _failed(error, log, label, what)
     seconds = time.monotonic() - started
     print(f"{label}  {seconds:.0f} s, {terminal.from_here(path)}", file=sys.stderr, flush=True)
     _tell_left_out(found, label, log)
     return 0
+
+
+def _failed(error: Exception, log: Path, label: str, what: str) -> int:
+    """Tell a fault with all that caused it, and write where it was to the log; returns the exit status."""
+    _write(log, f"{causes(error)}\n\n{traceback.format_exc()}")
+    told = f"{label}  FAILED: {what}\n{causes(error)}\n  log    {terminal.from_here(log)}"
+    print(told, file=sys.stderr, flush=True)
+    return 1
 
 
 def causes(error: BaseException) -> str:

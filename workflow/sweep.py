@@ -26,6 +26,7 @@ UNKNOWN = {"mem_mb": 1000, "runtime": 120}  # of a run of which the plan knows n
 CEILING = 1.5  # times the plan's memory: a cluster ends a job that takes more than it asked for
 STORAGE = "runs/.storage"  # where jobs without a folder in common leave their flags
 PROFILES = "workflow/profiles"  # a folder a cluster, as Snakemake reads it
+SOURCES = "runs/.home/snakemake"  # Snakemake's copies of the files of its graph; an old copy would be read
 LOG = "runs/logs/snakemake.log"  # what Snakemake says of a sweep on a cluster
 SHOWN = re.compile(
     r"has been submitted with|^ *message: |steps? \(\d+%\) done|^Error|^WorkflowError|^Could not"
@@ -63,7 +64,7 @@ def run(
     try of before said of them.
     """
     root = state.root
-    for flags in (plan.FLAGS, STORAGE):  # of a run that was killed
+    for flags in (plan.FLAGS, STORAGE, SOURCES):  # of a run that was killed; of the graph as it was then
         shutil.rmtree(root / flags, ignore_errors=True)
     for one in runs:
         log(one, root).unlink(missing_ok=True)
@@ -75,7 +76,7 @@ def run(
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going"),
         *("--rerun-triggers", "mtime", "--configfile", str(config.relative_to(root))),
-        *("--runtime-source-cache-path", str(root / "runs" / ".home" / "snakemake")),
+        *("--runtime-source-cache-path", str(root / SOURCES)),
     ]
     if means.cluster:
         jobs = ("--jobs", str(means.cores)) if asked["cores"] else ()
