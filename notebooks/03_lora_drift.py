@@ -156,12 +156,13 @@ with tables.if_measured("captures of what is still to come"):
     shown = rows(control, measure="controlled capture", of="to come", k=K)
     shown = rows(shown, run="recovery")
     shown = shown.assign(cell=shown["pair"] + ", " + shown["optimiser"])
+    null, n = shown["null"].mean(), shown["n"].max()
     print(f"capture of what is still to come, k = {K}, T = {T}: recoveries")
-    for by in shown["by"].unique():
-        values = shown[shown["by"] == by]["value"]
-        print(
-            f"  {by}: {values.min():.2f} to {values.max():.2f} over pairs and optimisers"
-        )
+    print(f"over pairs and optimisers; intervals over {n} seeds within [];")
+    print(f"null, a random subspace: {null:.4f}")
+    for by, part in shown.groupby("by", sort=False):
+        ends = f"[{part['low'].min():.2f}, {part['high'].max():.2f}]"
+        print(f"  {by}: {part['value'].min():.2f} to {part['value'].max():.2f} {ends}")
 
 # %% [markdown]
 # **What we see** on micro-gpt2. Of what is still to come the prefix captures far less than of the whole displacement. Its never-learned twin captures nearly as much: the dots lie on both sides of zero, and where they lie on one side the difference is small. With AdamW $k$ updates drawn at random from the run capture most of the rest, far more than the first $k$ do, so the *first* updates are not special. Everything lies far above isotropic walks. So the span of a few updates is real structure of a run; it is no sign of a *recovery*.
@@ -189,6 +190,7 @@ with tables.if_measured("correlations on several pairs"):
     shown = rows(control, measure="correlation with the gain, mean over pairs")
     shown = rows(shown, pool=shown["pool"].iloc[0])
     print("correlation with the gain, mean over pairs, by length of the step")
+    print(f"null, {shown['null_means'].iloc[0]}: {shown['null'].iloc[0]:.0f}")
     for point, part in shown.groupby("point", sort=False):
         print(point)
         display(tables.wide(part, "norm", "of"))
