@@ -301,7 +301,7 @@ with tables.if_measured("held-out gain, run by run"):
                 print(f"    d = {d}: measured minus law {off}")
 
 # %% [markdown]
-# **What we see.** At a tenth of $\sigma^*$ the held-out gain is that of the law to a few hundredths, mostly a little below it. At $\sigma^*$ the law gives the rough size, and no more: $7$ of $20$ runs exclude it, where intervals
+# **What we see.** At a tenth of $\sigma^*$ the held-out gain is that of the law to a few hundredths, mostly a little below it: $4$ of $20$ runs exclude the law, all of them below. At $\sigma^*$ the law gives the rough size, and no more: $7$ of $20$ runs exclude it, where intervals
 # at 95 % allow one, and $6$ of these lie *below* it. In seed $0$, the seed of the live case, all four intervals exclude the law. The law takes the curvature on new images
 # for that on the selection images, and stops at second order; at $\sigma^*$ neither is harmless. So {prf:ref}`prop-held-out` with curvature is confirmed at a small step and not at $\sigma^*$.
 #
