@@ -27,6 +27,7 @@ width = 13  # hidden units of the network that is searched live
 
 # %% tags=["hide-input"]
 import numpy as np
+import torch
 from IPython.display import display
 
 import lglib
@@ -82,11 +83,11 @@ texts = [f"{i.prompt}{i.answer}" for i in lglib.micro_items(32, "open")]
 ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
 
 # %% tags=["advice"]
-space, half, rest = lglib.ParameterSpace(net), ids[::2], ids[1::2]
-loss = lambda m, xs: sum(m(x, labels=x).loss for x in xs) / len(xs)
-law = 1e-3 * space.gradient(loss, half).norm() * lglib.laws.expected_maximum(16)
-tried = lglib.gains(space, loss, [half, rest], sigmas=[1e-3], candidates=16, seed=0)
-print(f"law {law:.4f}; best of 16, elsewhere:", max(tried[:, 0].round(4).tolist()))
+w, nll = lglib.ParameterSpace(net), torch.nn.functional.cross_entropy
+loss = lambda m, xs: sum(nll(m(x).logits[0, :-1], x[0, 1:]) for x in xs) / len(xs)
+law = 1e-3 * w.gradient(loss, ids[::2]).norm() * lglib.laws.expected_maximum(16)
+gain = lglib.gains(w, loss, [ids[::2], ids[1::2]], sigmas=[1e-3], candidates=16, seed=0)
+print(f"law {law:.4f}; best of 16, elsewhere:", max(gain[:, 0].round(4).tolist()))
 
 # %% [markdown]
 # A gain far below the law means that the step is too long. If little of it is left elsewhere, let more texts choose; more candidates do not help.
