@@ -685,7 +685,7 @@ shift = (
 axes.loglog(scales, shift * scales, color=figures.NULL, label="no prediction, slope 1")
 axes.set(
     xlabel=r"length of the weight step $\|\delta\|$",
-    ylabel="error of the predicted shift",
+    ylabel="error of the shift",
 )
 figures.legend_below(axes)
 
