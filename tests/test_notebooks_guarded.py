@@ -1,4 +1,4 @@
-"""Chapters 4 and 5 where a section was left out, or the live case cannot be measured: a line says so."""
+"""Chapters 1, 4 and 5 where a section was left out, or the live case cannot be measured: a line says so."""
 
 import ast
 import importlib
@@ -17,11 +17,17 @@ WHY = "reason of this test"
 FOLLOWS = "it needs what could not be measured above"
 FILED = {"observed", "over", "mine"}  # what a cell reads that shows filed rows
 PAGES = {  # a chapter and its supplement
+    "theory": ("01_theory", "01s_theory"),
     "rank": ("04_llm_rank", "04s_llm_rank"),
     "bridge": ("05_steering_bridge", "05s_steering_bridge"),
 }
-MODELS = ("micro-gpt2", "micro-qwen2")  # published runs that are read, seed 0: the page's and another
+MODELS = {  # published runs that are read, seed 0: the page's and another, where there is one
+    "theory": ("digits-mlp",),
+    "rank": ("micro-gpt2", "micro-qwen2"),
+    "bridge": ("micro-gpt2", "micro-qwen2"),
+}
 STEPS = {  # of the live case: all others need one of these
+    "theory": ("along_training",),
     "rank": ("gram_memory", "item_sets", "answer_pool", "regimes", "curvature"),
     "bridge": ("in_float64", "random_shifts"),
 }
@@ -36,7 +42,19 @@ CROSSINGS += [CROSSING, f"{CROSSING} less that of another's"]
 TRACE = ["trace of the Hessian", "curvature along the gradient"]
 TRACE += ["error of the crossing predicted by the trace"]
 PAIR = "gain of the best antithetic pair"
+HELD_OUT = ["held-out gain", "distance of the held-out gain from its law"]
+NETWORK = ["effective dimension", "gain / linear law", "gain at the best scale", "gain / gradient step"]
 SECTIONS = {  # what a study files in a section; an empty cell is None
+    "theory": {
+        "synthetic gains": dict(measure=["synthetic gain / law"]),
+        "layered gains": dict(measure=["gain over four layers"]),
+        "density": dict(claim=["T2"]),
+        "curvature": dict(measure=["net gain on a quadratic"]),
+        "network, width 13": dict(width=[13]),
+        "networks": dict(measure=[*NETWORK, *HELD_OUT]),
+        "recovery": dict(claim=["T3"]),
+        "pushforward": dict(claim=["T4"]),
+    },
     "rank": {
         "gradients": dict(measure=GRADIENTS),
         "gradients: open, trained": dict(measure=GRADIENTS, task=["open"], state=["trained", None]),
@@ -79,7 +97,8 @@ def of(frame, wanted):
 def chapter(request, root):
     """The code of a chapter's pages, the published rows of its study on two models, names of a run."""
     study = request.param
-    paths = [root / filing.PUBLISHED / "quick" / model / "seed0" / f"{study}.csv" for model in MODELS]
+    folder = root / filing.PUBLISHED / "quick"
+    paths = [folder / model / "seed0" / f"{study}.csv" for model in MODELS[study]]
     if not all(path.exists() for path in paths):
         pytest.skip(f"no observation of {study} is published")
     runs = [filing.read(path) for path in paths]
@@ -160,7 +179,7 @@ def test_the_sections_of_this_test_are_all_that_is_filed(chapter):
 @pytest.mark.long
 @pytest.mark.parametrize("first", [0, 1], ids=["of one model", "of all"])
 def test_rows_that_are_missing_are_told_and_the_chapter_goes_on(chapter, run, first):
-    models = MODELS[: 1 + first]
+    models = MODELS[chapter.study][: 1 + first]
     for section in list(SECTIONS[chapter.study])[first::2]:  # each section once: a run takes a second
         gone = of(chapter.frame, SECTIONS[chapter.study][section]) & chapter.frame["model"].isin(models)
         assert gone.any(), section
