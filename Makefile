@@ -64,7 +64,7 @@ help:  ## show this list
 	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
-	@echo "make course                   notebooks for students, and their solutions, into course/"
+	@echo "make course                   notebooks for students, their solutions and the wheel, into course/"
 	@echo "make lab                      JupyterLab on the notebooks, with a kernel of this clone (PORT= another port than 8000)"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
@@ -122,6 +122,7 @@ ledger: .venv/.book  ## verdicts, and the machines behind them
 
 course: .venv/.book  ## notebooks for students, and their solutions, into course/
 	@$(BIN)/python -m workflow.course
+	@rm -f course/lglib-*.whl; $(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir course .
 
 lab: .venv/.lab  ## JupyterLab on the notebooks
 	@$(BIN)/python -m workflow.lab --port "$$PORT"
