@@ -39,7 +39,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure merge ledger null course lab book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure merge ledger null course lab release book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -66,6 +66,7 @@ help:  ## show this list
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
 	@echo "make course                   notebooks for students, their solutions and the wheel, into course/"
 	@echo "make lab                      JupyterLab on the notebooks, with a kernel of this clone (PORT= another port than 8000)"
+	@echo "make release                  wheel, book and course as archives with their checksums, into dist/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
@@ -126,6 +127,9 @@ course: .venv/.book  ## notebooks for students, and their solutions, into course
 
 lab: .venv/.lab  ## JupyterLab on the notebooks
 	@$(BIN)/python -m workflow.lab --port "$$PORT"
+
+release: .venv/.book  ## what a release has, into dist/
+	@$(BIN)/python -m workflow.release
 
 gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
 	@test "$$ACCEPT_TERMS" != yes || test -L .venv || $(INSTALL) requirements/gguf.lock
