@@ -39,7 +39,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure merge ledger null course lab release book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure merge ledger null course slides lab release book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -65,6 +65,7 @@ help:  ## show this list
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
 	@echo "make course                   notebooks for students, their solutions and the wheel, into course/"
+	@echo "make slides                   a deck of slides for each main page, into course/slides/"
 	@echo "make lab                      JupyterLab on the notebooks, with a kernel of this clone (PORT= another port than 8000)"
 	@echo "make release                  wheel, book and course as archives with their checksums, into dist/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
@@ -127,6 +128,9 @@ course: .venv/.book  ## notebooks for students, and their solutions, into course
 
 lab: .venv/.lab  ## JupyterLab on the notebooks
 	@$(BIN)/python -m workflow.lab --port "$$PORT"
+
+slides: .venv/.book  ## a deck of each main page, into course/slides/
+	@$(BIN)/python -m workflow.slides
 
 release: .venv/.book  ## what a release has, into dist/
 	@$(BIN)/python -m workflow.release
