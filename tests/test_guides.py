@@ -58,6 +58,16 @@ def test_each_exercise_that_the_plan_names_is_one_of_the_book(root):
     assert set(named) <= set(titles)
 
 
+def test_there_is_no_button_to_launch_a_page_before_the_address_of_a_repository_is_set(root):
+    settings = yaml.safe_load((root / "_config.yml").read_text())
+    buttons = {key for key in settings["launch_buttons"] if key.endswith("_url")}
+    if not settings["repository"]["url"]:
+        assert buttons == set()
+        assert not settings["html"]["use_repository_button"]
+    else:
+        assert settings["repository"]["url"].startswith("https://")
+
+
 def test_the_wheel_of_the_guide_has_the_version_of_the_project(root):
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     wheels = re.findall(r"lglib-([\d.]+)-py3-none-any\.whl", (root / GUIDES[0]).read_text())

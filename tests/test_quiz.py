@@ -1,4 +1,4 @@
-"""Quizzes: five questions a chapter, one answer each, a reason for every option; they work without scripts."""
+"""Quizzes: five questions a chapter, one answer each, a reason for every option; no script is needed."""
 
 import re
 from collections import Counter
