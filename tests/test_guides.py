@@ -43,7 +43,7 @@ def test_each_command_that_a_guide_names_is_one_of_make(root, guide):
 def test_each_page_of_the_teaching_guide_is_in_the_table_of_contents(root):
     text, toc = (root / GUIDES[0]).read_text(), (root / "_toc.yml").read_text()
     assert f"book/{GUIDES[0].split('/')[1].removesuffix('.md')}\n" in toc
-    for page in re.findall(r"\{doc\}`([\w/]+)`", text):
+    for page in re.findall(r"\{doc\}`(?:[^`<]+<)?([\w/]+)>?`", text):
         assert re.search(rf"book/{page}$", toc, re.MULTILINE), page
 
 
@@ -56,6 +56,16 @@ def test_each_exercise_that_the_plan_names_is_one_of_the_book(root):
     named = re.findall(r"\*([A-Z][^*]+)\*", weeks.split("| 6 |")[0])
     assert named
     assert set(named) <= set(titles)
+
+
+def test_the_minutes_of_exercises_are_those_that_they_say(root):
+    told = re.findall(r"<chapters/(\d\d\w*x_\w+)>`: (\d+) min", (root / GUIDES[0]).read_text())
+    assert told
+    for page, minutes in told:
+        text = (root / "notebooks" / f"{page}.py").read_text()
+        assert sum(map(int, re.findall(r"^# \*Goal: .*? (\d+) minutes", text, re.MULTILINE))) == int(
+            minutes
+        ), page
 
 
 def test_there_is_no_button_to_launch_a_page_before_the_address_of_a_repository_is_set(root):
