@@ -10,6 +10,7 @@ import jupytext
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import run_kernel
+from tornado.web import HTTPError
 
 from workflow import lab, terminal
 
@@ -73,6 +74,12 @@ def test_a_notebook_of_yours_keeps_its_outputs_and_its_kernel():
     lab.as_source(model, "course/student/03x_lora_drift.ipynb")
     assert model == before
     lab.as_source({"type": "directory", "content": None}, "notebooks/mine")
+
+
+@pytest.mark.parametrize("path", ["book/chapters/03_lora_drift.ipynb", "/results/quick/x.json"])
+def test_what_was_published_is_not_saved_by_hand(path):
+    with pytest.raises(HTTPError, match=r"was published; save a copy elsewhere"):
+        lab.as_source({"type": "notebook", "content": {"cells": [], "metadata": {}}}, path)
 
 
 @pytest.mark.parametrize(

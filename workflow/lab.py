@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tornado.web import HTTPError
+
 from lglib.base.files import write_atomically
 from lglib.report.provenance import project_root
 from workflow import serve, terminal
@@ -17,6 +19,7 @@ from workflow import serve, terminal
 NAME, SHOWN = "lglib", "lglib (this clone)"
 PLAIN = {"display_name": "Python 3", "language": "python", "name": "python3"}  # a kernel that is everywhere
 SOURCES = "notebooks/"
+PUBLISHED = ("book/chapters/", "results/")  # make publish alone writes there
 SETTINGS = {  # of JupyterLab: no question which kernel, none whether to fetch news
     "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -63,9 +66,14 @@ def as_source(model: dict[str, Any], path: str, **_: Any) -> None:
     """What JupyterLab calls before it saves: a file of notebooks/ is a source, without outputs.
 
     It keeps the name of a kernel that is everywhere, so that a saved notebook differs by its edit alone.
+    Raises HTTPError, which JupyterLab shows, for what was published.
     """
-    content = model.get("content")
-    if not path.lstrip("/").startswith(SOURCES) or not content:
+    content, path = model.get("content"), path.lstrip("/")
+    if path.startswith(PUBLISHED):
+        raise HTTPError(
+            403, f"{path} was published; save a copy elsewhere, or edit {SOURCES} and publish anew"
+        )
+    if not path.startswith(SOURCES) or not content:
         return
     if model.get("type") == "notebook":
         for cell in content["cells"]:
