@@ -39,7 +39,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure merge ledger null course book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure merge ledger null course slides lab release book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -64,7 +64,10 @@ help:  ## show this list
 	@echo "make test ALL=1               also the long ones: whole runs on strange models, killed and taken up"
 	@echo "make models                   train the shipped models anew (NAMES=micro-gpt2 for one)"
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
-	@echo "make course                   notebooks for students, and their solutions, into course/"
+	@echo "make course                   notebooks for students, their solutions and the wheel, into course/"
+	@echo "make slides                   a deck of slides for each main page, into course/slides/"
+	@echo "make lab                      JupyterLab on the notebooks, with a kernel of this clone (PORT= another port than 8000)"
+	@echo "make release                  wheel, book and course as archives with their checksums, into dist/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
 	@echo "make sync                     bring notebook pairs (.py, .ipynb) in step"
 	@echo "make format                   ruff format and its safe repairs"
@@ -97,6 +100,11 @@ LOCKS := $(addprefix requirements/,build.lock book.lock torch-pypi.lock torch-cp
 	$(INSTALL) requirements/curvlinops.lock || echo "[setup] no curvlinops; its test will be skipped"; \
 	touch $@
 
+.venv/.lab: .venv/.book requirements/lab.lock
+	@$(LINKED); set -e; echo "[setup] installing JupyterLab"; \
+	$(INSTALL) requirements/lab.lock; \
+	touch $@
+
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
 	--seeds "$$SEEDS" --chapters "$$CHAPTERS" --cores "$$CORES" --confirm "$$CONFIRM" \
 	--data "$$DATA" --memory "$$MEMORY" --gpus "$$GPUS" --cluster "$$CLUSTER"
@@ -116,6 +124,16 @@ ledger: .venv/.book  ## verdicts, and the machines behind them
 
 course: .venv/.book  ## notebooks for students, and their solutions, into course/
 	@$(BIN)/python -m workflow.course
+	@rm -f course/lglib-*.whl; $(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir course .
+
+lab: .venv/.lab  ## JupyterLab on the notebooks
+	@$(BIN)/python -m workflow.lab --port "$$PORT"
+
+slides: .venv/.book  ## a deck of each main page, into course/slides/
+	@$(BIN)/python -m workflow.slides
+
+release: .venv/.book  ## what a release has, into dist/
+	@$(BIN)/python -m workflow.release
 
 gemma: .venv/.book  ## fetch Gemma 3 270M, once its terms are accepted
 	@test "$$ACCEPT_TERMS" != yes || test -L .venv || $(INSTALL) requirements/gguf.lock

@@ -58,11 +58,21 @@ def test_the_locks_pin_what_the_lists_say_and_nothing_twice(root):
     assert listed(root / "requirements.txt").items() <= (book | build | locked(root, "torch-pypi")).items()
     for path in (root / "requirements").glob("*.in"):
         assert locked(root, path.stem) == listed(path)
-    test, torch = locked(root, "test"), locked(root, "torch-pypi")
-    names = [*book, *build, *test, *torch]
-    assert len(names) == len(set(names))
-    tools = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
-    assert {lock.name(line) for line in tools} <= {*test, *build}
+    torch, extras = locked(root, "torch-pypi"), tomllib.loads((root / "pyproject.toml").read_text())
+    for extra in lock.BESIDES:
+        besides = locked(root, extra)
+        names = [*book, *build, *besides, *torch]
+        assert len(names) == len(set(names))
+        wanted = extras["project"]["optional-dependencies"][extra]
+        assert {lock.name(line) for line in wanted} <= {*besides, *build}
+
+
+def test_what_two_tools_need_besides_is_of_one_version(root):
+    """JupyterLab and the tools of tests may stand in one environment."""
+    test, lab = locked(root, "test"), locked(root, "lab")
+    assert {name: lab[name] for name in test.keys() & lab.keys()} == {
+        name: test[name] for name in test.keys() & lab.keys()
+    }
 
 
 def test_both_builds_of_torch_are_pinned_and_of_one_version(root):
@@ -160,8 +170,8 @@ def test_into_an_environment_that_is_linked_nothing_is_installed(checkout, tmp_p
     told = made(checkout, "setup")
     assert told.returncode == 0
     assert f".venv is a link to {other}: it is used as it is, nothing is installed into it" in told.stderr
-    told = made(checkout, ".venv/.test")
-    assert told.returncode == 0
+    for tools in (".venv/.test", ".venv/.lab"):
+        assert made(checkout, tools).returncode == 0
     assert sorted(os.listdir(other)) == ["bin"]
     python.unlink()
     told = made(checkout, "setup")

@@ -24,7 +24,9 @@ OPTION = re.compile(r"\s*:([\w-]+):\s*(.*)")
 BLANK = "answer = ...  # your number"
 YOURS = "*Your answer:*"
 CODE = "# your code"
-INSTALL = "%pip install --quiet lglib  # once, where it is not installed yet"
+INSTALL = (
+    "import lglib  # not there? First: %pip install and the name of the wheel that came with this notebook"
+)
 
 
 @dataclass(frozen=True)

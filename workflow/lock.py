@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TORCH = ("torch==", "nvidia-", "cuda-", "triton==")  # PyTorch, and what only its CUDA build needs
+BESIDES = ("test", "lab")  # extras of pyproject.toml with a lock of their own, of what the book does not have
 CPU = "requirements/torch-cpu.txt"
 MADE = "# Made by `make lock` from {source}; see requirements/README.md.\n"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -103,10 +104,10 @@ def _lock(root: Path) -> None:
     _write(folder / "build.lock", [e for e in every if name(e) in first], "pyproject.toml")
     _write(folder / "book.lock", book, "requirements.txt")
     _write(folder / "torch-pypi.lock", torch, "requirements.txt")
-    tools = "\n".join(project["project"]["optional-dependencies"]["test"])
-    have = {name(entry) for entry in every}
-    test = entries(_compiled(tools, root, "--constraints", "requirements.txt"))
-    _write(folder / "test.lock", [e for e in test if name(e) not in have], "pyproject.toml")
+    have, extras = {name(entry) for entry in every}, project["project"]["optional-dependencies"]
+    for extra in BESIDES:
+        found = entries(_compiled("\n".join(extras[extra]), root, "--constraints", "requirements.txt"))
+        _write(folder / f"{extra}.lock", [e for e in found if name(e) not in have], "pyproject.toml")
     for source in sorted(folder.glob("*.in")):
         alone = entries(_compiled(source.read_text("utf-8"), root, "--no-deps"))
         _write(source.with_suffix(".lock"), alone, f"requirements/{source.name}")

@@ -23,13 +23,17 @@ def mathjax() -> Path:
     return Path(spec.origin).parent / "static" / "mathjax"
 
 
+def copy_to(target: Path) -> None:
+    """Copy the script, its fonts and its licence into a folder."""
+    copytree(mathjax() / FONTS, target / FONTS, dirs_exist_ok=True)
+    copyfile(mathjax() / SCRIPT, target / SCRIPT)
+    copyfile(Path(__file__).with_name("MATHJAX_LICENSE"), target / "LICENSE")
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Copy the script, its fonts and its licence into the built site; Sphinx calls this when a build ends."""
+    """Copy MathJax into the built site; Sphinx calls this when a build ends."""
     if error is None and app.builder.format == "html":
-        target = Path(app.outdir) / "_static" / "mathjax"
-        copytree(mathjax() / FONTS, target / FONTS, dirs_exist_ok=True)
-        copyfile(mathjax() / SCRIPT, target / SCRIPT)
-        copyfile(Path(__file__).with_name("MATHJAX_LICENSE"), target / "LICENSE")
+        copy_to(Path(app.outdir) / "_static" / "mathjax")
 
 
 def drop_thebe(app: Sphinx) -> None:
