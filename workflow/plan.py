@@ -217,6 +217,9 @@ class State:
             files += sorted((self.root / folder).rglob(pattern))
         committed = self.root / "book" / "chapters"
         parts: list[str | bytes] = []
+        for study in self.plan:  # pages show and offer observations themselves
+            counted = self.standing(study).counted
+            parts += [f"{study} {key} {counted[key][1]}" for key in sorted(counted)]
         for path in files:
             if (
                 path.is_file()
