@@ -15,7 +15,14 @@ import sitecheck
 import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "benchmarks/null_table.json")
+COPIED = (
+    "CITATION.cff",
+    "_config.yml",
+    "_toc.yml",
+    "pyproject.toml",
+    "README.md",
+    "benchmarks/null_table.json",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -122,10 +122,10 @@ def test_a_recovery_shows_the_mean_interval_and_seeds_of_the_filed_observations(
     code, parameters = state.wanted("lora")
     frame = filing.gather("lora", "quick", parameters=parameters, code=code, root=state.root).frame
     over = frames.over_seeds(
-        frames.rows(frame, claim="S3", measure="capture", basis="prefix", model="micro-qwen2", pair="order")
+        frames.rows(frame, claim="S3", measure="capture", basis="prefix", model="micro-gpt2", pair="order")
     )
     row = frames.rows(over, optimiser="AdamW", k=10, T=50).iloc[0]
-    for name, value in (("model", "micro-qwen2"), ("pair", "order"), ("optimiser", "AdamW")):
+    for name, value in (("model", "micro-gpt2"), ("pair", "order"), ("optimiser", "AdamW")):
         opened.select_option(f"#explore-recovery-{name}", value)
     opened.locator("#explore-recovery-T").evaluate(
         "e => { e.value = 1; e.dispatchEvent(new Event('input')) }"
@@ -135,14 +135,14 @@ def test_a_recovery_shows_the_mean_interval_and_seeds_of_the_filed_observations(
     assert [mean, low, high] == pytest.approx([row["value"], row["low"], row["high"]], rel=1e-3)
     assert "first 10 of 50 updates" in told
     assert f"n = {row['n']} seeds" in told
-    shares = frames.rows(frame, claim="S3", measure="energy share", model="micro-qwen2", pair="order")
+    shares = frames.rows(frame, claim="S3", measure="energy share", model="micro-gpt2", pair="order")
     share = frames.rows(shares, optimiser="AdamW", k=10, T=50)["value"].mean()
     walk = share + (1 - share) * row["null"]
     shown = float(re.search(r"these lengths gives (\S+), with equal", told).group(1))
     assert shown == pytest.approx(walk, rel=1e-3)
     equal = float(re.search(r"equal steps (\S+), a random", told).group(1))
     assert equal == pytest.approx(nulls.random_walk_capture(10, 50, round(10 / row["null"])), rel=1e-3)
-    opened.select_option("#explore-recovery-optimiser", "SGD")  # which was run with one seed on this model
+    opened.select_option("#explore-recovery-model", "micro-qwen2")  # which was run with one seed
     assert (
         "(n = 1 seed, so no interval)" in opened.locator("#explore-recovery .explorer-reading").text_content()
     )

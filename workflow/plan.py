@@ -173,14 +173,14 @@ class State:
         return _digest([*parts, *(path.read_bytes() if path.is_file() else b"" for path in verdicts)])
 
     @functools.cached_property
-    def _other(self) -> State | None:
+    def other(self) -> State | None:
         """The profile `BESIDE`, looked at once for all chapters; None in that profile or without it."""
         there = self.profile != BESIDE and (self.root / "config" / f"{BESIDE}.yml").is_file()
         return State(BESIDE, self.root) if there else None
 
     def beside(self, chapter: str) -> list[str]:
         """What counts, and what does not, of the observations of `BESIDE` that a chapter shows."""
-        if (other := self._other) is None:
+        if (other := self.other) is None:
             return []
         found = [other.standing(study) for study in self.studies_of(chapter) if study in other.plan]
         counted = [f"{BESIDE} {key} {one.counted[key][1]}" for one in found for key in sorted(one.counted)]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lglib.report.provenance import project_root
-from workflow import explore, merge, plan, terminal
+from workflow import explore, footers, merge, plan, terminal
 
 
 def stage(state: plan.State, chapters: list[str]) -> Path:
@@ -35,6 +35,7 @@ def stage(state: plan.State, chapters: list[str]) -> Path:
     if wrong:
         raise SystemExit("The book was not built:\n  " + "\n  ".join(wrong))
     explore.write(state, site)
+    footers.write(state, site)
     return site
 
 
