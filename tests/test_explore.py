@@ -63,7 +63,7 @@ def test_maxima_are_those_of_lglib(opened):
         for n in COUNTS[1:]
         for d in DIMENSIONS
     }
-    beside(opened, calls, 1e-7)
+    beside(opened, calls, 1e-6)
 
 
 def test_gains_are_those_of_lglib(opened):

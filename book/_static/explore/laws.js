@@ -1,7 +1,7 @@
 /* Laws and nulls of lglib.theory, for a page that has no server. A test holds each of them beside lglib's. */
 "use strict";
 const Laws = (() => {
-  const POINTS = 6000;
+  const POINTS = 2000;
 
   /* Mean and mean square of the largest of n draws of a law that is symmetric about 0. values: x >= 0, at even
      steps of the variable of integration; density: at these steps, up to a factor. */

@@ -61,7 +61,7 @@
       const free = (mass) => Laws.bestOfN(1, Math.sqrt(mass), n);
       const row = (name, k, mass) => [name, ...[k, mass, mass / k, gain(mass, k), free(mass)].map(say)];
       const more = (a, b) => (Math.abs(a - b) <= 1e-9 * Math.abs(a) ? "neither is ahead" : a > b ? "A is ahead" : "B is ahead");
-      const curve = (mass) => over(1, 1e6, (k) => gain(mass, Math.max(1, Math.round(k))), 60);
+      const curve = (mass) => over(1, 1e6, (k) => gain(mass, Math.max(1, Math.round(k))), 40);
       return {
         say: `At one norm ρ of all candidates ${more(gain(massa, ka), gain(massb, kb))} (density: ${more(massa / ka, massb / kb)}). ` +
           `At one σ per coordinate ${more(free(massa), free(massb))} (mass: ${more(massa, massb)}).`,
