@@ -13,7 +13,8 @@ pytestmark = pytest.mark.browser
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 RUN = """async levels => {
   const found = await axe.run(document, {runOnly: levels, resultTypes: ['violations']});
-  return found.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.target.join(' ')}: ${n.html.slice(0, 120)}`));
+  const line = (rule, node) => `${rule}: ${node.target.join(" ")}: ${node.html.slice(0, 120)}`;
+  return found.violations.flatMap(v => v.nodes.map(n => line(v.id, n)));
 }"""
 
 

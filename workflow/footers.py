@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import yaml
 
 from lglib.base.files import write_atomically
-from lglib.report import filing, frames, pages
+from lglib.report import frames, pages
 from workflow import plan
 
 FOLDER = "book/observations"  # in the site that is to be built: one table a study and profile
@@ -52,24 +53,23 @@ def of_study(state: plan.State, study: str, site: Path) -> list[str]:
     """Write all observations of a study that count, as one table; say what they are, in one line or none."""
     if study not in state.plan or not (counted := state.standing(study).counted):
         return []
-    filed = [filing.read(path) for (_, _), (path, _) in sorted(counted.items())]
+    runs, paths = sorted(counted), [counted[run][0] for run in sorted(counted)]
     name = study if state.profile == plan.PUBLISHED else f"{state.profile}-{study}"
     folder = site / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [f.frame.assign(model=f.header.model, seed=f.header.seed) for f in filed]
-    table = frames.joined(parts).to_csv(index=False, lineterminator="\n")
-    write_atomically(folder / f"{name}.csv", table)
-    headers = json.dumps([f.header.as_json() for f in filed], indent=1, ensure_ascii=False)
-    write_atomically(folder / f"{name}.json", headers + "\n")
-    about = [f.header.as_json() for f in filed]
-    runs = models(sorted(counted))
+    # As text: these files were read with distrust by `standing`, and their digits stay as they are.
+    tables = [pd.read_csv(path, dtype="str", keep_default_na=False) for path in paths]
+    parts = [t.assign(model=model, seed=seed) for t, (model, seed) in zip(tables, runs, strict=True)]
+    whole = frames.joined(parts)
+    write_atomically(folder / f"{name}.csv", whole.to_csv(index=False, lineterminator="\n"))
+    about = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
+    write_atomically(folder / f"{name}.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     where = ", ".join(dict.fromkeys(one.get("machine") or one["device"] for one in about))
-    rows = f"{sum(len(f.frame) for f in filed):,} values"
     data = f"{{download}}`{name}.csv <../observations/{name}.csv>`"
     source = f"{{download}}`{name}.json <../observations/{name}.json>`"
     return [
-        f"*{study}* (profile {state.profile}): {runs}; on {where}; {versions(about)}. "
-        f"{rows} in {data}; parameters and versions of each run in {source}."
+        f"*{study}* (profile {state.profile}): {models(runs)}; on {where}; {versions(about)}. "
+        f"{len(whole):,} values in {data}; parameters and versions of each run in {source}."
     ]
 
 
