@@ -35,7 +35,7 @@ def write(state: plan.State, site: Path) -> None:
         page = site / "book" / "chapters" / f"{chapter}.ipynb"
         notebook = nbformat.read(page, as_version=4)
         lines = [line for study in studies for line in told[study]]
-        text = foot(lines, reading(state.source(chapter)), f"{cite} Page: {title(notebook)}.")
+        text = foot(lines, reading(state.source(chapter)), f"{cite} Page: {title(notebook)}.".strip())
         notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="foot"))
         write_atomically(page, nbformat.writes(notebook) + "\n")
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -217,9 +218,6 @@ class State:
             files += sorted((self.root / folder).rglob(pattern))
         committed = self.root / "book" / "chapters"
         parts: list[str | bytes] = []
-        for study in self.plan:  # pages show and offer observations themselves
-            counted = self.standing(study).counted
-            parts += [f"{study} {key} {counted[key][1]}" for key in sorted(counted)]
         for path in files:
             if (
                 path.is_file()
@@ -227,7 +225,18 @@ class State:
                 and (path.parent != committed or path in shown.values())
             ):
                 parts += [str(path.relative_to(self.root)), path.read_bytes()]
+        for place, path in sorted(self._filed().items()):  # pages show and offer observations themselves
+            parts += [place, path.read_bytes(), path.with_suffix(".json").read_bytes()]
         return _digest(parts)
+
+    def _filed(self) -> dict[str, Path]:
+        """Files of observations by place, of this profile and of `BESIDE`: a fresh one hides its copy."""
+        found: dict[str, Path] = {}
+        for folder, profile in product((filing.PUBLISHED, filing.FRESH), (self.profile, BESIDE)):
+            home = self.root / folder
+            tables = (home / profile).glob("*/seed*/*.csv")
+            found |= {str(t.relative_to(home)): t for t in tables if t.with_suffix(".json").is_file()}
+        return found
 
     def book_stands(self, chapters: Iterable[str]) -> bool:
         """Whether the built book is whole, and made from what is there now."""

@@ -1,4 +1,4 @@
-"""Name the arrows that fold the table of contents: the theme leaves them without a word for a screen reader."""
+"""Name the arrows that fold the table of contents: the theme gives screen readers no word for them."""
 
 from __future__ import annotations
 
