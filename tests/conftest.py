@@ -11,10 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sitecheck
 import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "README.md", "benchmarks/null_table.json")
+COPIED = (
+    "CITATION.cff",
+    "_config.yml",
+    "_toc.yml",
+    "pyproject.toml",
+    "README.md",
+    "benchmarks/null_table.json",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +77,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     project = made_once(tmp_path_factory, "site", lambda project: builder.build("quick", [], project))
     return project / "_build" / "html"
+
+
+def browser_path() -> str:
+    """Path of the system's Chromium; without one the test is skipped, or failed if REQUIRE_BROWSER=1."""
+    path = sitecheck.chromium()
+    if path is None and os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail("no chromium on PATH, and REQUIRE_BROWSER=1")
+    return path or pytest.skip("no chromium on PATH")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium of the system, driven by playwright."""
+    path = browser_path()
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=flags)
+        yield browser
+        browser.close()
 
 
 OTHERS = tuple((study, "micro-qwen2") for study in ("lora", "rank", "bridge", "lens"))  # beside micro-gpt2

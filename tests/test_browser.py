@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import sitecheck
+from conftest import browser_path
 
 pytestmark = pytest.mark.browser
 PHONE = 390  # CSS pixels
-
-
-def browser_path() -> str:
-    """Path of the system's Chromium; without one the test is skipped, or failed if REQUIRE_BROWSER=1."""
-    path = sitecheck.chromium()
-    if path is None and os.environ.get("REQUIRE_BROWSER") == "1":
-        pytest.fail("no chromium on PATH, and REQUIRE_BROWSER=1")
-    return path or pytest.skip("no chromium on PATH")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium of the system, driven by playwright."""
-    path = browser_path()
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=flags)
-        yield browser
-        browser.close()
 
 
 def test_every_page_reads_well_on_a_phone_and_a_desktop_in_light_and_dark(browser, site):

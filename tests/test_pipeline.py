@@ -399,7 +399,9 @@ def test_the_stamp_of_a_book_holds_every_kind_of_source(project, look):
     chapters = ["01_one", "02_two"]
     before = look().book_stamp(chapters)
     sources = ("_toc.yml", "book/intro.md", "book/_static/custom.css", "lglib/theory/stats.py")
-    for name in (*sources, "notebooks/02_two.ipynb", "runs/quick/chapters/02_two.ipynb"):
+    (filed,) = project.glob("runs/observations/quick/*/seed0/one.csv")  # pages offer it for download
+    executed = ("notebooks/02_two.ipynb", "runs/quick/chapters/02_two.ipynb")
+    for name in (*sources, *executed, str(filed.relative_to(project))):
         path = project / name
         whole = path.read_bytes()
         path.write_bytes(whole + b"\n")

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -173,14 +174,14 @@ class State:
         return _digest([*parts, *(path.read_bytes() if path.is_file() else b"" for path in verdicts)])
 
     @functools.cached_property
-    def _other(self) -> State | None:
+    def other(self) -> State | None:
         """The profile `BESIDE`, looked at once for all chapters; None in that profile or without it."""
         there = self.profile != BESIDE and (self.root / "config" / f"{BESIDE}.yml").is_file()
         return State(BESIDE, self.root) if there else None
 
     def beside(self, chapter: str) -> list[str]:
         """What counts, and what does not, of the observations of `BESIDE` that a chapter shows."""
-        if (other := self._other) is None:
+        if (other := self.other) is None:
             return []
         found = [other.standing(study) for study in self.studies_of(chapter) if study in other.plan]
         counted = [f"{BESIDE} {key} {one.counted[key][1]}" for one in found for key in sorted(one.counted)]
@@ -224,7 +225,18 @@ class State:
                 and (path.parent != committed or path in shown.values())
             ):
                 parts += [str(path.relative_to(self.root)), path.read_bytes()]
+        for place, path in sorted(self._filed().items()):  # pages show and offer observations themselves
+            parts += [place, path.read_bytes(), path.with_suffix(".json").read_bytes()]
         return _digest(parts)
+
+    def _filed(self) -> dict[str, Path]:
+        """Files of observations by place, of this profile and of `BESIDE`: a fresh one hides its copy."""
+        found: dict[str, Path] = {}
+        for folder, profile in product((filing.PUBLISHED, filing.FRESH), (self.profile, BESIDE)):
+            home = self.root / folder
+            tables = (home / profile).glob("*/seed*/*.csv")
+            found |= {str(t.relative_to(home)): t for t in tables if t.with_suffix(".json").is_file()}
+        return found
 
     def book_stands(self, chapters: Iterable[str]) -> bool:
         """Whether the built book is whole, and made from what is there now."""

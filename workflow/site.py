@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 from lglib.report.provenance import project_root
-from workflow import merge, plan, terminal
+from workflow import explore, footers, merge, plan, terminal
 
 
 def stage(state: plan.State, chapters: list[str]) -> Path:
-    """Make the folder that is built: the book's sources, with the executed chapters in their place.
+    """Make the folder that is built: sources, the executed chapters in their place, what is made for pages.
 
     SystemExit names every chapter that may not be shown.
     """
@@ -34,6 +34,8 @@ def stage(state: plan.State, chapters: list[str]) -> Path:
             wrong.append(str(error))
     if wrong:
         raise SystemExit("The book was not built:\n  " + "\n  ".join(wrong))
+    explore.write(state, site)
+    footers.write(state, site)
     return site
 
 
