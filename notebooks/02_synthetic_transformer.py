@@ -47,6 +47,7 @@ p = studies.parameters(
 )
 observed = studies.observed("synthetic", profile)
 over = rows(over_seeds(observed.frame), model=model)  # means over seeds, with intervals
+ratio = "participation ratio / null"
 live = Observations()  # what the live case measures
 cell = dict(k=10, horizon="middle")  # the dimension and the T that the text reads
 print(pages.measured(observed, seed=seed, versions=provenance.versions()))
@@ -75,7 +76,7 @@ paper = dict(lw=1.2, color=figures.PAPER, zorder=0)
 axes.axvline(0.77, ls="--", label="paper, LoRA", **paper)
 axes.axvline(0.77**2, ls=":", label="if a length", **paper)
 axes.set(xlabel="capture, k = 10", xlim=(-0.03, 1))
-figures.legend_below(axes, columns=3)
+_ = axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2)
 
 # %% [markdown]
 # **In short.** *S3*, the prefix captures a recovery: about half of it, with controls that hold as much; not told from one half. *S2*, the static plane misses it: if the paper's $0.15$ is a share of energy, not if it is a length. *S1*, low rank: yes where the loss is high, and before anything is learned; little of it at the trained point. *S4*, drift: yes. *S5, S6*, alignment predicts gain and static overlap does not: for short steps. *S8*, sequential training is brittle: yes, but being simultaneous does not protect.
@@ -128,7 +129,6 @@ tables.show(pd.DataFrame(known).rename_axis("task").reset_index(), ["task", *kno
 sets = {at: synthetic.gradient_sets(trained, task, at) for at in trained.points}
 for point, found in sets.items():
     synthetic.add_ranks(live, found, task, point, seed)
-ratio = "participation ratio / null"
 for row in rows(live.frame(), measure=ratio, spectrum=["raw", "centred"]).itertuples():
     print(f"{row.point}, {row.spectrum}: {row.value:.2f} of random directions")
 
@@ -281,7 +281,7 @@ with tables.if_measured("schedules"):
     guess = means["null"].iloc[0]
     axes.axvline(guess, color=figures.NULL, label="guessing", zorder=0)
 axes.set(xlim=(-0.05, 1.05), xlabel="worst-task exact match")
-figures.legend_below(axes, columns=3)
+_ = axes.legend(loc="lower right")
 
 # %% [markdown]
 # **What we see.** Sequential training loses the first task, as claimed. But "simultaneous" is not what separates robust from brittle. Alternating at every step does well; with eight blocks the first task is as lost as with two. And three rules that see both tasks in every step (equal decrease, MGDA, loss balancing) are brittle too, since they favour the task that is nearly solved.

@@ -61,7 +61,7 @@ with tables.if_measured("accuracy"):
     crude = rows(measured, measure="accuracy of the shortcut")["value"].item()
     axes.plot(crude, len(kinds) - 1, "x", color=figures.NULL, label="shortcut")
 axes.set(xlim=(-0.03, 1.03), xlabel="share of right answers")
-figures.legend_below(axes)
+_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 # %% [markdown]
 # **In short.** The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and OLMo. They need a network connection and a GPU; a reader may have neither. So this project brings three small models of its own, of three real families, and loads them by the same code as the large ones. Where the book says "a language model" of a measured value, it is one of these three, unless another is named. This chapter judges no claim; it checks the instruments.
@@ -169,7 +169,7 @@ with tables.if_measured("accuracy on changed questions"):
     axes.plot(crude, places, "x", color=figures.NULL, label="shortcut")
 axes.axvline(0.5, color=figures.NULL, lw=1.2, zorder=0, label="chance")
 axes.set(xlim=(0.35, 1.02), xlabel="share of right answers")
-figures.legend_below(axes)
+_ = axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2)
 
 # %% [markdown]
 # **What we see.** Twice as many facts cost at most a few per cent. A new order of words leaves little: all three models fall far below the shortcut, one by denying nearly everything, the others by something closer to guessing. They learned these sentence forms and did not generalise to another. An unknown name puts them below the shortcut too.

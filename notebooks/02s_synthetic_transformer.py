@@ -140,7 +140,7 @@ for panel, (point, found) in zip(axes, sets.items(), strict=True):
         yscale="log", ylim=(1e-4, 1.3), ylabel="share", title=f"{task}, at {point}"
     )
 axes[2].set_xlabel("direction")
-figures.legend_below(axes[2], columns=3)
+figures.legend_below(axes[2])
 
 # %% tags=["hide-input"]
 with tables.if_measured("share of the mean"):
@@ -530,7 +530,7 @@ with tables.if_measured("gains by subspace"):
         panel.axvline(0, color=figures.NULL, label="no gain", zorder=0)
         panel.set_title(r"at $\theta_f$" if point == "theta_f" else "halfway")
     axes[1].set_xlabel("mean best of N / largest in size")
-    figures.legend_below(axes[1], columns=3)
+    figures.legend_below(axes[1])
 
 # %% [markdown]
 # **What we see.** From $\theta_f$ density ranks the proposals as long as steps are short against the recovery; at its full length the ranking loosens. Halfway, where the loss is low and curves up, it holds for the very shortest steps only. At a hundredth of $\lVert\Delta\rVert$ its mean over seeds is already negative, with an interval that holds zero, and from a tenth on it is *reversed*: subspaces full of gradient are full of curvature too, and a step of that length along them overshoots. Seven proposals, some of which overlap, make a coarse ranking. Density is a good guide to a *small* step, and how small depends on the point.

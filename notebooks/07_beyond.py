@@ -148,7 +148,7 @@ for axes, name in zip(panels, models_won, strict=True):
     figures.null_line(axes, 0, "no gain")
     axes.set(xscale="log", title=name, ylabel="gain, points")
 panels[-1].set_xlabel(r"$\sigma$")
-figures.legend_below(panels[-1], columns=3)
+figures.legend_below(panels[-1])
 
 # %% [markdown]
 # **What we see.** On GSM8K the gain of the vote is there for both kinds of noise, a third to a half of what selection promises; on Countdown three seeds cannot tell. For single winners, selection seems to gain some points at the smallest noise, and none of them is there on new questions: choosing there is choosing by noise. At the right $\sigma$ the winner of 7B and that of 1.5B are better by several points on new questions too. So random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. Whether the tail of the scores is Gaussian: {doc}`07s_beyond`.
