@@ -57,7 +57,7 @@ def spread(found, column, order):
 
 
 # %% [markdown]
-# Intervals are Student's $t$ at 95 % over seeds (number of seeds in round brackets). Each seed trains a model of its own, so they hold for this architecture and recipe, not for one base model. *Live* figures are computed on this page, for one seed.
+# Intervals are Student's $t$ at 95 % over seeds (number of seeds in round brackets). Each seed trains a model of its own, so they hold for this architecture and recipe, not for one base model. *Live* figures are computed on this page, for one seed. Symbols are collected on the {doc}`../notation` page; laws and nulls come from {doc}`01_theory`.
 
 # %% [markdown]
 # ## The data, and their parts
@@ -321,7 +321,7 @@ with tables.if_measured("share of the mean"):
 #
 # ## S4: overlap, ceiling and floor
 #
-# Four sets of gradients at each step, the same sets as in S1. Overlaps are means over pairs of *different* sets, so the noise of one set is never compared with itself. The interval of a single run is a jackknife over the sets. One task is followed, sorting. The square root in {eq}`eq-relative-overlap` makes the relative overlap $1$ for a basis that stays while its noise changes, if all its directions are estimated equally well ({ref}`ex-attenuation`); if some are better known than others it is a little below $1$.
+# Four sets of gradients at each step, the same sets as in S1. Even a basis that stays does not agree with a second one made at the *same* step from other minibatches: that is the ceiling. And bases of unrelated networks of one architecture overlap more than random subspaces do: that is the floor. Overlaps are means over pairs of *different* sets, so the noise of one set is never compared with itself. The interval of a single run is a jackknife over the sets. One task is followed, sorting. The square root in {eq}`eq-relative-overlap` makes the relative overlap $1$ for a basis that stays while its noise changes, if all its directions are estimated equally well ({ref}`ex-attenuation`); if some are better known than others it is a little below $1$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlaps", "caption": "Overlap of the basis of raw gradients with that of step 0 (dots), the same-step ceiling that two estimates of one basis reach (dashed), and the floor, an unrelated network (grey). Means over five seeds."}, "image": {"alt": "Overlaps over recovery steps on a logarithmic axis: they fall from the ceiling towards the floor within ten steps, for all three optimisers."}}
 figure, (axes,) = figures.panels(1, height=3.4)

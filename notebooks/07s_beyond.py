@@ -40,7 +40,7 @@ print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 # %% [markdown]
 # ## The sources
 #
-# The figures were typed from these files and lie in `book/data/07_beyond`. We found no licence beside them, so no file is copied; numbers are facts, and each is cited by the commit that holds it.
+# Three tables are of random search on Countdown, three of noise that is scaled by module {cite}`yoshihara2026modular`, and one is of a page of the authors of *Neural Thickets* {cite}`gan2026neural`, read in a fork {cite}`noytau2026randopt`. The figures were typed from these files and lie in `book/data/07_beyond`. We found no licence beside them, so no file is copied; numbers are facts, and each is cited by the commit that holds it.
 
 # %% tags=["hide-input"]
 for row in elsewhere.sources().itertuples():
@@ -123,7 +123,10 @@ for row in fall[fall["model"] != "0.5B"].itertuples():
 # **What this does not show.** The effective dimension $D=\operatorname{tr}H/\kappa$, which decides what random search is worth beside a gradient step. It needs the curvature $\kappa$ along the gradient, and no gradient was published. The slope that we read off the spread also holds the curvature's own spread, $\sigma^2\lVert H\rVert_F/\sqrt2$.
 
 # %% [markdown]
-# ## Noise in another scale
+# ## Tied noise, and noise in another scale
+#
+# Re-seeding for every tensor also lets tensors of other shapes share the beginning of their noise; the first study has a switch that turns it off {cite}`andyrdt2026randopt`. Unrelated blocks leave the slope as it is; aligned ones raise it. In the 3B model, as the source counts them, dozens of tensors have one shape, so aligned blocks would give a ratio of several. The comparison of {ref}`others-tied` takes each model and each $\sigma$ up to $0.003$ as a cell, with the spreads within the runs of 40. The floor is in both spreads and draws their ratio towards one.
+#
 #
 # Beside independent and tied noise ({ref}`others-tied`) the first study has noise with another scale for each tensor, its own standard deviation. So norm gains and biases, whose numbers are large, get far more of it:
 
