@@ -110,7 +110,9 @@ print(f"inputs of {places} digits: {len(parts):,} in all, {counts}")
 with tables.if_measured(ratio):
     found = rows(over, measure=ratio)
     found = found.assign(gradients=found["task"] + ", " + found["point"])
-    print("participation ratio as a share of its null")
+    print(
+        f"{p.gradients} gradients of 32 inputs each; share of the null: participation ratio"
+    )
     display(tables.wide(found, "gradients", "spectrum"))
 with tables.if_measured("rank at 90 %"):
     found = rows(over, measure="rank at 90 % / null")

@@ -86,6 +86,7 @@ def test_a_page_does_not_say_that_something_is_missing_where_nothing_is(run, fra
     assert told == [f"not measured: fixed quadratics: {WHY}"] * more
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("section", SECTIONS)
 def test_rows_that_are_missing_are_told_and_the_page_goes_on(run, frame, page, section):
