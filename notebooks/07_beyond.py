@@ -43,7 +43,7 @@ figures.style()
 print(f"seed {seed}, {model}, adapters of rank {rank}")
 print(", ".join(f"{name} {v}" for name, v in provenance.versions().items()))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-fall", "caption": "Mean reward of random candidates on Countdown against the noise, three sizes of Qwen2.5, as published {cite}`andyrdt2026randopt`. Lines: start minus sigma squared times tr(H)/2, fitted up to sigma = 0.003 (grey line); dashed: 100 questions, solid: 200. Bars: 95 %, from the spread of the candidates."}, "image": {"alt": "Three panels, one a model, mean reward against the logarithm of sigma. The 7B points follow a parabola and leave it upwards at the end; 3B and 1.5B are flat and then drop."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-fall", "caption": "Mean reward of random candidates on Countdown against the noise, three sizes of Qwen2.5, as published by others. Lines: start minus sigma squared times tr(H)/2, fitted up to sigma = 0.003 (grey line); dashed: 100 questions, solid: 200. Bars: 95 %, from the spread of the candidates."}, "image": {"alt": "Three panels, one a model, mean reward against the logarithm of sigma. The 7B points follow a parabola and leave it upwards at the end; 3B and 1.5B are flat and then drop."}}
 figure, panels = figures.panels(3, height=2.3)
 grid = np.geomspace(1e-5, 0.01, 200)
 every = elsewhere.runs()
@@ -133,11 +133,14 @@ tables.show(elsewhere.tied(), list(elsewhere.tied()))
 # **What the law says.** What selection promises grows with $N$ as $m_N$, the mean of the best of $N$ normals. On new questions a share of it is left ({ref}`selection`). **What we do.** The second study lets the best 25 of $N$ candidates vote on held-out questions, for $N$ from 25 (no selection) to 300. The slope of the vote's accuracy over the mean of the best 25 of $N$ normals, by the spread on the selection questions, is the share that is kept. The first study asked the *single* best of 100 candidates 2,000 new questions.
 
 # %%
+sizes = elsewhere.votes()["population"].unique()
+print("N, of which the best 25 vote:", *sizes)
 kept = elsewhere.kept()
 tables.show(kept, ["candidates", "promised", "held out", "share kept"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-winners", "caption": "Gain of the best of 100 candidates on the questions that chose it (open) and on 2,000 others (filled, 95 %), over the winner at the smallest noise; Qwen2.5 on Countdown, as published. Grey: no gain. One winner a dot."}, "image": {"alt": "Three panels, one a model, gain against sigma. At the smallest sigma the open marks lie above zero and the filled ones on it; at a thousandth both are high for 7B and 1.5B."}}
 won = elsewhere.winners()
+print(f"winners of 100 on 200 questions, asked {won['held out'].iloc[0].n:,} others")
 models_won = won["model"].unique()
 figure, panels = figures.panels(len(models_won), height=2.3)
 for axes, name in zip(panels, models_won, strict=True):
