@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Beyond the paper: what others published, and how to merge adapters
 #
-# **Finding.** Around Qwen2.5 of 7 billion parameters the mean reward of random candidates falls as the law of chapter 1 says over two decades of noise; around 3 and 1.5 billion that cannot be told or is rejected. Of what selection promises a third to a half is kept on new questions. And the mean of two LoRA *factors* depends on a gauge that no output shows: average products instead.
+# **Finding.** Around Qwen2.5 of 7 billion parameters the mean reward of random candidates falls as the law of chapter 1 says over two decades of noise, on one of two sets of questions; around 3 and 1.5 billion that cannot be told or is rejected. Of what selection promises a third to a half is kept on new questions. And the mean of two LoRA *factors* depends on a gauge that no output shows: average products instead.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # nothing on this page depends on it
@@ -138,7 +138,7 @@ print("N, of which the best 25 vote:", *sizes)
 kept = elsewhere.kept()
 tables.show(kept, ["candidates", "promised", "held out", "share kept"])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-winners", "caption": "Gain of the best of 100 candidates on the questions that chose it (open) and on 2,000 others (filled, 95 %), over the winner at the smallest noise; Qwen2.5 on Countdown, as published. Grey: no gain. One winner a dot."}, "image": {"alt": "Three panels, one a model, gain against sigma. At the smallest sigma the open marks lie above zero and the filled ones on it; at a thousandth both are high for 7B and 1.5B."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-others-winners", "caption": "Gain of the best of 100 candidates, Qwen2.5 on Countdown, as published: on the questions that chose it, over the mean at the smallest noise (open); on 2,000 others, over the winner there (filled, 95 %). Grey: no gain. One winner a dot."}, "image": {"alt": "Three panels, one a model, gain against sigma. At the smallest sigma the open marks lie above zero and the filled ones on it; at a thousandth both are high for 7B and 1.5B."}}
 won = elsewhere.winners()
 print(f"winners of 100 on 200 questions, asked {won['held out'].iloc[0].n:,} others")
 models_won = won["model"].unique()
@@ -154,7 +154,7 @@ panels[-1].set_xlabel(r"$\sigma$")
 figures.legend_below(panels[-1])
 
 # %% [markdown]
-# **What we see.** On GSM8K the gain of the vote is there for both kinds of noise, a third to a half of what selection promises; on Countdown three seeds cannot tell. For single winners, selection seems to gain some points at the smallest noise, and none of them is there on new questions: choosing there is choosing by noise. At the right $\sigma$ the winner of 7B and that of 1.5B are better by several points on new questions too. So random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. Whether the tail of the scores is Gaussian: {doc}`07s_beyond`.
+# **What we see.** On GSM8K the gain of the vote is there for both kinds of noise, a third to a half of what selection promises; on Countdown three seeds cannot tell. For single winners, selection seems to gain some points at the smallest noise shown, and none of them is there on new questions: choosing there is choosing by noise. At the right $\sigma$ the winner of 7B and that of 1.5B are better by several points on new questions too. So random search finds something real in models of this size, and a table that shows selection scores alone cannot tell the two apart. Whether the tail of the scores is Gaussian: {doc}`07s_beyond`.
 #
 # (others-step)=
 # ## One random step against one PPO step
