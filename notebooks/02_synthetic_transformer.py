@@ -280,8 +280,8 @@ with tables.if_measured("schedules"):
     axes.axvspan(middle - gap, middle + gap, **look)
     guess = means["null"].iloc[0]
     axes.axvline(guess, color=figures.NULL, label="guessing", zorder=0)
+    axes.legend(loc="lower right")
 axes.set(xlim=(-0.05, 1.05), xlabel="worst-task exact match")
-_ = axes.legend(loc="lower right")
 
 # %% [markdown]
 # **What we see.** Sequential training loses the first task, as claimed. But "simultaneous" is not what separates robust from brittle. Alternating at every step does well; with eight blocks the first task is as lost as with two. And three rules that see both tasks in every step (equal decrease, MGDA, loss balancing) are brittle too, since they favour the task that is nearly solved.

@@ -60,8 +60,8 @@ with tables.if_measured("accuracy"):
     figures.ladder(axes, kinds, twins, color=figures.NULL)
     crude = rows(measured, measure="accuracy of the shortcut")["value"].item()
     axes.plot(crude, len(kinds) - 1, "x", color=figures.NULL, label="shortcut")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 axes.set(xlim=(-0.03, 1.03), xlabel="share of right answers")
-_ = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 # %% [markdown]
 # **In short.** The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and OLMo. They need a network connection and a GPU; a reader may have neither. So this project brings three small models of its own, of three real families, and loads them by the same code as the large ones. Where the book says "a language model" of a measured value, it is one of these three, unless another is named. This chapter judges no claim; it checks the instruments.

@@ -16,7 +16,7 @@ PAGES = ("02_synthetic_transformer", "02s_synthetic_transformer")
 MODEL, SEEDS, WHY = "multitask-gpt2", (0, 1), "reason of this test"
 LIVE = {"trained", "live"}  # what only the live case makes
 SECTIONS = {  # of the study, and the values of the rows that it files
-    "ranks, sort": dict(claim="S1", task="sort"),
+    "ranks": dict(claim="S1"),
     "captures": dict(claim=["S2", "S3"]),
     "drift, Adam": dict(claim="S4", optimiser="Adam"),
     "candidates, theta_f": dict(claim=["S5", "S6", "S7"], point="theta_f"),
