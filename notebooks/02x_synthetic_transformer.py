@@ -241,7 +241,7 @@ for size, order in ((16, 2), (32, 2), (64, 2), (64, 0)):
 # The second half of the prediction is refuted: the energy share stays about a quarter for all sizes, far from $k/T$. So the noise does not lengthen all updates alike. We think that where the loss is high single gradients are long, and so is their noise, and that both shrink as the model recovers. The first updates are longer than the later ones with and
 # without noise. On a quadratic with noise of *constant* length the share does go to $k/T$ ({ref}`quadratics`).
 #
-# The first half is not decided. The last two runs differ by their data order only, so the difference between their captures shows the scatter of single runs, and the differences between batch sizes are of that size. A prediction about a capture needs several
+# The first half is not decided. The last two runs differ by their data order only, so the difference between their captures shows the scatter of single runs, and the differences between batch sizes are no more than about twice that. A prediction about a capture needs several
 # runs to be tested. Compare captures only at equal settings, with intervals, and next to their controls.
 #
 # ```{solution-end}
