@@ -152,10 +152,15 @@ def _code(source: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_code_cell(source)
 
 
+def exercises(root: Path) -> list[Path]:
+    """The exercise pages of the book, in order: NNx_name, and NNbx_name of a second chapter of one number."""
+    return sorted(p for p in (root / "notebooks").glob("*.py") if re.match(r"\d\d[a-z]?x_", p.name))
+
+
 def make(root: Path, folder: Path) -> list[Path]:
     """Write both notebooks of each exercise page; return their paths. What was there before is replaced."""
     known, made = titles(root), []
-    for path in sorted((root / "notebooks").glob("[0-9][0-9]x_*.py")):
+    for path in exercises(root):
         found = list(parts(jupytext.read(path).cells, known))
         for name in ("student", "solutions"):
             target = folder / name / f"{path.stem}.ipynb"

@@ -1,7 +1,7 @@
 """The form of a page: words, visible cells, figures, tables, and numbers in prose that nothing printed.
 
 The limits are of the main page of a chapter, which is to be read to its end. Its supplement (NNs_name) and
-its exercises (NNx_name) are counted too, without a limit.
+its exercises (NNx_name) are counted too, without a limit; NN is a number, with a letter where there are two.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Form:
 def is_main(page: str) -> bool:
     """Whether a page is a chapter's main page, and not its supplement or its exercises.
 
-    >>> is_main("04_llm_rank"), is_main("02b_models"), is_main("04s_llm_rank"), is_main("04x_llm_rank")
+    >>> is_main("04_llm_rank"), is_main("02b_models"), is_main("04s_llm_rank"), is_main("02bx_models")
     (True, True, False, False)
     """
-    return not re.match(r"\d\d[sx]_", page)
+    return not re.match(r"\d\d[a-z]?[sx]_", page)
 
 
 def of(notebook: Path, known: Iterable[float] = ()) -> Form:

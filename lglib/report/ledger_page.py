@@ -90,17 +90,25 @@ def forest(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
 
 
 def rows_html(lines: pd.DataFrame) -> str:
-    """Every judged row as an HTML table that the page's script can filter; whole where scripts are off."""
+    """Every judged row as an HTML table that the page's script can filter; whole where scripts are off.
+
+    Two columns, so that it fits a phone: which row, and its verdict over value, null and rule.
+
+    >>> row = {"claim": "S3", "model": "a", "what": "capture", "verdict": "reproduced", "null": float("nan")}
+    >>> row |= {"value": 0.6, "low": 0.5, "high": 0.7, "n": 5, "rule": "above 0.5", "why": "most of it"}
+    >>> rows_html(pd.DataFrame([row])).count("<td>")
+    2
+    """
     cells = ['<table class="filterable dataframe"><thead><tr>']
-    cells += [f"<th>{head}</th>" for head in ("claim and row", "verdict", "value, null, rule")]
+    cells += [f"<th>{head}</th>" for head in ("claim and row", "verdict, value, null, rule")]
     cells.append("</tr></thead><tbody>")
     for row in lines.to_dict("records"):
         first = f"<b>{html.escape(row['claim'])}</b> {html.escape(row['model'])}: {html.escape(row['what'])}"
         null = "" if pd.isna(row["null"]) else f"null {row['null']:.3g} ({html.escape(row['null_means'])}); "
         why = html.escape(f"{row['rule']}: {row['why']}")
         value = tables.in_words(row)
-        cells.append(f"<tr><td>{first}</td><td>{html.escape(row['verdict'])}</td>")
-        cells.append(f"<td>{value}; {null}<details><summary>rule</summary>{why}</details></td></tr>")
+        cells.append(f"<tr><td>{first}</td><td><b>{html.escape(row['verdict'])}</b><br>")
+        cells.append(f"{value}; {null}<details><summary>rule</summary>{why}</details></td></tr>")
     return "".join([*cells, "</tbody></table>"])
 
 
