@@ -251,6 +251,9 @@ with tables.if_measured("Gemma 3 270M"):
 
 # %% tags=["hide-input"]
 display(pages.verdicts("lora", over_models))
+if len(control):
+    print("the controls' own rows: search against descent, candidates on several pairs")
+    display(pages.verdicts("controls", control))
 
 # %% [markdown]
 # **What this does not show.** That the prefix holds no information: it is the best basis here. Larger adapters and models; the null of the paper's own runs, which one would have to ask for. For tables the same few questions fill every minibatch. No result of the paper's own models is in this book.

@@ -27,7 +27,7 @@ import pandas as pd
 from IPython.display import HTML, display
 
 from lglib import studies
-from lglib.report import claims, figures, frames, ledger_page, tables
+from lglib.report import figures, frames, ledger_page, pages, tables
 
 figures.style()
 pd.set_option("display.max_rows", None)
@@ -45,6 +45,7 @@ own = {
     "theory": counted(lambda: studies.observed("theory", profile)),
     "synthetic": counted(lambda: studies.observed("synthetic", profile)),
     "lora": counted(lambda: studies.observed("lora", profile)),
+    "controls": counted(lambda: studies.observed("controls", profile)),
     "rank": counted(lambda: studies.observed("rank", profile)),
     "bridge": counted(lambda: studies.observed("bridge", profile)),
 }
@@ -68,18 +69,8 @@ figures.legend_below(axes, columns=3)
 # ## The claims in short
 
 # %% tags=["hide-input"]
-short = {}
-for (_, model), one in lines.groupby(["study", "model"], sort=False):
-    for row in claims.summary(one).to_dict("records"):
-        cell = short.setdefault((row["claim"], row["statement"], row["paper"]), [])
-        cell.append(f"{model}: {row['verdict']}")
-order = sorted(short, key=lambda key: frames.CLAIMS.index(key[0]))
-table = [
-    (f"{key[0]}: {key[1]} (in the paper: {key[2]})", "; ".join(short[key]))
-    for key in order
-]
-heads = ["claim", "here"]
-display(tables.show(pd.DataFrame(table, columns=heads), heads))
+judged = [one for _, one in lines.groupby(["study", "model"], sort=False)]
+display(pages.short(judged))
 
 # %% [markdown]
 # ## What chance alone would say

@@ -40,11 +40,11 @@ def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> 
 
 
 def words(lines: pd.DataFrame) -> pd.DataFrame:
-    """The verdict of each claim on each model: one line each, in the order of the ledger."""
+    """The verdict of each claim on each model, by all studies that judge it: one line each, in the ledger's order."""
     found = []
-    for (claim, study, model), own in lines.groupby(["claim", "study", "model"], sort=False):
+    for (claim, model), own in lines.groupby(["claim", "model"], sort=False):
         word = claims.overall(own["verdict"].tolist())
-        found.append({"claim": claim, "study": study, "model": model, "verdict": word, "rows": len(own)})
+        found.append({"claim": claim, "model": model, "verdict": word, "rows": len(own)})
     order = {name: i for i, name in enumerate(frames.CLAIMS)}
     return pd.DataFrame(found).sort_values("claim", key=lambda c: c.map(order), kind="stable")
 
