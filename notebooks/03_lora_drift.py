@@ -252,7 +252,7 @@ with tables.if_measured("Gemma 3 270M"):
 # %% tags=["hide-input"]
 display(pages.verdicts("lora", over_models))
 if len(control):
-    print("the controls' own rows: search against descent, candidates on several pairs")
+    print("candidates of several pairs, by the study of controls")
     display(pages.verdicts("controls", control))
 
 # %% [markdown]

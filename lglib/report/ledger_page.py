@@ -40,7 +40,7 @@ def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> 
 
 
 def words(lines: pd.DataFrame) -> pd.DataFrame:
-    """The verdict of each claim on each model, by all studies that judge it: one line each, in the ledger's order."""
+    """The verdict on each claim of each model, by all studies that judge it: a line each, as in the ledger."""
     found = []
     for (claim, model), own in lines.groupby(["claim", "model"], sort=False):
         word = claims.overall(own["verdict"].tolist())
