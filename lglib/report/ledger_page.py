@@ -40,7 +40,7 @@ def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> 
 
 
 def words(lines: pd.DataFrame) -> pd.DataFrame:
-    """The verdict on each claim of each model, by all studies that judge it: a line each, as in the ledger."""
+    """The verdict on each claim of each model, by all studies that judge it: a line each, in order."""
     found = []
     for (claim, model), own in lines.groupby(["claim", "model"], sort=False):
         word = claims.overall(own["verdict"].tolist())
