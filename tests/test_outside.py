@@ -16,6 +16,16 @@ import pytest
 import lglib
 
 MOST_LINES = 15
+NO_PROJECT = """
+from lglib import studies
+from lglib.studies import rank
+
+assert studies.parameters("rank", model="micro-gpt2") == rank.Parameters(model="micro-gpt2")
+try:
+    studies.observed("theory")
+except studies.NotMeasurable as why:
+    print(why)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +122,8 @@ def test_every_name_of_the_face_is_in_the_room_that_it_says():
     for name, room in lglib._FACE.items():
         module = importlib.import_module("lglib." + (f"{room}.{name}" if room == "theory" else room))
         assert module is not None
+
+
+def test_exercises_find_their_parameters_where_there_is_no_project(unpacked, tmp_path):
+    told = run(unpacked, tmp_path, NO_PROJECT)
+    assert "the observations are in the repository" in told

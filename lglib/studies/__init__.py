@@ -71,7 +71,7 @@ def planned(name: str, profile: str = "quick", root: Path | None = None, **chang
     found = profiles.read(profile, NAMES, root)
     _register(found)
     if isinstance(changes.get("model"), str):
-        changes["model"] = naming.loaded(changes["model"], found[name].runs, profile)
+        changes["model"] = naming.loaded(changes["model"], found[name].runs, profile, profiles.home(root))
     return _checked(name, {**found[name].parameters, **changes})
 
 
@@ -156,7 +156,10 @@ def observed(name: str, profile: str = "quick", **changes: Any) -> Measured:
     from lglib.report import frames, observations
 
     wanted = planned(name, profile, **changes).model_dump()
-    measured = observations.gather(name, profile, parameters=wanted)
+    try:
+        measured = observations.gather(name, profile, parameters=wanted)
+    except FileNotFoundError as error:  # lglib is installed, and this is not a clone
+        raise NotMeasurable(f"the observations are in the repository: {error}") from None
     across = getattr(study(name), "across_models", None)
     try:
         return dataclasses.replace(measured, frame=across(measured.frame)) if across else measured

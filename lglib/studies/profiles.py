@@ -36,6 +36,10 @@ class ProfileError(ValueError):
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_once)]
 
 
+DEFAULT = "quick"  # the profile whose parameters are the defaults of the studies
+NOWHERE = "no-project"  # its runs where there is no project
+
+
 class Entry(BaseModel):
     """What a profile says of one study: seeds by model, and the parameters that differ from the defaults."""
 
@@ -85,14 +89,28 @@ def names(root: Path | None = None) -> list[str]:
     return sorted(p.stem for p in folder.glob("*.yml") if p.stem not in OTHERS)
 
 
+def home(root: Path | None = None) -> Path:
+    """The folder from which paths of models start: the project's; where there is none, that of work."""
+    try:
+        return root or project_root()
+    except FileNotFoundError:
+        return Path.cwd()
+
+
 def read(profile: str, known: tuple[str, ...], root: Path | None = None) -> Profile:
     """Read a profile: one entry for each of the `known` studies that it has.
 
     Raises ProfileError when there is no such profile, when it is not YAML of that form, when it names a study
     that does not exist or none at all, or when two of its models would be filed under one name; the message
-    lists all that is wrong. To ask the result for a study that is left out raises ProfileError too.
+    lists all that is wrong. To ask the result for a study that is left out raises ProfileError too. Where
+    lglib is installed and there is no project, "quick" is there: its parameters are the defaults.
     """
-    root = root or project_root()
+    try:
+        root = root or project_root()
+    except FileNotFoundError:
+        if profile != DEFAULT:
+            raise
+        return Profile(profile, {name: Entry(runs={NOWHERE: [0]}) for name in known}, {})
     if profile not in names(root):
         raise ProfileError(f"profile is {profile!r}; there is: {', '.join(names(root))}")
     if not NAME.fullmatch(profile):
