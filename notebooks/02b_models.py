@@ -50,6 +50,7 @@ print(f"networks: {', '.join(names)}; {parameters.items} items of each kind")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-micro-scores", "caption": "Accuracy on test items by kind, 95 % over items, models of 0.9 million parameters. The upper four kinds ask about a passage; sort, reverse and repeat follow a rule; the rest are small tables seen whole in training. Grey dots: untrained twins; cross: the shortcut."}, "image": {"alt": "Ladder plot of thirteen kinds of items. Coloured dots of the three trained models lie near one, grey dots of the untrained twins near one half for yes-no and claim and near zero elsewhere."}}
 figure, (axes,) = figures.panels(1, height=5.4)
+axes.set(xlim=(-0.03, 1.03), xlabel="share of right answers")
 with tables.if_measured("accuracy"):
     found = rows(measured, measure="accuracy")
     kinds, ends = list(found["kind"].unique()), ["value", "low", "high"]
@@ -61,7 +62,6 @@ with tables.if_measured("accuracy"):
     crude = rows(measured, measure="accuracy of the shortcut")["value"].item()
     axes.plot(crude, len(kinds) - 1, "x", color=figures.NULL, label="shortcut")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
-axes.set(xlim=(-0.03, 1.03), xlabel="share of right answers")
 
 # %% [markdown]
 # **In short.** The paper {cite}`piontkovskaia2026recoverable` uses DistilGPT-2, GPT-2, Qwen2.5 and OLMo. They need a network connection and a GPU; a reader may have neither. So this project brings three small models of its own, of three real families, and loads them by the same code as the large ones. Where the book says "a language model" of a measured value, it is one of these three, unless another is named. This chapter judges no claim; it checks the instruments.

@@ -250,10 +250,7 @@ with tables.if_measured("Gemma 3 270M"):
 # Rules and bars are in `config/claims.yml`; intervals are over seeds of one base model. {doc}`03s_lora_drift` has every row.
 
 # %% tags=["hide-input"]
-display(pages.verdicts("lora", over_models))
-if len(control):
-    print("candidates of several pairs, by the study of controls")
-    display(pages.verdicts("controls", control))
+display(pages.verdicts("lora", over_models, also={"controls": control}))
 
 # %% [markdown]
 # **What this does not show.** That the prefix holds no information: it is the best basis here. Larger adapters and models; the null of the paper's own runs, which one would have to ask for. For tables the same few questions fill every minibatch. No result of the paper's own models is in this book.

@@ -69,8 +69,7 @@ figures.legend_below(axes, columns=3)
 # ## The claims in short
 
 # %% tags=["hide-input"]
-judged = [one for _, one in lines.groupby(["study", "model"], sort=False)]
-display(pages.short(judged))
+display(pages.short([lines]))
 
 # %% [markdown]
 # ## What chance alone would say

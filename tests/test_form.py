@@ -1,8 +1,10 @@
 """The form of a page: what is counted, and that chapters on the plan keep its limits."""
 
+import ast
 import json
 import re
 
+import jupytext
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
@@ -140,3 +142,16 @@ def test_each_advice_is_short_and_runs_on_a_plain_model(root, stranger, capsys):
         assert max(map(len, lines)) <= 88, page
         exec(compile(source, page, "exec"), dict(stranger))
         assert re.search(r"\d", capsys.readouterr().out), page
+
+
+def test_a_cell_with_a_figure_shows_that_alone(root):
+    """Two outputs of one cell would bear the figure's name twice, which the strict build refuses."""
+    wrong = []
+    for path in sorted((root / "notebooks").glob("*.py")):
+        for cell in jupytext.read(path).cells:
+            if cell.cell_type == "code" and "figure" in cell.metadata.get("mystnb", {}):
+                last = ast.parse(cell.source).body[-1]
+                told = ast.unparse(last) if isinstance(last, ast.Expr) else ""
+                if re.match(r"\w+\.(set|plot|legend|axhline|axvline|scatter|bar|text)\(", told):
+                    wrong.append(f"{path.stem}: {told}")
+    assert wrong == []

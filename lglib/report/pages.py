@@ -47,22 +47,32 @@ def shown(model: str, models: Sequence[str]) -> str:
     return model if model in models else models[0]
 
 
-def verdicts(study: str, over: pd.DataFrame, *, beyond: bool = False) -> pd.DataFrame:
-    """The verdicts of a study in short (`short`). `over` is the table over seeds (`frames.over_seeds`)."""
-    return short([claims.judge(study, over, model, beyond=beyond) for model in over["model"].unique()])
+def verdicts(
+    study: str, over: pd.DataFrame, *, also: Mapping[str, pd.DataFrame] | None = None, beyond: bool = False
+) -> pd.DataFrame:
+    """The verdicts of a study in short (`short`). `over` is its table over seeds (`frames.over_seeds`).
+
+    `also` has such tables of further studies that judge the same claims.
+    """
+    asked = [
+        (name, table, model)
+        for name, table in {study: over, **(also or {})}.items()
+        for model in table.get("model", pd.Series(dtype=str)).unique()
+    ]
+    return short([claims.judge(name, table, model, beyond=beyond) for name, table, model in asked])
 
 
 def short(judged: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One line a statement, in the order of the claims: what the paper has, and the verdict by model.
 
-    Each table of `judged` has the judged rows of one model in one study. "partly" has with it how many rows
-    reproduce.
+    `judged` are judged rows, of one model or of several; those of one model and statement make one verdict,
+    from whichever study they come. "partly" has with it how many rows reproduce.
     """
     lines: dict[tuple[str, str], list[str]] = {}
-    for one in filter(len, judged):
+    for model, one in pd.concat(judged, ignore_index=True).groupby("model", sort=False):
         for row in claims.summary(one).to_dict("records"):
             told = f"{row['claim']}: {row['statement']} (in the paper: {row['paper']})"
-            lines.setdefault((row["claim"], told), []).append(f"{one['model'].iloc[0]}: {row['verdict']}")
+            lines.setdefault((row["claim"], told), []).append(f"{model}: {row['verdict']}")
     order = sorted(lines, key=lambda key: frames.CLAIMS.index(key[0]))
     table = [{"claim": key[1], "here": "; ".join(lines[key])} for key in order]
     return tables.show(pd.DataFrame(table), ["claim", "here"])  # two columns fit a phone
