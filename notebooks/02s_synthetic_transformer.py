@@ -600,13 +600,7 @@ with tables.if_measured("sequential schedules"):
 
 
 # %% tags=["hide-input"]
-def judged(lines):
-    """The lines of a verdict; over seeds that have a base model each."""
-    table = tables.verdicts(lines)
-    return table.rename(columns=lambda c: c.replace(" of one base model", ""))
-
-
-display(judged(claims.judge("synthetic", over, model)))
+display(tables.verdicts(claims.judge("synthetic", over, model)))
 
 # %% [markdown]
 # Beyond the paper, by the same rules: the controls. Is the untrained network low-rank too? Is the rank still low with the mean taken off? Does the prefix capture more than the prefix of another order, and more than its energy share? Does it, in the best of the six runs, capture half of what is still to come? Do slope and curvature predict the correlation of alignment and gain?
@@ -615,7 +609,7 @@ display(judged(claims.judge("synthetic", over, model)))
 beyond = claims.judge("synthetic", over, model, beyond=True)
 heads = ["claim", "statement", "verdict", "reproduced"]
 display(tables.show(claims.summary(beyond), heads))
-display(judged(beyond))
+display(tables.verdicts(beyond))
 
 # %% [markdown]
 # ## What this chapter shows, and what it does not

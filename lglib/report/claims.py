@@ -23,6 +23,7 @@ __all__ = ["CANNOT", "MODELS", "SEEDS", "STUDIES", "UNSETTLED", "VERDICTS", "Cla
 __all__ += ["ALL", "CHECKS", "judge", "judge_models", "overall", "read", "summary"]
 VERDICTS = (YES, PARTLY, NO, OPEN)
 CHECKS = {YES: "check holds", NO: "check fails", OPEN: "check open"}  # of code; no verdict on a claim
+OWN_MODELS = {"theory", "quadratic", "synthetic"}  # studies in which each seed trains or draws its own model
 ALL = "all models"  # the name of the model in lines of `judge_models`
 MODELS_LEAST = 3  # from which an interval over models is made
 FEW = "an interval over fewer models says nothing; what was found holds for this base model only"
@@ -121,7 +122,13 @@ def _holds_for(rows: pd.DataFrame) -> str:
         return f"{most:.0f} models"
     seeds = rows.loc[rows["over"] == "seeds", "n"].max()
     count = 1 if pd.isna(seeds) else int(seeds)
-    return f"{model} alone: {count} seed{'s' * (count != 1)}, one base model"
+    told = f"{model} alone: {count} seed{'s' * (count != 1)}"
+    return told if own_models(rows) else f"{told}, one base model"
+
+
+def own_models(judged: pd.DataFrame) -> bool:
+    """Whether each seed of these judged lines has a model of its own, trained in the study itself."""
+    return set(judged["study"]) <= OWN_MODELS
 
 
 def _counted(verdicts: list[str]) -> str:

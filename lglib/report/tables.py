@@ -95,7 +95,7 @@ def _over(judged: pd.DataFrame) -> str:
     """What the intervals of judged lines are over."""
     if (judged["model"] == claims.ALL).all():
         return "models, their seeds within"
-    return "seeds of one base model"
+    return "seeds" if claims.own_models(judged) else "seeds of one base model"
 
 
 def null_rates(study: str = "") -> pd.DataFrame:
