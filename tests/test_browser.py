@@ -41,6 +41,21 @@ def test_a_search_from_disk_shows_excerpts_and_names_chapters_first(browser, sit
         assert problems == []
 
 
+def test_the_rows_of_the_ledger_are_folded_and_found_by_words(browser, site):
+    ledger = next(page for page in sitecheck.pages(site) if page.stem == "06_ledger")
+    with sitecheck.opened(browser, ledger.resolve().as_uri(), width=PHONE) as (page, problems):
+        folds = page.locator("div.filterable > details")
+        assert folds.count() > 5
+        assert page.locator("div.filterable > details[open]").count() == 0
+        page.locator(".table-filter input").fill("S3 inconclusive")
+        shown = page.locator("div.filterable tbody tr:visible")
+        assert shown.count() > 0
+        assert all("S3" in text and "inconclusive" in text for text in shown.all_inner_texts())
+        page.locator(".table-filter input").fill("no such row")
+        assert shown.count() == 0
+        assert problems == []
+
+
 def test_no_formula_is_a_tab_stop(browser, site):
     chapter = next(page for page in sitecheck.pages(site) if page.stem == "01_theory")
     with sitecheck.opened(browser, chapter.resolve().as_uri()) as (page, problems):

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lglib.report.provenance import project_root
-from workflow import explore, footers, merge, plan, terminal
+from workflow import explore, footers, form, merge, plan, terminal
 
 
 def stage(state: plan.State, chapters: list[str]) -> Path:
@@ -82,6 +82,7 @@ def build(profile: str, chapters: list[str], root: Path) -> None:
     (fresh / "_build" / "html").replace(html)
     for leftover in (old, fresh):
         shutil.rmtree(leftover, ignore_errors=True)
+    print(form.report(site / "book" / "chapters", root), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def forest(axes: Axes, lines: pd.DataFrame, models: Sequence[str]) -> None:
 
 
 def rows_html(lines: pd.DataFrame) -> str:
-    """Every judged row as an HTML table that the page's script can filter; whole where scripts are off.
+    """Every judged row as HTML: a folded table for each claim, which the page's script can filter.
 
     Two columns, so that it fits a phone: which row, and its verdict over value, null and rule.
 
@@ -99,17 +99,26 @@ def rows_html(lines: pd.DataFrame) -> str:
     >>> rows_html(pd.DataFrame([row])).count("<td>")
     2
     """
-    cells = ['<table class="filterable dataframe"><thead><tr>']
-    cells += [f"<th>{head}</th>" for head in ("claim and row", "verdict, value, null, rule")]
+    order = [claim for claim in frames.CLAIMS if (lines["claim"] == claim).any()]
+    parts = [_rows_of(claim, lines[lines["claim"] == claim]) for claim in order]
+    return "".join(['<div class="filterable">', *parts, "</div>"])
+
+
+def _rows_of(claim: str, own: pd.DataFrame) -> str:
+    """The rows of one claim: a summary that counts verdicts, and a table under it."""
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in own["verdict"].value_counts(sort=False).items())
+    cells = [f"<details><summary><b>{html.escape(claim)}</b>: {html.escape(counts)}</summary>"]
+    cells.append('<table class="dataframe"><thead><tr>')
+    cells += [f"<th>{head}</th>" for head in ("row", "verdict, value, null, rule")]
     cells.append("</tr></thead><tbody>")
-    for row in lines.to_dict("records"):
-        first = f"<b>{html.escape(row['claim'])}</b> {html.escape(row['model'])}: {html.escape(row['what'])}"
+    for row in own.to_dict("records"):
+        first = f"<b>{html.escape(claim)}</b> {html.escape(row['model'])}: {html.escape(row['what'])}"
         null = "" if pd.isna(row["null"]) else f"null {row['null']:.3g} ({html.escape(row['null_means'])}); "
         why = html.escape(f"{row['rule']}: {row['why']}")
         value = tables.in_words(row)
         cells.append(f"<tr><td>{first}</td><td><b>{html.escape(row['verdict'])}</b><br>")
         cells.append(f"{value}; {null}<details><summary>rule</summary>{why}</details></td></tr>")
-    return "".join([*cells, "</tbody></table>"])
+    return "".join([*cells, "</tbody></table></details>"])
 
 
 def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str], labels: Mapping[str, str]) -> None:
