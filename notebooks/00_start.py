@@ -28,10 +28,10 @@ profile = "quick"  # whose observations are shown
 
 # %% tags=["remove-input"]
 from lglib import studies
-from lglib.report import figures, ledger_page, pages, provenance, tables
+from lglib.report import figures, frames, ledger_page, pages, provenance, tables
 
 figures.style()
-found = None
+found, twins = None, {}
 with tables.if_measured("the claims with a figure in the paper"):
     found = ledger_page.judged(
         {
@@ -40,8 +40,12 @@ with tables.if_measured("the claims with a figure in the paper"):
             "bridge": studies.observed("bridge", profile),
         }
     )
+with tables.if_measured("runs that never learned"):
+    over = frames.over_seeds(studies.observed("lora", profile).frame)
+    never = frames.rows(over, measure="capture", basis="never learned", k="max")
+    twins = {"S3": frames.rows(never, T="max")}
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null. Hollow: what the first updates of a run capture that never learned the task."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
 labels = {
     "S2": "S2: static\nplane",
     "S3": "S3: first\nupdates",
@@ -52,7 +56,8 @@ labels = {
 figure, (axes,) = figures.panels(1, height=4.6)
 with tables.if_measured("the claims with a figure in the paper"):
     tables.needs(found)
-    ledger_page.strip(axes, found, list(dict.fromkeys(found["model"])), labels)
+    models = list(dict.fromkeys(found["model"]))
+    ledger_page.strip(axes, found, models, labels, twins)
 axes.set(xlabel="share, correlation or cosine", xlim=(-1.05, 1.05))
 figures.legend_below(axes)
 

@@ -47,6 +47,9 @@ def style() -> None:
     )
 
 
+LABELS = 0.62  # inches under the axes that their ticks and their label take
+
+
 def panels(count: int, *, height: float = 3.0) -> tuple[Figure, Sequence[Axes]]:
     """A figure of `count` panels stacked in one column, so that a phone shows each at full width.
 
@@ -116,4 +119,5 @@ def ladder(
 def legend_below(axes: Axes, columns: int = 2) -> None:
     """Put the legend under the axes, clear of curves and of the label; none where nothing has a label."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=columns)
+        inches = axes.get_window_extent().height / axes.figure.dpi
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -LABELS / inches), ncols=columns)

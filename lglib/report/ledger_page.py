@@ -121,10 +121,17 @@ def _rows_of(claim: str, own: pd.DataFrame) -> str:
     return "".join([*cells, "</tbody></table></details>"])
 
 
-def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str], labels: Mapping[str, str]) -> None:
+def strip(
+    axes: Axes,
+    lines: pd.DataFrame,
+    models: Sequence[str],
+    labels: Mapping[str, str],
+    controls: Mapping[str, pd.DataFrame] | None = None,
+) -> None:
     """Draw all judged rows of the claims that `labels` names: a rung a claim, dots by model.
 
-    Grey ticks are the nulls of the rows, a black diamond is the paper's figure.
+    Grey ticks are the nulls of the rows, a black diamond is the paper's figure. `controls` has for a claim
+    the rows of a control that is measured as the claim is, drawn as hollow dots.
     """
     numbered = lines[lines["claim"].isin(list(labels)) & lines["value"].notna()]
     names = [name for name in frames.CLAIMS if (numbered["claim"] == name).any()]
@@ -132,10 +139,15 @@ def strip(axes: Axes, lines: pd.DataFrame, models: Sequence[str], labels: Mappin
     for place, model in zip(shifts, models, strict=True):
         own = numbered[numbered["model"] == model]
         y = np.array([-names.index(claim) for claim in own["claim"]]) + place
+        colour = figures.PALETTE[list(models).index(model)]
         axes.plot(own["null"], y, "|", color=figures.NULL, markersize=7, zorder=1)
-        axes.plot(
-            own["value"], y, "o", color=figures.PALETTE[list(models).index(model)], markersize=4, label=model
-        )
+        axes.plot(own["value"], y, "o", color=colour, markersize=4, label=model)
+        for claim, other in (controls or {}).items():
+            values = other.loc[other["model"] == model, "value"]
+            below = [place - names.index(claim) - 0.07] * len(values)
+            axes.plot(values, below, "o", color=colour, markersize=4, markerfacecolor="white", zorder=2)
+    if controls:
+        axes.plot([], [], "o", color=figures.NULL, markersize=5, markerfacecolor="white", label="control")
     paper = numbered.groupby("claim", sort=False)["paper"].first()
     axes.plot(
         paper[names],
