@@ -21,7 +21,7 @@
 #
 # Which linear directions in trained networks are real? Three sentences:
 #
-# **The first updates of a recovery do contain much of its displacement, and so does nearly any run:** a captured share such as $0.77$ is ordinary beside the right null. **What is local is real:** gradient bases drift within a few steps, the loss is linear over a measurable length, and an activation shift is the pushforward of the weight step. **What looks like a shared direction is often the output:** gradient steps, contrasts and the logit lens meet at the last block, where permuted labels come near them too.
+# **The subspace of a recovery's first updates contains much of its displacement, and so does that of a run with nothing to recover:** a captured share is no sign of a recovery before its controls are shown. **What is local is real:** gradient bases drift within a few steps, the loss is linear over a measurable length, and an activation shift is the pushforward of the weight step. **What looks like a shared direction is often the output:** gradient steps, contrasts and the logit lens meet at the last block, where permuted labels come near them too.
 
 # %% tags=["parameters", "remove-cell"]
 profile = "quick"  # whose observations are shown
@@ -45,7 +45,7 @@ with tables.if_measured("runs that never learned"):
     never = frames.rows(over, measure="capture", basis="never learned", k="max")
     twins = {"S3": frames.rows(never, T="max")}
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of gain with two alignments; B1, cosine of gradient shift and CAA vector. Dots: each row that was judged, by model. Grey: its null. Hollow: what the first updates of a run capture that never learned the task."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-start", "caption": "Claims with a number in the paper (black): S2, share of a recovery in the static task plane; S3, in the span of its first updates; S5 and S6, correlations of a candidate's gain with its alignment to the gradient and with its overlap with that plane; B1, cosine of the shift by a gradient step and a contrastive steering vector (CAA). Dots: each row that was judged, by model. Grey: its null. Hollow: what the first updates of a run capture that never learned the task."}, "image": {"alt": "Five rungs with dots by model, grey ticks of nulls and black diamonds of the paper's figures on one axis from minus one to one."}}
 labels = {
     "S2": "S2: static\nplane",
     "S3": "S3: first\nupdates",
@@ -66,9 +66,9 @@ figures.legend_below(axes)
 #
 # ## Three ways to read
 #
-# - **In half an hour:** the first screen of each chapter (finding, figure, *in short*), then {doc}`06_ledger`.
+# - **In half an hour:** the top of each chapter (finding, figure, *in short*), then {doc}`06_ledger`.
 # - **Re-execute it:** two commands on any laptop, `make book` and `make test`; the same notebooks run GPT-2, Qwen2.5-0.5B or a model of your own by a parameter, and `make plan` says before what it takes. See the README of the repository.
-# - **Teach it:** each chapter has exercises with checks that answer at once (`make course` writes notebooks for students), and a supplement with proofs.
+# - **Teach it:** chapters 1 to 5 and 7 have exercises with checks that answer at once (`make course` writes notebooks for students) and supplements with proofs; {doc}`../teaching` has plans, {doc}`../quiz` questions, {doc}`../explore` things to move.
 
 # %% tags=["remove-input"]
 titles = {
@@ -79,6 +79,7 @@ titles = {
     "04_llm_rank": "Chapter 4: gradient rank, linear regime",
     "05_steering_bridge": "Chapter 5: the bridge to steering",
     "06_ledger": "Chapter 6: the ledger",
+    "07_beyond": "Chapter 7: beyond the paper",
 }
 folder = provenance.project_root() / "notebooks"
 print("reading times of the main pages")

@@ -279,7 +279,7 @@ with tables.if_measured("held-out gain"):
     display(tables.wide(found, "d", "at"))
 
 # %% [markdown]
-# **What we see.** At a tenth of $\sigma^*$ the law holds to a few hundredths. At $\sigma^*$ it gives the rough size and no more: about a third of the single runs exclude it, nearly all of them below it ({doc}`01s_theory`). At the scale that looks best on the selection images, little or nothing is left on new ones, or less than nothing. By the law the scale to use on new images is $c\,\sigma^*$, here a quarter to a half of $\sigma^*$.
+# **What we see.** At a tenth of $\sigma^*$ the gain is near the linear law. At $\sigma^*$ it gives the rough size and no more: about a third of the single runs exclude it, nearly all of them below it ({doc}`01s_theory`). At the scale that looks best on the selection images, no mean is above zero on new ones: searching there makes the network worse. By the law the scale to use on new images is $c\,\sigma^*$, here a quarter to a half of $\sigma^*$.
 #
 # **What this does not show.** These are networks of one hidden layer on an easy task. Language models of 0.9 million parameters: {doc}`04_llm_rank`; others' figures for models of up to seven billion: {doc}`07_beyond`.
 #
@@ -302,7 +302,7 @@ with tables.if_measured("the live case"):
 #
 # **What the paper claims.** At a fixed step length, subspaces rank by their density of signal, not by their mass.
 #
-# **What we do.** Draw candidates inside a $k$-dimensional subspace $S$ with projector $P$. Call $\lVert Pa\rVert^2$ its *mass* and $\lVert Pa\rVert^2/k$ its *density*. With fixed noise per coordinate the best gains $\sigma\sqrt{\mathrm{mass}}\,m_N$; at fixed length $\rho$ it gains about $\rho\sqrt{\mathrm{density}}\,m_N$ ({prf:ref}`prop-density` has the exact form). The signal is uneven, $a_i^2\propto1/i$, and $S_k$ is spanned by the first $k$ axes. Live, in the first three:
+# **What we do.** Draw candidates inside a $k$-dimensional subspace $S$ with projector $P$. Call $\lVert Pa\rVert^2$ its *mass* and $\lVert Pa\rVert^2/k$ its *density*. With fixed noise per coordinate the best gains $\sigma\sqrt{\mathrm{mass}}\,m_N$; at fixed length $\rho$ it gains about $\rho\sqrt{\mathrm{density}}\,m_N$ where $k$ is not small ({prf:ref}`prop-density` has the exact form). The signal is uneven, $a_i^2\propto1/i$, and $S_k$ is spanned by the first $k$ axes. Live, in the first three:
 
 # %%
 a = theory.uneven_signal()[:3]  # the gradient in the basis of S_3
@@ -314,7 +314,7 @@ for (name, size), gain in zip(budgets.items(), best, strict=True):
         f"{name} = {size:.2f}: gain {stats.mean_interval(gain):.3f}, law {by_law:.3f}"
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets: with fixed noise per coordinate a larger one is better, with a fixed step length a denser one is. Lines: exact laws. Grey: one random draw. 95 % over five seeds."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density", "caption": "The same nested subspaces under two budgets: with fixed noise per coordinate a larger one is better, with a fixed step length a denser one is, from a few dimensions on (in one, no cosine exceeds 1). Lines: exact laws. Grey: one random draw. 95 % over five seeds."}, "image": {"alt": "Gain against subspace dimension k. One curve rises with k, the other falls, and they cross at k = 30."}}
 figure, (axes,) = figures.panels(1)
 mass, ks = np.cumsum(theory.uneven_signal() ** 2), np.arange(1, 1001)
 figures.law(axes, ks, laws.subspace_gain(mass, ks, 16, sigma=1.0), "law")

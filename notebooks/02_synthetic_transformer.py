@@ -149,7 +149,7 @@ axes[1].set_xlabel(ratio)
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** At $\theta_f$ raw gradients are far below their null, as claimed. So they are at random initialisation, where nothing was learned: what they share there is their *mean*, most of each gradient where the model is wrong everywhere ({doc}`02s_synthetic_transformer`). At $\theta^\ast$, and with the mean taken off, much less is left. A low rank that precedes training is no trace of a task.
+# **What we see.** At $\theta_f$ raw gradients are far below their null, as claimed. So they are at random initialisation, where nothing was learned: what they share there is their *mean*, most of each gradient where the model is wrong everywhere ({doc}`02s_synthetic_transformer`). At $\theta^\ast$, and with the mean taken off, the ratio is much nearer to one. A low rank that precedes training is no trace of a task.
 #
 # (recovery)=
 # ## S2 and S3: what captures a recovery?
@@ -182,7 +182,7 @@ with tables.if_measured("fixed quadratics"):
     print(f"{(fixed > most).sum()} of them above all three recoveries")
 
 # %% [markdown]
-# **What we see** (figure at the top). The prefix is the best basis: about half of the displacement, above Krylov and local bases (several times with Adam, less with momentum) and far above the static planes. But another run's prefix has most of that: it is the common descent of any run from this $\theta_f$. The lengths of the updates would explain a share as large, but for sorting with SGD. Of what is *still to come* after $k$ steps it holds much less. Training from nothing shows a capture of the same order, and nearly all fixed quadratics a larger one (their rates and spectra are not matched). So what asks for an explanation is not that the prefix captures half, but that it does not capture more: gradients turn.
+# **What we see** (figure at the top). The prefix is the best basis: about half of the displacement, above Krylov and local bases and far above the static planes. But another run's prefix has most of that: it is the common descent of any run from this $\theta_f$. The lengths of the updates would explain a share as large, but for sorting with SGD. Of what is *still to come* after $k$ steps it holds much less. Training from nothing shows a capture of the same order, and nearly all fixed quadratics a larger one (their rates and spectra are not matched, so this is a hint and no test). What asks for an explanation is then not that the prefix captures half, but that it does not capture more.
 #
 # (drift)=
 # ## S4: does the basis of raw gradients drift?
@@ -250,7 +250,7 @@ axes[1].set_xlabel(r"length of the step / $\|\Delta\|$")
 figures.legend_below(axes[1])
 
 # %% [markdown]
-# **What we see.** It depends on the length. For short steps alignment predicts the gain and overlap does not; both *must* be so where the loss is linear over the step ({prf:ref}`prop-overlap`). For long steps the sign of the second says which directions are more curved: it differs between two points of one run, and it is a matter between families of candidates, not within them. From $\theta_f$ slope and curvature do not describe long steps (dots above lines), and a correlation there says nothing of either. Density of the gradient ranks the subspaces for short steps only ({ref}`density-ranking`).
+# **What we see.** It depends on the length. For short steps alignment predicts the gain and overlap does not; both *must* be so where the loss is linear over the step ({prf:ref}`prop-overlap`). For long steps the sign of the second differs between two points of one run, and it is a matter between families of candidates, not within them. Slope and curvature together do not explain long steps at either point (dots off the lines), so a correlation there says nothing of the two alone. Density of the gradient ranks the subspaces for short steps only ({ref}`density-ranking`).
 #
 # (schedules)=
 # ## S8: which schedules are brittle?

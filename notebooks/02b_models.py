@@ -17,7 +17,7 @@
 # %% [markdown]
 # # The models: small ones that read, and one call that loads all others
 #
-# **Finding.** Three language models of 0.9 million parameters, each trained for this book in about a quarter of an hour, answer nearly all questions about new passages, more than a shortcut could; they are as sure as they were made to be, nine in ten; and a new order of words defeats them.
+# **Finding.** Three language models of 0.9 million parameters, each trained for this book in about a quarter of an hour, answer nearly all yes-no, claim and open questions about new passages, more than a shortcut could (questions for the subject less well in two of them); they are nearly as sure as they were made to be, nine in ten; and a new order of words defeats them.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # whose observations are shown, and the live case's parameters
@@ -94,7 +94,7 @@ for kind in passages.KINDS:
     print(f"{kind:7s}{item.prompt}{item.answer}")
 
 # %% [markdown]
-# Half of the right answers to the first two kinds are yes. A false question takes its false value, where it can, from another fact of the passage half of the time. So it is not enough to find the value in the passage: the model must *bind* it to the subject. A reader who does not bind, and says yes whenever the value stands in the passage, comes this far:
+# Right answers to the first two kinds are yes or no with equal chance. A false question takes its false value, where it can, from another fact of the passage half of the time. So it is not enough to find the value in the passage: the model must *bind* it to the subject. A reader who does not bind, and says yes whenever the value stands in the passage, comes this far:
 
 # %%
 asked = models.drawn_items("yes-no", parameters.items, seed)
@@ -125,7 +125,7 @@ with tables.if_measured("accuracy where the shortcut fails"):
     display(tables.show(hard, heads))
 
 # %% [markdown]
-# **What we see.** The three models answer yes-no questions, claims, open questions and skills nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages of training hold few of them. Untrained twins are at chance where there are two answers, and otherwise seldom right. Intervals are over items, for one training run of each model: they say how well *this* network reads.
+# **What we see.** The three models answer yes-no questions, claims, open questions and skills nearly all right, also where the shortcut fails. Questions for the subject (*who*) are the exception in the two models with rotary positions, probably because the last stages of training hold few of them. Untrained twins are at chance where there are two answers (one that always says the commoner answer of this sample comes a little above one half), and otherwise seldom right. Intervals are over items, for one training run of each model: they say how well *this* network reads.
 #
 # (micro-calibration)=
 # ## How sure they are
@@ -172,7 +172,7 @@ axes.set(xlim=(0.35, 1.02), xlabel="share of right answers")
 _ = axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2)
 
 # %% [markdown]
-# **What we see.** Twice as many facts cost at most a few per cent. A new order of words leaves little: all three models fall far below the shortcut, one by denying nearly everything, the others by something closer to guessing. They learned these sentence forms and did not generalise to another. An unknown name puts them below the shortcut too.
+# **What we see.** Twice as many facts cost at most a few per cent. A new order of words leaves little: all three models fall far below the shortcut. They learned these sentence forms and did not generalise to another. An unknown name puts them below the shortcut too.
 #
 # **What they can stand in for.** Transformers of three real families, trained by gradient descent to read and to compare, whose answers are neither random nor saturated. They can show what *can* happen to gradients, adapters and steering vectors in such a network, with every control, in minutes. **What they cannot.** They know a few sentence forms and nothing of the real world; nothing here says how a number changes with size. A finding on them is a hypothesis about a large model, and the call below is there to test it.
 #

@@ -106,7 +106,7 @@
         return {
           say: `At multiplier ${say(v.multiplier)}, ${row.measure} is ${whole(cell, row.unit === "1" ? "" : ` ${row.unit}`)}. ` +
             `Null (${row.null}): ${say(cell[3])}.` + (chance && chance !== row ? ` A random direction of this length: ${told(chance.cells[i])}.` : ""),
-          table: { head: ["multiplier", ...row.x.map(say)],
+          table: { turned: true, head: ["multiplier", ...row.x.map(say)],
             rows: [["mean", ...row.cells.map((c) => say(c[0]))], ["low", ...row.cells.map((c) => say(c[1]))], ["high", ...row.cells.map((c) => say(c[2]))],
               ["null", ...row.cells.map((c) => say(c[3]))]] },
           charts: [{

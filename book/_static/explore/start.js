@@ -34,7 +34,9 @@ const Explore = (() => {
     return { input, told: "", tell: () => {}, get: () => input.value, set };
   };
 
-  const table = ({ head, rows }) => {
+  const table = ({ turned, ...given }) => {
+    const turn = ([first, ...others]) => first.map((cell, i) => [cell, ...others.map((one) => one[i])]);
+    const [head, ...rows] = turned ? turn([given.head, ...given.rows]) : [given.head, ...given.rows];
     const line = (cells, tag) => element("tr", {}, ...cells.map((c, i) => {
       const cell = element(i ? tag : "th", { textContent: c });
       if (tag === "th" || !i) cell.scope = tag === "th" ? "col" : "row";

@@ -65,7 +65,7 @@
       return {
         say: `At one norm ρ of all candidates ${more(gain(massa, ka), gain(massb, kb))} (density: ${more(massa / ka, massb / kb)}). ` +
           `At one σ per coordinate ${more(free(massa), free(massb))} (mass: ${more(massa, massb)}).`,
-        table: { head: ["subspace", "k", "mass", "density", "gain / (ρ‖a‖)", "gain / (σ‖a‖)"],
+        table: { turned: true, head: ["subspace", "k", "mass", "density", "gain / (ρ‖a‖)", "gain / (σ‖a‖)"],
           rows: [row("A", ka, massa), row("B", kb, massb)] },
         charts: [{
           label: "Mean gain at a fixed norm against the dimension of the subspace, for the masses of A and B",
