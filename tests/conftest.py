@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,17 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core; without its package tests are skipped, or failed if REQUIRE_BROWSER=1."""
+    spec = find_spec("axe_playwright_python")  # found, not imported: its file alone is needed
+    if spec is None or spec.origin is None:
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail("axe-playwright-python is not installed, and REQUIRE_BROWSER=1")
+        pytest.skip("axe-playwright-python is not installed")
+    return Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
 OTHERS = tuple((study, "micro-qwen2") for study in ("lora", "rank", "bridge", "lens"))  # beside micro-gpt2

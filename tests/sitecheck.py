@@ -25,6 +25,16 @@ from workflow.serve import Inside
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+LEVELS: dict[str, object] = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+}
+CONTRAST: dict[str, object] = {"type": "rule", "values": ["color-contrast"]}
+AXE = """async asked => {
+  const found = await axe.run(document, {runOnly: asked, resultTypes: ['violations']});
+  const line = (rule, node) => `${rule}: ${node.target.join(" ")}: ${node.html.slice(0, 120)}`;
+  return found.violations.flatMap(v => v.nodes.map(n => line(v.id, n)));
+}"""
 LOADED_RELS = {
     "stylesheet",
     "icon",
@@ -273,12 +283,26 @@ def opened(
         context.close()
 
 
+def violations(page: Page, axe: str, asked: dict[str, object]) -> list[str]:
+    """What axe-core finds wrong on an open page, one line an element."""
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.evaluate(axe)
+    found: list[str] = page.evaluate(AXE, asked)
+    return found
+
+
 def seen(
-    browser: Browser, url: str, *, widths: Sequence[int] = (1280,), schemes: Sequence[str] = ("light",)
+    browser: Browser,
+    url: str,
+    *,
+    widths: Sequence[int] = (1280,),
+    schemes: Sequence[str] = ("light",),
+    axe: str = "",
 ) -> list[str]:
     """Return what readers with these widths of screen and colour schemes would find wrong with a page.
 
-    The page is opened once, and math is typeset once, in the first setting; then the window changes.
+    The page is opened once, and math is typeset once, in the first setting; then the window changes. `axe` is
+    the script of axe-core: its rules are tried at the last width, in the schemes after the first just contrast.
     """
     with opened(browser, url, width=widths[0], scheme=schemes[0]) as (page, problems):
         looked: list[str] = []
@@ -288,4 +312,7 @@ def seen(
             page.evaluate(SETTLED, scheme)
             # Math, images, width, theme and contrast, in the page itself.
             looked += [f"{p} ({width} px, {scheme})" for p in page.evaluate(LOOK, [width, scheme])]
+            if axe and width == widths[-1]:
+                asked = LEVELS if scheme == schemes[0] else CONTRAST
+                looked += [f"{p} ({scheme})" for p in violations(page, axe, asked)]
         return problems + looked
