@@ -302,7 +302,7 @@ def seen(
     """Return what readers with these widths of screen and colour schemes would find wrong with a page.
 
     The page is opened once, and math is typeset once, in the first setting; then the window changes. `axe` is
-    the script of axe-core: its rules are tried at the last width, in the schemes after the first just contrast.
+    the script of axe-core: its rules are tried at the last width, in later schemes that of contrast alone.
     """
     with opened(browser, url, width=widths[0], scheme=schemes[0]) as (page, problems):
         looked: list[str] = []
