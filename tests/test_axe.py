@@ -1,4 +1,4 @@
-"""Checks of axe-core for WCAG 2.2 AA find the fault they are there for; test_browser has them on every page."""
+"""Checks of axe-core for WCAG 2.2 AA find the fault they are there for; test_browser has them on all pages."""
 
 from __future__ import annotations
 
