@@ -1,4 +1,4 @@
-"""Checks of axe-core for WCAG 2.2 AA find the fault they are there for; test_browser has them on all pages."""
+"""Checks of axe-core for WCAG 2.2 AA find the fault they are there for; test_browser runs them on pages."""
 
 from __future__ import annotations
 
