@@ -15,9 +15,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -84,11 +83,11 @@ class Tab:
         return told["result"].get("value")
 
     def pdf(self) -> bytes:
-        """The open page as PDF, of the size that its style names, with its headings as outline."""
-        asked = {"printBackground": True, "preferCSSPageSize": True, "generateDocumentOutline": True}
-        return base64.b64decode(self.call("Page.printToPDF", **asked, generateTaggedPDF=True)["data"])
+        """The open page as PDF, of the size that its style names."""
+        asked = {"printBackground": True, "preferCSSPageSize": True, "generateTaggedPDF": False}
+        return base64.b64decode(self.call("Page.printToPDF", **asked)["data"])
 
-    def _until(self, wanted: Any) -> dict[str, Any]:
+    def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first message that is wanted; those before it are dropped."""
         end = time.monotonic() + PATIENCE
         while True:
@@ -118,7 +117,7 @@ def tab() -> Iterator[Tab]:
         os.dup2(its_writes, 4)
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        command = [path, *FLAGS, f"--user-data-dir={Path(home)}", "about:blank"]
+        command = [path, *FLAGS, f"--user-data-dir={home}", "about:blank"]
         quiet = subprocess.DEVNULL
         child = subprocess.Popen(
             command, stdin=quiet, stdout=quiet, stderr=quiet, close_fds=False, preexec_fn=give

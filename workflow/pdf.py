@@ -9,7 +9,6 @@ import argparse
 import html
 import importlib.util
 import io
-import json
 import os
 import re
 import sys
@@ -22,80 +21,14 @@ from urllib.parse import unquote
 
 import yaml
 
-from lglib.base.files import write_atomically
 from lglib.report.provenance import project_root
-from workflow import chromium, release, serve, terminal
-
-WIDTH, HEIGHT = 672, 978  # of the text of a page, in CSS pixels: A4 less the margins of STYLE
-STYLE = """
-@page { size: 210mm 297mm; margin: 18mm 16.1mm 20.2mm; }
-@page { @bottom-center { content: counter(page, KIND); font: 9pt sans-serif } }
-html { counter-reset: page BEFORE; font-size: 13px !important; }
-body { line-height: 1.45 !important; }
-.bd-main .bd-content .bd-article-container .bd-article { padding: 0 !important; }
-h1, h2, h3, h4, dt { break-after: avoid; break-inside: avoid; }
-h1 { font-size: 1.9rem !important; } h2 { font-size: 1.5rem !important; } h3 { font-size: 1.2rem !important; }
-p, li { orphans: 2; widows: 2; }
-tr, img, svg, mjx-container, pre { break-inside: avoid; }
-.bd-article table { font-size: 11px; break-inside: auto !important; }
-.bd-article img { max-height: 900px; width: auto; }
-#jb-print-docs-body, .solution, .toggle-button, button { display: none !important; }
-"""
-# Nothing is printed before formulas, fonts and pictures are there. The links of the first line that the
-# script adds are a dot each: Chromium writes the places of a page into its PDF only where a link asks.
-READY = """(async () => {
-  document.documentElement.dataset.theme = "light";
-  const style = document.head.appendChild(document.createElement("style"));
-  style.textContent = STYLE;
-  for (const image of document.images) image.loading = "eager";
-  if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
-  await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
-  await document.fonts.ready;
-  const places = [...document.querySelectorAll("article [id]")].filter(e => !e.closest("mjx-container, svg"));
-  const line = document.body.appendChild(document.createElement("div"));
-  line.style.cssText = "position: absolute; top: 0; left: 0; display: flex";
-  for (const place of places) {
-    const link = line.appendChild(document.createElement("a"));
-    link.href = "#" + place.id;
-    link.style.cssText = "display: block; width: 1px; height: 1px";
-  }
-  return [...document.querySelectorAll("article section > h2")].map(h => {
-    const own = h.cloneNode(true);
-    own.querySelectorAll(".headerlink, mjx-assistive-mml").forEach(e => e.remove());
-    return [own.textContent.trim(), h.parentElement.id];
-  });
-})()"""
-PROBLEMS = r"""(() => {
-  const found = [], article = document.querySelector("article") || document.body;
-  const seen = e => e.getClientRects().length > 0;
-  const cut = text => text.trim().replace(/\s+/g, " ").slice(0, 50);
-  const walk = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walk.nextNode());) {
-    const raw = /\\[(\[]|\\[)\]]|\$\$|\\begin\{|Math Processing Error/.test(node.data);
-    if (raw && seen(node.parentElement) && !node.parentElement.closest("pre, code, script, style, noscript"))
-      found.push("TeX that was not typeset: " + cut(node.data));
-  }
-  for (const error of article.querySelectorAll("mjx-merror")) found.push("MathJax: " + cut(error.textContent));
-  for (const image of article.querySelectorAll("img, svg")) {
-    const box = image.getBoundingClientRect();
-    if (!seen(image)) continue;
-    if (image.tagName === "IMG" && !image.naturalWidth) found.push("a picture is missing: " + cut(image.alt));
-    if (box.right > WIDTH + 1 || box.height > HEIGHT)
-      found.push("a picture is larger than the page: " + cut(image.alt || ""));
-  }
-  for (const box of article.querySelectorAll("table, pre, div.math, div.output, mjx-container[display]")) {
-    const over = Math.max(box.scrollWidth - box.clientWidth, box.getBoundingClientRect().right - WIDTH);
-    if (seen(box) && over > 2)
-      found.push(`${box.tagName.toLowerCase()} is ${Math.round(over)} px too wide: ` + cut(box.textContent));
-  }
-  return found;
-})()"""
-
+from workflow import chromium, paper, release, serve, terminal
 
 FRONT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body {{ font-family: sans-serif; margin: 0 }} p {{ margin: .3rem 0 }}
-.line {{ display: flex; justify-content: space-between; gap: 1rem }} a {{ color: inherit; text-decoration: none }}
-h2 {{ margin: 1rem 0 .3rem }}</style><body><article><h1>{title}</h1><p>{author}. Version {version}.</p>
+.line {{ display: flex; justify-content: space-between; gap: 1rem }} a {{ color: inherit }}
+a {{ text-decoration: none }} h2 {{ margin: 1rem 0 .3rem }}</style>
+<body><article><h1>{title}</h1><p>{author}. Version {version}.</p>
 <p>Made from the pages of the book. Proofs are shown. Solutions of exercises, answers of the quiz, folded code
 and the folded rows of the ledger are left out; the pages have them. Explorers show where they start.</p>
 <h2>Contents</h2>{lines}</article></body></html>"""
@@ -116,12 +49,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A printed page of the book: title, sections and their ids, its PDF and the number of its first leaf."""
+    """A printed page of the book, and the numbers of its leaves: `first`, and how many there are."""
 
     entry: Entry
-    title: str
-    sections: list[tuple[str, str]]
-    pdf: bytes
+    printed: paper.Printed
     first: int
     leaves: int
 
@@ -129,7 +60,8 @@ class Sheet:
 def entries(toc: dict[str, Any]) -> list[Entry]:
     """Lines of a `_toc.yml` of the format jb-book, in order.
 
-    >>> toc = {"root": "a", "parts": [{"caption": "One", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    >>> chapter = {"file": "b", "sections": [{"file": "c"}]}
+    >>> toc = {"root": "a", "parts": [{"caption": "One", "chapters": [chapter]}]}
     >>> [(line.depth, line.file or line.caption) for line in entries(toc)]
     [(0, 'a'), (0, 'One'), (1, 'b'), (2, 'c')]
     """
@@ -147,24 +79,6 @@ def entries(toc: dict[str, Any]) -> list[Entry]:
     return found
 
 
-def print_page(tab: chromium.Tab, page: Path, before: int, kind: str = "decimal") -> tuple[Any, ...]:
-    """Print a page whose leaves are numbered from `before` + 1: its sections, its PDF, and what is wrong."""
-    tab.open(page.resolve().as_uri())
-    style = json.dumps(STYLE.replace("BEFORE", str(before)).replace("KIND", kind))
-    sections = tab.run(READY.replace("STYLE", style))
-    wrong = tab.run(PROBLEMS.replace("WIDTH", str(WIDTH)).replace("HEIGHT", str(HEIGHT)))
-    return [tuple(section) for section in sections], tab.pdf(), wrong
-
-
-def empty(leaves: Any) -> list[int]:
-    """Which leaves (from 1) of a PDF have neither a word nor a picture; the number at the foot is no word."""
-    return [
-        i
-        for i, leaf in enumerate(leaves, 1)
-        if not re.search(r"[^\W\d_]", leaf.extract_text()) and "/XObject" not in leaf.get("/Resources", {})
-    ]
-
-
 def make(folder: Path, toc: dict[str, Any], about: dict[str, str], target: Path) -> tuple[int, list[str]]:
     """Print the pages of `folder` in the order of `toc` into `target`; how many leaves, and what is wrong.
 
@@ -177,32 +91,26 @@ def make(folder: Path, toc: dict[str, Any], about: dict[str, str], target: Path)
         if line.file and not (folder / f"{line.file}.html").is_file():
             raise PdfError(f"{terminal.from_here(folder)} has no page {line.file}; type: make book")
     with chromium.tab() as tab, tempfile.TemporaryDirectory() as scratch:
-        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
-        tab.call("Emulation.setDeviceMetricsOverride", **size)
-        light = [{"name": "prefers-color-scheme", "value": "light"}]
-        tab.call("Emulation.setEmulatedMedia", media="print", features=light)
         before = 0
         for line in lines:
-            if not line.file:
-                continue
-            sections, data, problems = print_page(tab, folder / f"{line.file}.html", before)
-            title = tab.run("document.querySelector('h1')?.firstChild.textContent.trim() || document.title")
-            leaves = PdfReader(io.BytesIO(data)).pages
-            problems += [f"leaf {before + i} is empty" for i in empty(leaves)]
-            wrong += [f"{line.file}, from page {before + 1}: {problem}" for problem in problems]
-            sheets.append(Sheet(line, title, sections, data, before + 1, len(leaves)))
-            before += len(leaves)
+            if line.file:
+                printed = paper.print_page(tab, folder / f"{line.file}.html", before)
+                leaves = PdfReader(io.BytesIO(printed.pdf)).pages
+                told = [*printed.problems, *(f"leaf {i} of it is empty" for i in paper.empty(leaves))]
+                wrong += [f"{line.file} (from page {before + 1}): {problem}" for problem in told]
+                sheets.append(Sheet(line, printed, before + 1, len(leaves)))
+                before += len(leaves)
         contents = Path(scratch, "contents.html")
         contents.write_text(front(folder, lines, sheets, about), encoding="utf-8")
-        _, data, problems = print_page(tab, contents, 0, "lower-roman")
-        wrong += [f"contents: {problem}" for problem in problems]
+        printed = paper.print_page(tab, contents, 0, "lower-roman")
+        wrong += [f"contents: {problem}" for problem in printed.problems]
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(merged(folder, lines, sheets, data, about))
+        temporary.write_bytes(merged(folder, lines, sheets, printed.pdf, about))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return before + len(PdfReader(io.BytesIO(data)).pages), wrong
+    return before + len(PdfReader(io.BytesIO(printed.pdf)).pages), wrong
 
 
 def front(folder: Path, lines: list[Entry], sheets: list[Sheet], about: dict[str, str]) -> str:
@@ -211,7 +119,7 @@ def front(folder: Path, lines: list[Entry], sheets: list[Sheet], about: dict[str
     for line in lines:
         if line.file:
             sheet, url = by_file[line.file], (folder / f"{line.file}.html").resolve().as_uri()
-            link = f'<a href="{url}">{html.escape(sheet.title)}</a>'
+            link = f'<a href="{url}">{html.escape(sheet.printed.title)}</a>'
             told.append(
                 f'<p class="line" style="padding-left: {line.depth}rem">{link}<span>{sheet.first}</span></p>'
             )
@@ -232,7 +140,7 @@ def merged(
         writer.add_page(leaf)
     shift = len(writer.pages) - 1
     for sheet in sheets:
-        reader = PdfReader(io.BytesIO(sheet.pdf))
+        reader = PdfReader(io.BytesIO(sheet.printed.pdf))
         for leaf in reader.pages:
             writer.add_page(leaf)
         start = sheet.first + shift
@@ -249,10 +157,10 @@ def merged(
     for i, line in enumerate(lines):
         file = line.file or following[i + 1]
         above = parents[line.depth - 1] if line.depth else None
-        title = by_file[file].title if line.file else line.caption
+        title = by_file[file].printed.title if line.file else line.caption
         mark = writer.add_outline_item(title, places[file, ""][0], above, is_open=line.depth == 0)
         parents[line.depth :] = [mark]
-        for text, place in by_file[file].sections if line.file else ():
+        for text, place in by_file[file].printed.sections if line.file else ():
             number, left, top = places.get((file, place), places[file, ""])
             writer.add_outline_item(text, number, mark, fit=Fit.xyz(left, top), is_open=False)
     writer.set_page_label(0, shift, style="/r")
@@ -265,7 +173,7 @@ def merged(
 
 
 def _relink(writer: Any, leaf: Any, file: str, base: str, places: dict[tuple[str, str], Any]) -> None:
-    """Links of a leaf lead to leaves of this PDF; those to other files of the folder go, and the dots of READY."""
+    """Links of a leaf lead to leaves of this PDF; those to other files go, and the dots of READY too."""
     from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 
     kept = ArrayObject()
