@@ -23,9 +23,10 @@ h1 { font-size: 1.9rem !important; margin-bottom: 1rem !important; }
 h2 { font-size: 1.5rem !important; } h3 { font-size: 1.2rem !important; }
 p, li { orphans: 2; widows: 2; }
 tr, img, svg, mjx-container, pre, .cell_input, .highlight { break-inside: avoid; }
-.bd-article table { font-size: 11px; }
+.bd-article table { font-size: 10px; line-height: 1.3; }
+.bd-article :is(th, td) { padding: 2px 4px !important; }
 .bd-article img { max-height: 900px; max-width: 75%; width: auto; }
-#jb-print-toc, .solution, .toggle-button, button { display: none !important; }
+#jb-print-toc, .solution, .headerlink, .toggle-button, button { display: none !important; }
 """
 # Nothing is printed before formulas, fonts and pictures are there. The links of the first line that the
 # script adds are a dot each: Chromium writes the places of a page into its PDF only where a link asks.
@@ -37,6 +38,11 @@ READY = """(async () => {
   if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
   await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
   await document.fonts.ready;
+  for (const formula of document.querySelectorAll("mjx-container[display]")) {
+    const share = formula.clientWidth / formula.scrollWidth;  // a wide one is made smaller, to 0.6 at most
+    const size = parseFloat(getComputedStyle(formula).fontSize);
+    if (share < 1) formula.style.fontSize = `${0.98 * Math.max(share, 0.6) * size}px`;
+  }
   const places = [...document.querySelectorAll("article [id]")].filter(e => !e.closest("mjx-container, svg"));
   const line = document.body.appendChild(document.createElement("div"));
   line.style.cssText = "position: absolute; top: 0; left: 0; display: flex";

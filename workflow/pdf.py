@@ -158,11 +158,15 @@ def merged(
         file = line.file or following[i + 1]
         above = parents[line.depth - 1] if line.depth else None
         title = by_file[file].printed.title if line.file else line.caption
-        mark = writer.add_outline_item(title, places[file, ""][0], above, is_open=line.depth == 0)
+        mark = writer.add_outline_item(
+            title=title, page_number=places[file, ""][0], parent=above, is_open=line.depth == 0
+        )
         parents[line.depth :] = [mark]
         for text, place in by_file[file].printed.sections if line.file else ():
             number, left, top = places.get((file, place), places[file, ""])
-            writer.add_outline_item(text, number, mark, fit=Fit.xyz(left, top), is_open=False)
+            writer.add_outline_item(
+                title=text, page_number=number, parent=mark, fit=Fit.xyz(left, top), is_open=False
+            )
     writer.set_page_label(0, shift, style="/r")
     writer.set_page_label(shift + 1, len(writer.pages) - 1, style="/D")
     writer.metadata = {"/Title": about["title"], "/Author": about["author"]}
