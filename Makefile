@@ -95,9 +95,10 @@ LOCKS := $(addprefix requirements/,build.lock book.lock torch-pypi.lock torch-cp
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .; \
 	touch $@
 
-.venv/.test: .venv/.book requirements/test.lock requirements/curvlinops.lock
+.venv/.test: .venv/.book requirements/test.lock requirements/curvlinops.lock requirements/pdf.lock
 	@$(LINKED); set -e; echo "[setup] installing the test tools"; \
 	$(INSTALL) requirements/test.lock; \
+	$(INSTALL) requirements/pdf.lock; \
 	$(INSTALL) requirements/curvlinops.lock || echo "[setup] no curvlinops; its test will be skipped"; \
 	touch $@
 

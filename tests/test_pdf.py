@@ -118,6 +118,7 @@ def test_the_same_pages_give_the_same_bytes(made):
         ("<img src='none.png' alt='a plot'>", "a picture is missing: a plot"),
         ("<svg width='900' height='10'></svg>", "a picture is larger than the page"),
         ("<svg width='90' height='1500'></svg>", "a picture is larger than the page"),
+        ("<figure><p style='height: 900px'></p>" + "<p>caption</p>" * 9 + "</figure>", "a picture is larger"),
         ("<table><tr><td style='white-space: nowrap'>" + "wide " * 300 + "</table>", "table is"),
     ],
 )

@@ -25,7 +25,7 @@ p, li { orphans: 2; widows: 2; }
 tr, img, svg, mjx-container, pre, .cell_input, .highlight { break-inside: avoid; }
 .bd-article table { font-size: 10px; line-height: 1.3; }
 .bd-article :is(th, td) { padding: 2px 4px !important; }
-.bd-article img { max-height: 900px; max-width: 75%; width: auto; }
+.bd-article img { max-height: 760px; max-width: 75%; width: auto; }
 #jb-print-toc, .solution, .headerlink, .toggle-button, button { display: none !important; }
 """
 # Nothing is printed before formulas, fonts and pictures are there. The links of the first line that the
@@ -73,12 +73,12 @@ PROBLEMS = r"""(() => {
   }
   for (const error of article.querySelectorAll("mjx-merror"))
     found.push("MathJax: " + cut(error.textContent));
-  for (const image of article.querySelectorAll("img, svg")) {
+  for (const image of article.querySelectorAll("img, svg, figure")) {
     const box = image.getBoundingClientRect();
     if (!seen(image)) continue;
     if (image.tagName === "IMG" && !image.naturalWidth) found.push("a picture is missing: " + cut(image.alt));
     if (box.right > WIDTH + 1 || box.height > HEIGHT)
-      found.push("a picture is larger than the page: " + cut(image.alt || ""));
+      found.push("a picture is larger than the page: " + cut(image.alt || image.textContent));
   }
   for (const box of article.querySelectorAll("table, pre, div.math, div.output, mjx-container[display]")) {
     const over = Math.max(box.scrollWidth - box.clientWidth, box.getBoundingClientRect().right - WIDTH);
