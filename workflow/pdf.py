@@ -34,6 +34,9 @@ and the folded rows of the ledger are left out; the pages have them. Explorers s
 <h2>Contents</h2>{lines}</article></body></html>"""
 
 
+Places = dict[tuple[str, str], tuple[int, float, float]]  # (file, id): leaf, points from left, from below
+
+
 class PdfError(ValueError):
     """What stands against a PDF; the message says what to do."""
 
@@ -133,9 +136,8 @@ def merged(
 ) -> bytes:
     """One PDF of all, with bookmarks, links that stay inside, and no dates."""
     from pypdf import PdfReader, PdfWriter
-    from pypdf.generic import Fit
 
-    writer, places = PdfWriter(), {}
+    writer, places = PdfWriter(), Places()
     for leaf in PdfReader(io.BytesIO(contents)).pages:
         writer.add_page(leaf)
     shift = len(writer.pages) - 1
@@ -151,6 +153,20 @@ def merged(
     owner = [""] * (shift + 1) + [sheet.entry.file for sheet in sheets for _ in range(sheet.leaves)]
     for file, leaf in zip(owner, writer.pages, strict=True):
         _relink(writer, leaf, file, folder.resolve().as_uri() + "/", places)
+    _bookmarks(writer, lines, sheets, places)
+    writer.set_page_label(0, shift, style="/r")
+    writer.set_page_label(shift + 1, len(writer.pages) - 1, style="/D")
+    writer.metadata = {"/Title": about["title"], "/Author": about["author"]}
+    writer.compress_identical_objects(remove_duplicates=True, remove_unreferenced=True)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _bookmarks(writer: Any, lines: list[Entry], sheets: list[Sheet], places: Places) -> None:
+    """A bookmark for each line of the contents, and below a page one for each of its sections."""
+    from pypdf.generic import Fit
+
     parents: list[Any] = []
     by_file = {sheet.entry.file: sheet for sheet in sheets}
     following = [line.file for line in lines]
@@ -167,16 +183,9 @@ def merged(
             writer.add_outline_item(
                 title=text, page_number=number, parent=mark, fit=Fit.xyz(left, top), is_open=False
             )
-    writer.set_page_label(0, shift, style="/r")
-    writer.set_page_label(shift + 1, len(writer.pages) - 1, style="/D")
-    writer.metadata = {"/Title": about["title"], "/Author": about["author"]}
-    writer.compress_identical_objects(remove_duplicates=True, remove_unreferenced=True)
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
 
 
-def _relink(writer: Any, leaf: Any, file: str, base: str, places: dict[tuple[str, str], Any]) -> None:
+def _relink(writer: Any, leaf: Any, file: str, base: str, places: Places) -> None:
     """Links of a leaf lead to leaves of this PDF; those to other files go, and the dots of READY too."""
     from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 
