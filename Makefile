@@ -39,7 +39,7 @@ export PYTHONUNBUFFERED := 1
 export $(GIVEN)  # the shell reads them as they are
 unexport PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONHOME  # the user's set-up changes nothing
 
-.PHONY: help plan gemma measure merge ledger null course slides lab release book publish verify test models serve sync format bench lock clean setup
+.PHONY: help plan gemma measure merge ledger null course slides pdf lab release book publish verify test models serve sync format bench lock clean setup
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -66,6 +66,7 @@ help:  ## show this list
 	@echo "make null                     the verdicts drawn in a world without any effect, into benchmarks/"
 	@echo "make course                   notebooks for students, their solutions and the wheel, into course/"
 	@echo "make slides                   a deck of slides for each main page, into course/slides/"
+	@echo "make pdf                      the book that was built last (PROFILE= another) as one PDF, by the system's Chromium"
 	@echo "make lab                      JupyterLab on the notebooks, with a kernel of this clone (PORT= another port than 8000)"
 	@echo "make release                  wheel, book and course as archives with their checksums, into dist/"
 	@echo "make bench                    the times, measured on this machine, into benchmarks/"
@@ -94,15 +95,21 @@ LOCKS := $(addprefix requirements/,build.lock book.lock torch-pypi.lock torch-cp
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .; \
 	touch $@
 
-.venv/.test: .venv/.book requirements/test.lock requirements/curvlinops.lock
+.venv/.test: .venv/.book requirements/test.lock requirements/curvlinops.lock requirements/pdf.lock
 	@$(LINKED); set -e; echo "[setup] installing the test tools"; \
 	$(INSTALL) requirements/test.lock; \
+	$(INSTALL) requirements/pdf.lock; \
 	$(INSTALL) requirements/curvlinops.lock || echo "[setup] no curvlinops; its test will be skipped"; \
 	touch $@
 
 .venv/.lab: .venv/.book requirements/lab.lock
 	@$(LINKED); set -e; echo "[setup] installing JupyterLab"; \
 	$(INSTALL) requirements/lab.lock; \
+	touch $@
+
+.venv/.pdf: .venv/.book requirements/pdf.lock
+	@$(LINKED); set -e; echo "[setup] installing what merges the pages of a PDF"; \
+	$(INSTALL) requirements/pdf.lock; \
 	touch $@
 
 DRIVE = $(BIN)/python -m workflow.drive $@ --profile "$$PROFILE" --studies "$$STUDIES" --models "$$MODELS" \
@@ -131,6 +138,9 @@ lab: .venv/.lab  ## JupyterLab on the notebooks
 
 slides: .venv/.book  ## a deck of each main page, into course/slides/
 	@$(BIN)/python -m workflow.slides
+
+pdf: .venv/.pdf  ## the built pages as one PDF
+	@$(BIN)/python -m workflow.pdf --profile "$$ASKED"
 
 release: .venv/.book  ## what a release has, into dist/
 	@$(BIN)/python -m workflow.release
