@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ WORDS = {  # how a verdict is drawn: mark, colour, letter for those who see none
     "not reproduced": ("X", figures.PALETTE[3], "N"),
 }
 OPEN = (".", figures.NULL, "-")  # no verdict: too few seeds or models, cannot be judged, or a check of code
+PLACE = re.compile(r"\{(\w+)\}")  # in a rule: what stands there differs from row to row
 
 
 def judged(measured: Mapping[str, Measured | None], *, beyond: bool = False) -> pd.DataFrame:
@@ -114,7 +116,8 @@ def _rows_of(claim: str, own: pd.DataFrame) -> str:
     for row in own.to_dict("records"):
         first = f"<b>{html.escape(claim)}</b> {html.escape(row['model'])}: {html.escape(row['what'])}"
         null = "" if pd.isna(row["null"]) else f"null {row['null']:.3g} ({html.escape(row['null_means'])}); "
-        why = html.escape(f"{row['rule']}: {row['why']}")
+        rule = PLACE.sub(lambda found: "that of its " + found[1].replace("_", " "), row["rule"])
+        why = html.escape(f"{rule}: {row['why']}")
         value = tables.in_words(row)
         cells.append(f"<tr><td>{first}</td><td><b>{html.escape(row['verdict'])}</b><br>")
         cells.append(f"{value}; {null}<details><summary>rule</summary>{why}</details></td></tr>")
