@@ -136,6 +136,7 @@ def merged(
 ) -> bytes:
     """One PDF of all, with bookmarks, links that stay inside, and no dates."""
     from pypdf import PdfReader, PdfWriter
+    from pypdf.constants import PageLabelStyle
 
     writer, places = PdfWriter(), Places()
     for leaf in PdfReader(io.BytesIO(contents)).pages:
@@ -154,8 +155,8 @@ def merged(
     for file, leaf in zip(owner, writer.pages, strict=True):
         _relink(writer, leaf, file, folder.resolve().as_uri() + "/", places)
     _bookmarks(writer, lines, sheets, places)
-    writer.set_page_label(0, shift, style="/r")
-    writer.set_page_label(shift + 1, len(writer.pages) - 1, style="/D")
+    writer.set_page_label(0, shift, style=PageLabelStyle.LOWERCASE_ROMAN)
+    writer.set_page_label(shift + 1, len(writer.pages) - 1, style=PageLabelStyle.DECIMAL)
     writer.metadata = {"/Title": about["title"], "/Author": about["author"]}
     writer.compress_identical_objects(remove_duplicates=True, remove_unreferenced=True)
     out = io.BytesIO()
