@@ -191,8 +191,9 @@ def _source(cell: dict[str, Any]) -> str:
 
 
 def papers(root: Path) -> set[float]:
-    """Numbers of the paper and of the rules, which pages quote."""
-    return set(_numbers((root / "config" / "claims.yml").read_text(encoding="utf-8")))
+    """Numbers of the paper and of the rules, which pages quote; none where a project has no rules."""
+    rules = root / "config" / "claims.yml"
+    return set(_numbers(rules.read_text(encoding="utf-8"))) if rules.is_file() else set()
 
 
 def report(folder: Path, root: Path) -> str:
