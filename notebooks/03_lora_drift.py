@@ -17,7 +17,7 @@
 # %% [markdown]
 # # LoRA drift: what is recovered, and what stays where it was
 #
-# **Finding.** In adapters of micro-gpt2 (0.9 million parameters) the first ten updates of a recovery hold from a third to four fifths of its displacement, around the paper's $0.77$; but so do the first updates of training that recovers nothing, and of what is *still to come* after them they capture little more than those do. Gradient bases drift within a few steps.
+# **Finding.** In adapters of micro-gpt2 (0.9 million parameters) the first ten updates of a recovery hold from a third (AdamW) to four fifths (SGD) of its displacement, where the paper has $0.77$; the first updates of training that recovers nothing hold much of theirs too. Of what is *still to come* the first updates capture far less, and more than that control does only in some of the pairs. Gradient bases drift within some steps.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # whose observations are shown
@@ -87,7 +87,7 @@ axes.set(xlabel=f"capture, k = {K}, T = {T}", xlim=(-0.05, 1.05))
 figures.legend_below(axes)
 
 # %% [markdown]
-# **In short.** *S3*, the prefix captures a recovery: its figure is ordinary, and not a sign of recovery. *S2*, the static plane misses it: yes. *S4*, the useful basis drifts: yes, and along any run. *S5, S6*, alignment predicts gain and static overlap does not: it depends on the length of the step. *S9*, search: descent wins at equal information on rules, and both fail on tables.
+# **In short.** *S3*, the prefix captures a recovery: most of such a figure is no sign of recovery, for a run that recovers nothing has much of it. *S2*, the static plane misses it: yes. *S4*, the useful basis drifts: yes, and along any run. *S5, S6*, alignment predicts gain and static overlap does not: it depends on the length of the step, on the candidates and on the point. *S9*, search: descent wins at equal information on rules, and both fail on tables.
 #
 # ## Use this in your own work
 #
@@ -165,7 +165,7 @@ with tables.if_measured("captures of what is still to come"):
         print(f"  {by}: {part['value'].min():.2f} to {part['value'].max():.2f} {ends}")
 
 # %% [markdown]
-# **What we see** on micro-gpt2. Of what is still to come the prefix captures far less than of the whole displacement. Its never-learned twin captures nearly as much: the dots lie on both sides of zero, and where they lie on one side the difference is small. With AdamW $k$ updates drawn at random from the run capture most of the rest, far more than the first $k$ do, so the *first* updates are not special. Everything lies far above isotropic walks. So the span of a few updates is real structure of a run; it is no sign of a *recovery*.
+# **What we see** on micro-gpt2. Of what is still to come the prefix captures far less than of the whole displacement. Its never-learned twin captures less in four of the ten rungs, where all five dots lie above zero; in the others they lie on both sides. With AdamW $k$ updates drawn at random from the run capture most of the rest, far more than the first $k$ do, so the *first* updates are not special. Everything lies far above isotropic walks. So the span of a few updates is real structure of a run, and most of it is no sign of a *recovery*.
 #
 # *S2*: the static planes of task gradients at $\theta^\ast$ capture a few percent. But a plane of gradients depends on coordinates: a change of gauge, which the model does not see, takes away what it captures, while the prefix survives it ({ref}`lora-function`).
 #
@@ -196,7 +196,7 @@ with tables.if_measured("correlations on several pairs"):
         display(tables.wide(part, "norm", "of"))
 
 # %% [markdown]
-# **What we see** on micro-gpt2. At $\theta_f$ alignment predicts the gain, best at short steps. Halfway through the recovery it predicts at a hundredth of the displacement and not at its full length. Overlap hardly predicts in the pool of all six subspaces at $\theta_f$; without the subspaces of the recovery it predicts *negatively*, and strongly so halfway ({ref}`lora-scatter`). So "does not predict" depends on who is in the pool and on how far one steps.
+# **What we see** on micro-gpt2. At $\theta_f$ alignment predicts the gain, best at short steps. Halfway through the recovery it predicts at a hundredth of the displacement and not at its full length. Overlap hardly predicts in the pool of all six subspaces at $\theta_f$; without the subspaces of the recovery it predicts *negatively* ({ref}`lora-scatter`), and so it does halfway in the pool of the tables. So "does not predict" depends on who is in the pool and on how far one steps.
 #
 # ## S9: search against descent, with the same information
 #
@@ -210,11 +210,13 @@ with tables.if_measured("search and descent with the same information"):
     display(tables.wide(rows(shown, budget=[64, 512]), "method", "budget"))
 
 # %% [markdown]
-# **What we see** on micro-gpt2. Descent ends below every search at every budget, in the mean over pairs; mirrored pairs (evolution strategies) come nearest. On the rules it wins by far. On the two tables, whose held-out questions share nothing with the others, nothing helps much ({ref}`lora-equal`).
+# **What we see** on micro-gpt2. Descent ends below every search at every budget, in the mean over pairs; mirrored pairs (evolution strategies) come nearest at most budgets. On the rules it wins by far. On the two tables, whose held-out questions share nothing with the others, nothing helps much ({ref}`lora-equal`).
 #
 # The practical side, ours: ten gradient directions that are kept for five or ten steps still bring most of a recovery; kept for ever they do not for every task ({ref}`lora-refresh`).
 #
 # ## Live and filed
+#
+# Learning, forgetting and recovering take hundreds of updates, and these amplify the last digits of rounding. So single rows of a live run may differ from the filed one on another processor, the most by what is printed here.
 
 # %%
 live = Observations()
@@ -253,6 +255,6 @@ with tables.if_measured("Gemma 3 270M"):
 display(pages.verdicts("lora", over_models, also={"controls": control}))
 
 # %% [markdown]
-# **What this does not show.** That the prefix holds no information: it is the best basis here. Larger adapters and models; the null of the paper's own runs, which one would have to ask for. For tables the same few questions fill every minibatch. No result of the paper's own models is in this book.
+# **What this does not show.** That the prefix holds no information: it is the best basis here. What the paper calls S9 are votes and pass@N over nulls, which are judged in the table below and shown in the supplement. Larger adapters and models; the null of the paper's own runs, which one would have to ask for. For tables the same few questions fill every minibatch. No result of the paper's own models is in this book.
 #
 # {doc}`03s_lora_drift` has adapters in coordinates, gauges, function space, other shapes, votes and pass@N, refreshing, cost and all rows; {doc}`03x_lora_drift` the exercises.

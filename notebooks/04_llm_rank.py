@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Gradient rank, and where the loss stops being linear
 #
-# **Finding.** In three language models of 0.9 million parameters, the gradients of yes-no questions span two or three directions and those of open questions some fifty: the rank follows the number of *answers*. The loss is linear over four to five decades of step length along random directions, over about three along the gradient, and one Hessian product predicts where that ends.
+# **Finding.** In three language models of 0.9 million parameters, the gradients of yes-no questions span two or three directions and those of open questions some fifty: the rank follows the number of *answers*. The loss is linear over four to five decades of step length along random directions, over about three along the gradient, and one Hessian product predicts where that ends along random directions (elsewhere within a factor of about three).
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # whose observations are shown
@@ -77,7 +77,7 @@ axes.set_yticks(rungs, tasks)
 figures.legend_below(axes)
 
 # %% [markdown]
-# **In short.** *L1*, low rank: true for tasks with few answers, hardly for others, in one and the same model; and part of it is there before training, how much depends on the architecture. *L2*, a linear regime: it is there, and short along the directions that matter. The paper {cite}`piontkovskaia2026recoverable` shows the first on Qwen (its figure 5) and the second on Qwen2.5-0.5B (its figure 6).
+# **In short.** *L1*, low rank: true for tasks with few answers, hardly for others, in one and the same model; and part of it is there before training, how much depends on the architecture. *L2*, a linear regime: it is there, and short along the gradient and the steering direction; along a LoRA step it is as long as along random ones. The paper {cite}`piontkovskaia2026recoverable` shows the first on Qwen (its figure 5) and the second on Qwen2.5-0.5B (its figure 6).
 #
 # ## Use this in your own work
 #
@@ -134,7 +134,7 @@ with tables.if_measured("participation ratio at unit norm"):
     display(tables.wide(found, "run", "state"))
 
 # %% [markdown]
-# **What we see.** *Raw*, the open questions of the live case are no lower than random directions of their lengths: who compares with $n$ sees a low rank there that is none. *At unit norm* the three trained models agree: two or three directions for yes-no questions, most for open ones. *Untrained* they do not agree: yes-no questions span five directions in GPT-2 and thirty-seven in OLMo2, whose norms stand behind its layers. So how much of a low rank is *learned* depends on the architecture, and an untrained twin must be shown for each.
+# **What we see.** *Raw*, the open questions of the live case are no lower than random directions of their lengths: who compares with $n$ sees a low rank there that is none. *At unit norm* the three trained models agree: two or three directions for yes-no questions, some fifty for open ones. *Untrained* they do not agree: yes-no questions span five directions in GPT-2 and thirty-seven in OLMo2, whose norms stand behind its layers. So how much of a low rank is *learned* depends on the architecture, and an untrained twin must be shown for each.
 #
 # **What makes it low?** Largely the number of different answers. The gradient of item $i$ is $J_i^\top(p_i-e_{y_i})$: a derivative of the logits times the error of the prediction. With two answers the errors are nearly multiples of one vector, "yes minus no". Open questions restricted to their $m$ most common answers test this:
 
@@ -196,7 +196,7 @@ axes.set(xlabel="decades of linear regime", xlim=(-0.2, 6))
 figures.legend_below(axes)
 
 # %% [markdown]
-# **What we see** in all three models. There is a linear regime, and it is short along the directions that matter: along the gradient and the steering direction it ends ten to a hundred times sooner than along random ones, because curvature is concentrated there. The Hessian product names the end to a small part of a decade along random directions ({doc}`04s_llm_rank` has the errors); along gradient and LoRA step higher orders take over, and it is off by up to a factor of about three.
+# **What we see** in all three models. There is a linear regime, and it is short where curvature is high: along the gradient and the steering direction it ends ten to a hundred times sooner than along random ones, because curvature is concentrated there. The Hessian product names the end to a small part of a decade along random directions ({doc}`04s_llm_rank` has the errors); along gradient and LoRA step higher orders take over, and it is off by up to a factor of about three.
 #
 # (llm-search)=
 # ## What it buys: the step of a random search

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # The bridge: from weights to activations, and back
 #
-# **Finding.** In three language models of 0.9 million parameters, one gradient step on the logit difference of yes and no shifts the last block like the contrast of true and false prompts, with cosines at or above the paper's $0.58$; but contrasts with permuted labels come near it, the vector of the published contrast of answer tokens does not, and the logit lens explains much of it.
+# **Finding.** In three language models of 0.9 million parameters, one gradient step on the logit difference of yes and no shifts the last block like the contrast of true and false prompts, with cosines at or above the paper's $0.58$; but contrasts with permuted labels come near that, and the logit lens explains much of it. The contrast of answer tokens, as CAA was published, has a cosine near zero with that shift.
 
 # %% tags=["parameters", "hide-input"]
 profile = (
@@ -84,7 +84,7 @@ axes.set(xlabel="cosine", xlim=(-0.3, 1.05))
 figures.legend_below(axes)
 
 # %% [markdown]
-# **In short.** *B1*, the shift resembles the CAA vector: at the last block, for the right pair of definitions. *B2*, it steers as well: yes, and one block earlier the step on the logit difference steers where the CAA vector does not. *B4*, random search finds the vector: in activations, while it is blind in the weights. The paper {cite}`piontkovskaia2026recoverable` reports the cosine for Qwen2.5-0.5B on BoolQ.
+# **In short.** *B1*, the shift resembles the CAA vector: at the last block, for the right pair of definitions. *B2*, it steers as well: yes; one block earlier the step on the logit difference steers more than the CAA vector, somewhat in micro-gpt2 and far more in the other two. *B4*, random search finds the vector: in activations, while it is blind in the weights. The paper {cite}`piontkovskaia2026recoverable` reports the cosine for Qwen2.5-0.5B on BoolQ.
 #
 # ## Use this in your own work
 #
@@ -151,7 +151,7 @@ for how in caa or {}:
     print(f"{how}: cosine {a.cosine}; {told}")
 
 # %% [markdown]
-# **What we see.** *It depends on the definitions.* With the true − false vector the figure at the top has the paper's cosine or more, for the logit difference and the class difference in all three models. With the vector as published, from answer tokens, the cosine is near zero at late depths, though that vector reproduces itself nearly perfectly: it holds which word was just read, not what the model will write. *It depends on the null.* The bound of permuted labels lies just below: late activations differ mainly along the coming answer, so any two groups of true and false prompts, however labelled, differ along it too.
+# **What we see.** *It depends on the definitions.* With the true − false vector the figure at the top has the paper's cosine or more, for the logit difference and the class difference in all three models. With the vector as published, from answer tokens, the cosine is near zero at late depths, though that vector reproduces itself nearly perfectly: it holds which word was just read, not what the model will write. *It depends on the null.* The bound of permuted labels comes near, and in micro-qwen2 the interval holds it: late activations differ mainly along the coming answer, so any two groups of true and false prompts, however labelled, differ along it too.
 
 # %% [markdown]
 # (bridge-lens)=
@@ -222,7 +222,7 @@ axes[-1].set_xlabel("multiplier, in mean distances of the activation")
 figures.legend_below(axes[-1])
 
 # %% [markdown]
-# **What we see** on micro-gpt2. At the last block shift and CAA vector move the answers alike, far more than random directions; one block earlier the shift of the logit difference moves them more. The published answer-token vector does no more than a random direction may: a vector that reproduces itself perfectly need not steer. A model that is made to say yes is wrong on half of the questions; other skills and plain text suffer at two units ({doc}`05s_steering_bridge`).
+# **What we see** on micro-gpt2. At the last block shift and CAA vector move the answers alike, far more than random directions; one block earlier the shift of the logit difference moves them more. The published answer-token vector does little more than a random direction may, in this model (in micro-olmo2 it steers, {doc}`05s_steering_bridge`): a vector that reproduces itself perfectly need not steer. A model that is made to say yes is wrong on half of the questions; other skills and plain text suffer at two units ({doc}`05s_steering_bridge`).
 #
 # (bridge-search)=
 # ## B4: the same vector from random search

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # The ledger: every claim, with its null
 #
-# **Finding.** Of the paper's claims, those on local geometry hold best on the models of this book: gradient bases drift, a linear regime exists and can be located, an activation shift is the pushforward of the weight step. Those that rest on a single figure hold for some definitions and models and not for others, and most of these figures have a null that comes near them.
+# **Finding.** Of the paper's claims, the theory holds (T1 to T3), gradient bases drift (S4), a weight step steers like the vector that it makes, and random search finds it in activations (B2, B4). Claims that rest on a single figure hold for some definitions, lengths and models and not for others (*partly*), and most of these figures have a control that comes near them.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # whose observations are shown
@@ -58,7 +58,7 @@ for measured in filter(None, [*own.values(), *beside.values()]):
     if measured.left_out:
         print("left out, and not counted:", ", ".join(measured.left_out))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ledger", "caption": "The verdict on each claim, by model. R: reproduced, P: partly, I: inconclusive, N: not reproduced; a grey dot: no verdict, because of too few seeds or models, or a model that cannot do the task."}, "image": {"alt": "Grid of marks with letters: claims as rows, models as columns."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ledger", "caption": "The verdict on each claim, by model. R: reproduced, P: partly, I: inconclusive, N: not reproduced; a grey dot: no verdict, because of too few seeds or models, a model that cannot do the task, or a check of code (T4)."}, "image": {"alt": "Grid of marks with letters: claims as rows, models as columns."}}
 figure, (axes,) = figures.panels(1, height=7.5)
 ledger_page.grid(axes, words)
 figures.legend_below(axes, columns=3)
