@@ -248,7 +248,7 @@ with tables.if_measured(by_answers):
 #
 # For fixed $x,y\in\mathbb R^d$ both sketches are unbiased, $E[Sx\cdot Sy]=x\cdot y$, with the variances
 #
-# $$ \frac1m\Big(\lVert x\rVert^2\lVert y\rVert^2+(x\cdot y)^2\Big)\;\text{(dense)},\qquad \frac1m\Big(\lVert x\rVert^2\lVert y\rVert^2+(x\cdot y)^2-2\sum_kx_k^2y_k^2\Big)\;\text{(CountSketch)}. $$ (eq-sketch)
+# $$ \begin{aligned}\text{dense: }&\tfrac1m\big(\lVert x\rVert^2\lVert y\rVert^2+(x\cdot y)^2\big),\\ \text{CountSketch: }&\tfrac1m\big(\lVert x\rVert^2\lVert y\rVert^2+(x\cdot y)^2\\ &\quad-2\textstyle\sum_kx_k^2y_k^2\big).\end{aligned} $$ (eq-sketch)
 #
 # A dense sketch of vectors with participation ratio $r$ shows one near $r_m$, where
 #

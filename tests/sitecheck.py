@@ -31,7 +31,7 @@ LEVELS: dict[str, object] = {
 }
 CONTRAST: dict[str, object] = {"type": "rule", "values": ["color-contrast"]}
 AXE = """async asked => {
-  const found = await axe.run(document, {runOnly: asked, resultTypes: ['violations']});
+  const found = await axe.run(document, {runOnly: asked, resultTypes: ['violations'], preload: false});
   const line = (rule, node) => `${rule}: ${node.target.join(" ")}: ${node.html.slice(0, 120)}`;
   return found.violations.flatMap(v => v.nodes.map(n => line(v.id, n)));
 }"""

@@ -1,5 +1,8 @@
 /* A formula that is wider than its column scrolls, so it must be reached by keyboard; all others are no tab stop. */
 window.addEventListener("load", async () => {
+  for (let tries = 0; tries < 600 && !window.MathJax?.startup?.promise; tries += 1) {
+    await new Promise((later) => setTimeout(later, 50)); // the script may come later than the page
+  }
   await window.MathJax?.startup?.promise;
   const mark = () => {
     for (const formula of document.querySelectorAll("mjx-container")) {
