@@ -223,4 +223,4 @@ def test_publishing_names_what_differs_and_overwrites_values_only_when_confirmed
     assert {p: p.read_bytes() for p in chapters} == chapters
     again = drive(project, "book").stderr
     assert "01_one" in again
-    assert "02_two" not in again
+    assert "[02_two]" not in again
