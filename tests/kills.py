@@ -36,6 +36,7 @@ MADE = {  # what a stage makes: removed before each kill, so that there is all o
     "build": ("_build/html/.stamp.json",),
     "publish": ("results/quick", "book/chapters/01_one.ipynb", "book/chapters/02_two.ipynb"),
 }
+NAMED_BY_PLACE = (".parameters", ".home/snakemake/")  # files whose names hold that of the folder
 STAMP = ".stamp.json"  # of the pages: it has when their chapters were executed
 LONGEST = 300  # seconds that a command may take on a busy machine
 PLAN = "one:\n  runs: {mini: [0]}\n  parameters: {}\ntwo:\n  runs: {mini: [0]}\n  parameters: {}\n"
@@ -230,7 +231,8 @@ def _differences(project: Path, whole: Path) -> list[str]:
         unlike = _unlike(project / folder, whole / folder)
         found += [f"not the same: {folder}/{name}" for name in unlike if not name.endswith(STAMP)]
     here, there = (set(_files(p / "runs")) for p in (project, whole))
-    return found + [f"left over: runs/{name}" for name in sorted(here - there) if ".parameters" not in name]
+    left = [name for name in sorted(here - there) if not any(part in name for part in NAMED_BY_PLACE)]
+    return found + [f"left over: runs/{name}" for name in left]
 
 
 def _unlike(one: Path, other: Path) -> list[str]:
