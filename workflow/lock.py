@@ -70,7 +70,7 @@ def name(entry: str) -> str:
 
 
 def parted(found: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Entries of the book, and those of PyTorch as PyPI has it: on Linux with CUDA.
+    r"""Entries of the book, and those of PyTorch as PyPI has it: on Linux with CUDA.
 
     >>> parted(["tqdm==4\n", "torch==2\n", "triton==3\n", "nvidia-nccl-cu13==2\n"])
     (['tqdm==4\n'], ['torch==2\n', 'triton==3\n', 'nvidia-nccl-cu13==2\n'])
@@ -80,7 +80,7 @@ def parted(found: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def same_torch(torch: Iterable[str], cpu: str) -> None:
-    """Refuse hashes of another version of the CPU build: LockError naming both.
+    r"""Refuse hashes of another version of the CPU build: LockError naming both.
 
     >>> same_torch(["torch==2.1.0 \n"], "torch==2.1.0+cpu \n")
     """
