@@ -30,6 +30,7 @@ LEVELS: dict[str, object] = {
     "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
 }
 CONTRAST: dict[str, object] = {"type": "rule", "values": ["color-contrast"]}
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"  # no half colours
 AXE = """async asked => {
   const found = await axe.run(document, {runOnly: asked, resultTypes: ['violations'], preload: false});
   const line = (rule, node) => `${rule}: ${node.target.join(" ")}: ${node.html.slice(0, 120)}`;
@@ -305,6 +306,7 @@ def seen(
     the script of axe-core: its rules are tried at the last width, in later schemes that of contrast alone.
     """
     with opened(browser, url, width=widths[0], scheme=schemes[0]) as (page, problems):
+        page.add_style_tag(content=STILL)
         looked: list[str] = []
         for width, scheme in product(widths, schemes):
             page.set_viewport_size({"width": width, "height": 844})
