@@ -30,7 +30,7 @@ LEVELS: dict[str, object] = {
     "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
 }
 CONTRAST: dict[str, object] = {"type": "rule", "values": ["color-contrast"]}
-STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"  # no half colours
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 AXE = """async asked => {
   const found = await axe.run(document, {runOnly: asked, resultTypes: ['violations'], preload: false});
   const line = (rule, node) => `${rule}: ${node.target.join(" ")}: ${node.html.slice(0, 120)}`;
