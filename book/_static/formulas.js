@@ -5,7 +5,7 @@ window.addEventListener("load", async () => {
   }
   await window.MathJax?.startup?.promise;
   const mark = () => {
-    for (const formula of document.querySelectorAll("mjx-container")) {
+    for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
       if (formula.scrollWidth > formula.clientWidth + 1 && formula.clientWidth) formula.tabIndex = 0;
       else formula.removeAttribute("tabindex");
     }
