@@ -22,9 +22,8 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from lglib.base.files import write_atomically
 from lglib.report.provenance import project_root
-from workflow import course, terminal
+from workflow import course, form, terminal
 
-MAIN = re.compile(r"\d\db?_")  # pages without a letter for supplement or exercises
 REVEAL = ("reveal.js", "reveal.css", "LICENSE")  # of reveal.js 5.2.1, as its authors publish it
 WORDS = 90  # on one slide, a figure or a table counts as many
 LINE = 9  # words that a printed line counts as
@@ -99,7 +98,7 @@ MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarm
 
 def pages(root: Path) -> list[Path]:
     """The published main pages, in order."""
-    return [path for path in sorted((root / "book" / "chapters").glob("*.ipynb")) if MAIN.match(path.name)]
+    return [path for path in sorted((root / "book" / "chapters").glob("*.ipynb")) if form.is_main(path.stem)]
 
 
 def slides(notebook: nbformat.NotebookNode, titles: dict[str, str]) -> list[Slide]:
